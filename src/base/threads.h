@@ -1,0 +1,23 @@
+/* A thread team. Results must not depend on its size: work is cut into pieces by sizes alone, any thread runs any piece. */
+#ifndef WEFT_BASE_THREADS_H
+#define WEFT_BASE_THREADS_H
+
+#include "weft/base.h"
+
+typedef struct weft_team weft_team;
+
+int weft_cores(void);                                     /* cores this process may use */
+weft_status weft_team_new(int threads, weft_team **out);  /* threads ≤ 0: all cores */
+void weft_team_free(weft_team *);
+int weft_team_size(const weft_team *);
+
+/* Calls function(argument, thread) once on each thread of the team, and returns when all have returned. Not nested. */
+void weft_team_run(weft_team *, void (*function)(void *argument, int thread), void *argument);
+
+/* Inside weft_team_run: all threads meet. */
+void weft_team_barrier(weft_team *, int thread);
+
+/* Runs piece 0 … pieces-1, each once, on whichever thread is free. */
+void weft_team_pieces(weft_team *, int64_t pieces, void (*function)(void *argument, int64_t piece, int thread), void *argument);
+
+#endif

@@ -1,0 +1,82 @@
+/* Kernels on flat memory: elementwise, reductions, normalisation, softmax, moves, random numbers.
+ *
+ * One table a level and compute type; the arrays are float in the f32 table and double in the f64 table, passed as void *.
+ * Every function computes an output element from its own inputs alone, by the same operations wherever the element stands:
+ * not at which offset, in which call, with which n, nor how aligned. (Tails use the same arithmetic as full vectors.)
+ * `rows` are dense rows of `n` elements. Outputs may be the very same array as an input (y == x) but never overlap otherwise.
+ */
+#ifndef WEFT_KERNELS_VECTOR_H
+#define WEFT_KERNELS_VECTOR_H
+
+#include "weft/base.h"
+
+typedef enum weft_unary {
+    WEFT_NEG, WEFT_ABS, WEFT_EXP, WEFT_LOG, WEFT_SQRT, WEFT_RSQRT, WEFT_RECIP, WEFT_TANH, WEFT_ERF, WEFT_SIN, WEFT_COS,
+    WEFT_FLOOR, WEFT_SQUARE,
+    WEFT_SCALE,      /* x * p */
+    WEFT_SHIFT,      /* x + p */
+    WEFT_RELU, WEFT_LEAKY_RELU, /* x > 0 ? x : x * p */
+    WEFT_GELU, WEFT_GELU_TANH, WEFT_QUICK_GELU, WEFT_SILU, WEFT_SIGMOID, WEFT_SOFTPLUS, /* log(1 + exp x), stable */
+    WEFT_SIGN,       /* -1, 0, 1 */
+    WEFT_UNARY_COUNT
+} weft_unary;
+
+typedef enum weft_binary {
+    WEFT_ADD, WEFT_SUB, WEFT_MUL, WEFT_DIV, WEFT_MIN, WEFT_MAX,
+    WEFT_EQUAL, WEFT_LESS,          /* 1 or 0 */
+    /* derivatives: a = dy, b = x (the input of the forward op): dy * f'(x) */
+    WEFT_RELU_GRAD, WEFT_LEAKY_RELU_GRAD, WEFT_GELU_GRAD, WEFT_GELU_TANH_GRAD, WEFT_QUICK_GELU_GRAD, WEFT_SILU_GRAD,
+    WEFT_SIGMOID_GRAD, WEFT_SOFTPLUS_GRAD, WEFT_TANH_GRAD,
+    WEFT_BINARY_COUNT
+} weft_binary;
+
+typedef enum weft_reduce { WEFT_SUM, WEFT_REDUCE_MAX, WEFT_REDUCE_COUNT } weft_reduce;
+
+/* Laws of random leaves; see base/random.h for which word belongs to which element. */
+typedef enum weft_law_kind {
+    WEFT_LAW_UNIFORM, /* U(a, b) */
+    WEFT_LAW_NORMAL,  /* N(a, b²): mean a, standard deviation b */
+    WEFT_LAW_DROPOUT  /* 0 with probability a, else 1 / (1 - a); a is rounded to 1/65536 for the draw only */
+} weft_law_kind;
+
+typedef struct weft_vector_table {
+    void (*unary)(weft_unary op, double p, int64_t n, const void *x, void *y);
+    /* a and b advance by their stride each element: 1, or 0 for one value for all */
+    void (*binary)(weft_binary op, double p, int64_t n, const void *a, int64_t a_stride, const void *b, int64_t b_stride, void *y);
+    void (*where)(int64_t n, const void *condition, const void *a, int64_t a_stride, const void *b, int64_t b_stride, void *y);
+    /* x [outer, r, inner] → y [outer, inner]; sums of more than 16 terms are carried in double (f32) in a fixed order;
+     * r = 0 gives 0 for sums and -infinity for max */
+    void (*reduce)(weft_reduce op, int64_t outer, int64_t r, int64_t inner, const void *x, void *y);
+    /* columns [c0, c1) of the sum over rows of x [rows, n] → y [n], the same bits whatever the column range; carried in double */
+    void (*column_sum)(int64_t rows, int64_t n, int64_t c0, int64_t c1, const void *x, void *y);
+    /* the same for the elementwise product x·z (weight gradients of scales) */
+    void (*column_dot)(int64_t rows, int64_t n, int64_t c0, int64_t c1, const void *x, const void *z, void *y);
+    double (*dot)(int64_t n, const void *x, const void *z);        /* in double, fixed order */
+    void (*axpy)(int64_t n, double a, const void *x, void *y);     /* y = fma(a, x, y) */
+    void (*softmax)(int64_t rows, int64_t n, const void *x, void *y);
+    void (*softmax_grad)(int64_t rows, int64_t n, const void *y, const void *dy, void *dx);          /* y (dy - Σ y dy) */
+    void (*log_softmax)(int64_t rows, int64_t n, const void *x, void *y);
+    void (*log_softmax_grad)(int64_t rows, int64_t n, const void *y, const void *dy, void *dx);      /* dy - e^y Σ dy */
+    /* population variance; y = (x - mean) / sqrt(var + eps) * w + b; w and b may be NULL (1 and 0) */
+    void (*layer_norm)(int64_t rows, int64_t n, double eps, const void *x, const void *w, const void *b, void *y);
+    /* dx of the above, and xhat [rows, n], the normalised input, where xhat is not NULL (then dw = column_dot(dy, xhat)) */
+    void (*layer_norm_grad)(int64_t rows, int64_t n, double eps, const void *x, const void *w, const void *dy, void *dx, void *xhat);
+    /* y = x / sqrt(mean(x²) + eps) * (offset + w) */
+    void (*rms_norm)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, void *y);
+    void (*rms_norm_grad)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, const void *dy, void *dx,
+                          void *xhat);
+    /* rows of random numbers: element (i, column) from (key, step, row_keys[i], column); row_keys NULL: row0 + i */
+    void (*random)(weft_law_kind law, double a, double b, const uint32_t key[2], uint64_t step, int64_t rows,
+                   const int64_t *row_keys, int64_t row0, int64_t n, void *y);
+    void (*widen)(weft_dtype from, int64_t n, const void *x, void *y);   /* BF16, F16, F32, F64, integers → compute type */
+    void (*narrow)(weft_dtype to, int64_t n, const void *x, void *y);    /* compute type → BF16, F16 (nearest even), F32, F64 */
+    /* one AdamW update of n elements; bias corrections c1 = 1 - beta1^t, c2 = 1 - beta2^t are given:
+     * p *= 1 - lr·decay; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; p -= lr (m/c1) / (sqrt(v/c2) + eps) */
+    void (*adamw)(int64_t n, double lr, double beta1, double beta2, double eps, double decay, double c1, double c2, const void *g,
+                  void *p, void *m, void *v);
+} weft_vector_table;
+
+extern const weft_vector_table weft_vector_f32_v2, weft_vector_f32_v3, weft_vector_f32_v4;
+extern const weft_vector_table weft_vector_f64_v2, weft_vector_f64_v3, weft_vector_f64_v4;
+
+#endif
