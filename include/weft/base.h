@@ -21,10 +21,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define WEFT_API __attribute__((visibility("default")))
-#define WEFT_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define WEFT_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define WEFT_API
-#define WEFT_PRINTF(format, first)
+#define WEFT_PRINTF(text, first)
 #endif
 
 #define WEFT_VERSION "0.1.0"
