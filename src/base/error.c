@@ -31,8 +31,8 @@ weft_status weft_fail_in(weft_status status, const char *format, ...)
     va_start(arguments, format);
     int used = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (used >= 0 && (size_t)used < sizeof text)
-        snprintf(text + used, sizeof text - (size_t)used, ": %s", error_text);
+    if (used >= 0 && (size_t)used + 3 < sizeof text)
+        snprintf(text + used, sizeof text - (size_t)used, ": %.*s", (int)(sizeof text - (size_t)used - 3), error_text);
     memcpy(error_text, text, sizeof text);
     return status;
 }
