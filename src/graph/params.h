@@ -1,0 +1,16 @@
+/* Parameter sets from inside: named tensors, owned or mapped from a file, and a version that counts changes. */
+#ifndef WEFT_GRAPH_PARAMS_H
+#define WEFT_GRAPH_PARAMS_H
+
+#include "weft/graph.h"
+
+/* Counts weft_params_set and weft_params_touch; sessions repack and rewiden when it moves. */
+uint64_t weft_params_version(const weft_params *);
+
+/* Makes tensor `name` writable in place (a mapped one is copied first); the view stays valid until it is replaced. */
+weft_status weft_params_edit(weft_params *, const char *name, weft_tensor *out);
+
+/* How parameter i of weft_graph_params starts. */
+weft_init weft_graph_param_init(const weft_graph *, int i);
+
+#endif
