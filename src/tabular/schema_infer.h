@@ -1,0 +1,43 @@
+/* What the files that infer a schema share. */
+#ifndef WEFT_TABULAR_SCHEMA_INFER_H
+#define WEFT_TABULAR_SCHEMA_INFER_H
+
+#include "tabular/schema.h"
+
+typedef struct weft_target {
+    int column;
+    weft_task task;
+    bool numeric;       /* classes are numbers */
+    weft_levels levels; /* classes of the whole file; empty where regression was asked for */
+    const char *reason;
+} weft_target;
+
+/* An inference in progress. */
+typedef struct weft_inference {
+    weft_csv *csv;
+    const weft_schema_options *options;
+    const int64_t *rows; /* training rows with a target */
+    int64_t count;
+    bool *named_categorical, *named_drop; /* [columns] */
+    weft_schema *schema;
+} weft_inference;
+
+/* The target column and its task, from the whole file. The caller frees the levels. */
+weft_status weft_target_find(weft_csv *, const weft_schema_options *, weft_target *out);
+
+/* 95 % or more of the cells that are there are numbers (infinite ones included). */
+bool weft_column_is_numeric(weft_csv_column);
+
+/* The column's number, or an error that says what the name was for and which name is nearest. */
+weft_status weft_schema_find_column(weft_csv *, const char *name, const char *what, int *out);
+
+/* The steps after a column's kind is known. Classes of the training rows, or their mean and sd: */
+weft_status weft_infer_fit_target(weft_inference *, const weft_target *);
+
+/* Layout of a row, medians and scaling of every number: */
+weft_status weft_infer_fit(weft_inference *);
+
+/* Replaces the reason that is printed and saved with a column. */
+weft_status weft_infer_reason(weft_column *, const char *reason);
+
+#endif
