@@ -1,0 +1,33 @@
+/* The commands, in the order in which help lists them. To add one: write its file with `const cli_command cli_NAME = {…};`
+ * and add a line ROW(NAME) here. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+#define ROWS(ROW) \
+    ROW(help) \
+    ROW(version) \
+    ROW(generate_man) \
+    ROW(generate_bash) \
+    ROW(generate_zsh)
+
+#define DECLARE(name) extern const cli_command cli_##name;
+ROWS(DECLARE)
+
+#define ENTRY(name) &cli_##name,
+const cli_command *const cli_commands[] = {ROWS(ENTRY) NULL};
+
+/* Rooms: commands that have actions. */
+static const struct {
+    const char *name, *summary;
+} rooms[] = {
+    {"tabular", "models on tables: retrieval-augmented (TabR) and plain networks"},
+};
+
+const char *cli_room_summary(const char *name)
+{
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
+        if (strcmp(rooms[i].name, name) == 0)
+            return rooms[i].summary;
+    return NULL;
+}
