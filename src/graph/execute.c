@@ -1,0 +1,54 @@
+/* The executor: one parallel region a run. Threads take the pieces of a step in any order; a barrier stands between steps
+ * where more than one thread may work. Steps of one piece run on thread 0 without any. */
+#include "graph/session.h"
+
+static int64_t pieces_of(const weft_session *session, const weft_step *s)
+{
+    return s->packs_parameter && !session->repack ? 0 : s->pieces(s, &session->run);
+}
+
+static void work(void *argument, int thread)
+{
+    weft_session *session = argument;
+    const weft_plan *plan = session->plan;
+    weft_team *team = plan->engine->team;
+    bool shared = false; /* the step before was */
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const weft_step *s = plan->steps[i];
+        int64_t pieces = pieces_of(session, s);
+        if (pieces == 0)
+            continue;
+        bool wide = pieces > 1;
+        if (wide || shared)
+            weft_team_barrier(team, thread);
+        shared = wide;
+        if (!wide) {
+            if (thread == 0)
+                s->run(s, &session->run, 0, 0);
+            continue;
+        }
+        for (;;) {
+            int64_t piece = atomic_fetch_add_explicit(&session->next[i], 1, memory_order_relaxed);
+            if (piece >= pieces)
+                break;
+            s->run(s, &session->run, piece, thread);
+        }
+    }
+}
+
+void weft_session_execute(weft_session *session)
+{
+    const weft_plan *plan = session->plan;
+    for (int32_t i = 0; i < plan->step_count; i++)
+        atomic_store_explicit(&session->next[i], 0, memory_order_relaxed);
+    if (plan->engine->team && weft_team_size(plan->engine->team) > 1) {
+        weft_team_run(plan->engine->team, work, session);
+        return;
+    }
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const weft_step *s = plan->steps[i];
+        int64_t pieces = pieces_of(session, s);
+        for (int64_t piece = 0; piece < pieces; piece++)
+            s->run(s, &session->run, piece, 0);
+    }
+}

@@ -1,0 +1,145 @@
+/* Differentiation as a graph transformation: the gradient's own ops are appended to the graph, so that they are fused, planned
+ * and differentiated like any others. An op without a gradient rule is lowered, and its lowering is pulled back. */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct pullback {
+    weft_graph *g;
+    int32_t count;      /* nodes when it began; those that the gradient appends are not walked */
+    weft_value *cot;    /* [count × outputs] cotangents so far */
+    bool *reaches;      /* [count] depends on something in wrt */
+    bool *end;          /* [count] in wrt, and nothing behind it is asked for */
+} pullback;
+
+/* The cotangent in the used extent of the value it belongs to: less rows are marked, more rows are zeros. */
+static weft_value fit(weft_graph *g, weft_value d, weft_value like)
+{
+    weft_extent have = weft_node_of(g, d)->extent, want = weft_node_of(g, like)->extent;
+    if (weft_extent_equal(have, want))
+        return d;
+    if (have.count.id && !want.count.id)
+        return weft_apply(g, weft_op_find("clear_unused"), &d, 1, NULL);
+    return weft_used_like(g, d, like);
+}
+
+static void add(pullback *b, weft_value v, int output, weft_value d)
+{
+    weft_graph *g = b->g;
+    if (!d.id || g->status != WEFT_OK)
+        return;
+    weft_dims want = output == 0 ? weft_node_of(g, v)->dims : weft_node_of(g, v)->more[output - 1];
+    if (!weft_dims_equal(weft_shape(g, d), want)) {
+        char x[WEFT_DIMS_TEXT], y[WEFT_DIMS_TEXT];
+        weft_poison(g, "gradient of %s: %s where %s belongs", weft_node_of(g, v)->op->name, weft_dims_text(weft_shape(g, d), x),
+                    weft_dims_text(want, y));
+        return;
+    }
+    d = fit(g, d, v);
+    weft_value *slot = &b->cot[(int64_t)v.id * WEFT_MAX_OUTPUTS + output];
+    *slot = slot->id ? weft_add(g, *slot, d) : d;
+}
+
+static void step_back(pullback *b, int32_t id)
+{
+    weft_graph *g = b->g;
+    weft_value v = {id};
+    const weft_value *dy = &b->cot[(int64_t)id * WEFT_MAX_OUTPUTS];
+    const weft_op *op = weft_node_of(g, v)->op;
+    int n = weft_node_of(g, v)->input_count, outputs = weft_node_of(g, v)->output_count;
+    if (op == weft_op_part) {
+        add(b, weft_operand_of(g, v, 0), (int)weft_node_of(g, v)->attributes.i[0], dy[0]);
+        return;
+    }
+    weft_value *dx = calloc((size_t)n + 1, sizeof *dx);
+    weft_value *inputs = malloc(((size_t)n + 1) * sizeof *inputs);
+    if (!dx || !inputs) {
+        weft_poison(g, "gradient: memory is short");
+    } else {
+        memcpy(inputs, weft_node_of(g, v)->inputs, (size_t)n * sizeof *inputs);
+        if (op->gradient && outputs == 1) {
+            op->gradient(g, v, dy, dx);
+        } else if (op->lower) {
+            weft_value out[WEFT_MAX_OUTPUTS] = {{0}}, y[WEFT_MAX_OUTPUTS], d[WEFT_MAX_OUTPUTS];
+            int count = 0;
+            op->lower(g, v, out);
+            for (int k = 0; k < outputs; k++)
+                if (dy[k].id) {
+                    y[count] = out[k];
+                    d[count++] = dy[k];
+                }
+            /* operands that are indices or masks have no gradient; the walk simply never reaches them */
+            weft_pullback(g, y, d, count, inputs, n, true, dx);
+            for (int i = 1; i < n; i++) /* an operand that stands twice has got the whole at its first place */
+                for (int k = 0; k < i; k++)
+                    if (inputs[k].id == inputs[i].id)
+                        dx[i] = (weft_value){0};
+        } else {
+            weft_poison(g, "op %s has no gradient", op->name);
+        }
+        for (int i = 0; i < n && g->status == WEFT_OK; i++)
+            if (dx[i].id && b->reaches[inputs[i].id])
+                add(b, inputs[i], 0, dx[i]);
+    }
+    free(dx);
+    free(inputs);
+}
+
+void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int ny, const weft_value *wrt, int n, bool stop,
+                   weft_value *out)
+{
+    if (g->status != WEFT_OK)
+        return;
+    pullback b = {.g = g, .count = g->count};
+    b.cot = calloc((size_t)g->count * WEFT_MAX_OUTPUTS, sizeof *b.cot);
+    b.reaches = calloc((size_t)g->count, 1);
+    b.end = calloc((size_t)g->count, 1);
+    if (!b.cot || !b.reaches || !b.end) {
+        weft_poison(g, "gradient: memory is short");
+    } else {
+        for (int i = 0; i < n; i++) {
+            b.reaches[wrt[i].id] = true;
+            b.end[wrt[i].id] = stop;
+        }
+        for (int32_t id = 1; id < b.count; id++)
+            for (int i = 0; i < g->nodes[id].input_count && !b.reaches[id]; i++)
+                b.reaches[id] = b.reaches[g->nodes[id].inputs[i].id];
+        for (int i = 0; i < ny; i++)
+            if (b.reaches[y[i].id])
+                add(&b, y[i], 0, dy[i]);
+        for (int32_t id = b.count - 1; id > 0 && g->status == WEFT_OK; id--) {
+            bool any = false;
+            for (int k = 0; k < WEFT_MAX_OUTPUTS; k++)
+                any |= b.cot[(int64_t)id * WEFT_MAX_OUTPUTS + k].id != 0;
+            if (any && b.reaches[id] && !b.end[id] && g->nodes[id].op->kind != WEFT_OP_LEAF)
+                step_back(&b, id);
+        }
+        for (int i = 0; i < n; i++)
+            out[i] = b.cot[(int64_t)wrt[i].id * WEFT_MAX_OUTPUTS];
+    }
+    free(b.cot);
+    free(b.reaches);
+    free(b.end);
+}
+
+weft_status weft_gradient(weft_graph *g, weft_value y, weft_value cotangent, const weft_value *wrt, int n, weft_value *out)
+{
+    bool fine = weft_check(g, "gradient", y);
+    for (int i = 0; fine && i < n; i++)
+        fine = weft_check(g, "gradient", wrt[i]);
+    if (!fine)
+        return weft_graph_status(g);
+    weft_value dy = cotangent.id ? cotangent : weft_constant(g, 1, weft_shape(g, y));
+    if (dy.id && !weft_dims_equal(weft_shape(g, dy), weft_shape(g, y)))
+        weft_poison(g, "gradient: the cotangent's shape is not that of the value");
+    for (int i = 0; i < n; i++)
+        out[i] = (weft_value){0};
+    weft_pullback(g, &y, &dy, 1, wrt, n, false, out);
+    for (int i = 0; i < n && g->status == WEFT_OK; i++)
+        if (!out[i].id) {
+            out[i] = weft_constant(g, 0, weft_shape(g, wrt[i]));
+            out[i] = fit(g, out[i], wrt[i]);
+        }
+    return weft_graph_status(g);
+}

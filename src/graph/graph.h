@@ -1,0 +1,91 @@
+/* The graph from inside: nodes, and the one function that appends them. */
+#ifndef WEFT_GRAPH_GRAPH_H
+#define WEFT_GRAPH_GRAPH_H
+
+#include "base/arena.h"
+#include "graph/op.h"
+#include "weft/graph.h"
+
+enum { WEFT_MAX_OUTPUTS = 4, WEFT_MAX_SCOPES = 32, WEFT_NAME_BYTES = 512 };
+
+/* Numbers that belong to a node besides its operands; compared byte by byte, so always zero-initialised. */
+typedef struct weft_attributes {
+    weft_dims dims;
+    int64_t i[4];
+    double f[2];
+} weft_attributes;
+
+/* How much of the outermost axis is in use: (count + base) * scale rows, where count is a count input; count {0}: all. */
+typedef struct weft_extent {
+    weft_value count;
+    int32_t unused;
+    int64_t base, scale;
+} weft_extent;
+
+typedef struct weft_node {
+    const weft_op *op;
+    weft_dtype dtype;
+    int input_count, output_count;
+    weft_value *inputs;
+    weft_dims dims;                        /* of output 0 */
+    weft_dims more[WEFT_MAX_OUTPUTS - 1];  /* of outputs 1 …, reached through "part" nodes */
+    weft_attributes attributes;
+    weft_extent extent;
+    const char *name;                      /* leaves: how they are bound; others: the tap's name, or NULL */
+    weft_init init;                        /* parameters */
+    weft_law law;                          /* random leaves */
+    unsigned marks;
+} weft_node;
+
+struct weft_graph {
+    weft_arena arena;
+    weft_dtype dtype;
+    weft_status status;
+    char *message;
+    weft_node *nodes; /* [count], number 0 unused */
+    int32_t count, capacity;
+    int32_t *buckets; /* hash of equal nodes → number */
+    int32_t bucket_count;
+    char scope[WEFT_NAME_BYTES];
+    int scope_ends[WEFT_MAX_SCOPES], scope_depth;
+};
+
+static inline const weft_node *weft_node_of(const weft_graph *g, weft_value v)
+{
+    return &g->nodes[v.id];
+}
+
+static inline weft_value weft_operand_of(const weft_graph *g, weft_value v, int i)
+{
+    return g->nodes[v.id].inputs[i];
+}
+
+/* Appends op(inputs) unless an equal node is there; the op's shape rule judges it. {0} when the graph is (or gets) poisoned. */
+weft_value weft_apply(weft_graph *g, const weft_op *op, const weft_value *inputs, int n, const weft_attributes *attributes);
+
+/* A leaf; NULL attributes: none. `name` is copied. Equal names must agree in everything (else the graph is poisoned). */
+weft_value weft_leaf(weft_graph *g, const weft_op *op, const char *name, weft_dtype dtype, weft_dims dims,
+                     const weft_attributes *attributes);
+
+/* Output k ≥ 1 of a node with several. */
+weft_value weft_part(weft_graph *g, weft_value v, int k);
+
+/* The same value, its outermost axis used as far as that of `like`. */
+weft_value weft_used_like(weft_graph *g, weft_value v, weft_value like);
+
+bool weft_extent_equal(weft_extent a, weft_extent b);
+
+/* True when a is fine to use; poisons on {0} handles of a healthy graph. */
+bool weft_check(weft_graph *g, const char *op, weft_value a);
+
+/* Gradient of several values at once; `stop`: do not look behind wrt. Used for lowering; see gradient.c. */
+void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int ny, const weft_value *wrt, int n, bool stop,
+                   weft_value *out);
+
+/* Rows of the op table that are asked for by name elsewhere. */
+extern const weft_op *const weft_op_input, *const weft_op_index, *const weft_op_count_input, *const weft_op_param,
+    *const weft_op_random, *const weft_op_constant, *const weft_op_iota, *const weft_op_part, *const weft_op_rows;
+
+int64_t weft_dims_product(weft_dims dims, int from, int to); /* of sizes [from, to) */
+
+#endif

@@ -1,0 +1,258 @@
+/* Matrix products: a [… , m, k] · b [… , k, n], either transposed. attributes.i: a transposed, b transposed.
+ * Without leading axes on b, the leading axes of a are rows. Used extents: of a's rows (or of the batch), and, where both are
+ * transposed products over rows (weight gradients), of k. */
+#include "graph/graph.h"
+#include "graph/planner.h"
+
+typedef struct product {
+    int64_t batch, m, n, k;
+    bool shared_b; /* one b for all leading axes of a */
+} product;
+
+static product measure(const weft_dims *a, const weft_dims *b, bool ta, bool tb)
+{
+    product p = {.batch = 1, .shared_b = b->rank == 2};
+    p.m = a->size[a->rank - (ta ? 1 : 2)];
+    p.k = a->size[a->rank - (ta ? 2 : 1)];
+    p.n = b->size[b->rank - (tb ? 2 : 1)];
+    for (int i = 0; i < a->rank - 2; i++)
+        p.batch *= a->size[i];
+    return p;
+}
+
+static void matmul_shape(weft_graph *g, weft_node *n)
+{
+    const weft_node *a = &g->nodes[n->inputs[0].id], *b = &g->nodes[n->inputs[1].id];
+    bool ta = n->attributes.i[0], tb = n->attributes.i[1];
+    char ad[WEFT_DIMS_TEXT], bd[WEFT_DIMS_TEXT];
+    weft_dims_text(a->dims, ad);
+    weft_dims_text(b->dims, bd);
+    bool fits = a->dims.rank >= 2 && b->dims.rank >= 2 && (b->dims.rank == 2 || b->dims.rank == a->dims.rank) &&
+                a->dtype == g->dtype && b->dtype == g->dtype;
+    for (int i = 0; fits && b->dims.rank > 2 && i < a->dims.rank - 2; i++)
+        fits = a->dims.size[i] == b->dims.size[i];
+    if (fits && ta && b->dims.rank == 2)
+        fits = a->dims.rank == 2;
+    int64_t ka = a->dims.size[a->dims.rank - (ta ? 2 : 1)], kb = b->dims.size[b->dims.rank - (tb ? 1 : 2)];
+    if (!fits || ka != kb) {
+        weft_poison(g, "matmul: %s%s by %s%s: the inner sizes or leading axes do not fit", ad, ta ? " transposed" : "", bd,
+                    tb ? " transposed" : "");
+        return;
+    }
+    n->dims = a->dims;
+    n->dims.size[a->dims.rank - 2] = a->dims.size[a->dims.rank - (ta ? 1 : 2)];
+    n->dims.size[a->dims.rank - 1] = b->dims.size[b->dims.rank - (tb ? 2 : 1)];
+    if (a->extent.count.id && !(a->dims.rank == 2 && ta))
+        n->extent = a->extent;
+    bool over_k = a->dims.rank == 2 && ta, b_batched = b->dims.rank > 2;
+    bool b_fine = !b->extent.count.id || ((over_k && !tb) || b_batched ? weft_extent_equal(a->extent, b->extent) : false);
+    bool a_fine = !a->extent.count.id || !over_k || !b->extent.count.id || weft_extent_equal(a->extent, b->extent);
+    if (!b_fine || !a_fine)
+        weft_poison(g, "matmul: %s by %s: the used parts do not fit", ad, bd);
+}
+
+static weft_value apply(weft_graph *g, weft_value a, weft_value b, bool ta, bool tb);
+
+/* [… , m, n] as [rows, n] */
+static weft_value flat(weft_graph *g, weft_value x)
+{
+    weft_dims d = weft_shape(g, x);
+    return weft_reshape(g, x, DIMS(weft_dims_product(d, 0, d.rank - 1), d.size[d.rank - 1]));
+}
+
+static void matmul_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
+{
+    weft_value a = weft_operand_of(g, y, 0), b = weft_operand_of(g, y, 1), d = dy[0];
+    bool ta = weft_node_of(g, y)->attributes.i[0], tb = weft_node_of(g, y)->attributes.i[1];
+    /* y = op(a) op(b):  d op(a) = d op(b)ᵀ,  d op(b) = op(a)ᵀ d */
+    dx[0] = ta ? apply(g, b, d, tb, true) : apply(g, d, b, false, !tb);
+    if (weft_shape(g, b).rank == 2 && weft_shape(g, a).rank > 2) { /* b serves every leading axis: sum over all rows */
+        weft_value rows = flat(g, a), drows = flat(g, d);
+        dx[1] = tb ? apply(g, drows, rows, true, false) : apply(g, rows, drows, true, false);
+    } else {
+        dx[1] = tb ? apply(g, d, a, true, ta) : apply(g, a, d, !ta, false);
+    }
+}
+
+static int64_t matmul_macs(const weft_graph *g, const weft_node *n)
+{
+    product p = measure(&g->nodes[n->inputs[0].id].dims, &g->nodes[n->inputs[1].id].dims, n->attributes.i[0], n->attributes.i[1]);
+    return p.batch * p.m * p.n * p.k;
+}
+
+/* ---- steps: pack b, then the tiles ---- */
+
+typedef struct gemm_call {
+    weft_gemm one; /* of batch item 0, sizes as used */
+    int64_t batch;
+    size_t a_next, b_next, c_next; /* bytes between batch items */
+    size_t packed_next;
+} gemm_call;
+
+/* in: a, b, and panels for the product (buffer -1: none); out: c, or the panels for the packing */
+static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool pointers)
+{
+    const weft_slot *a = &s->in[0], *b = &s->in[1], *panels = s->in_count > 2 ? &s->in[2] : &s->out[0];
+    bool ta = s->attributes.i[0], tb = s->attributes.i[1];
+    product p = measure(&a->dims, &b->dims, ta, tb);
+    int64_t used = weft_used_rows(run, a);
+    if (b->extent.count.id && ta && a->dims.rank == 2)
+        used = weft_used_rows(run, b);
+    gemm_call call = {.batch = p.batch};
+    int64_t ar = a->dims.size[a->dims.rank - 2], ac = a->dims.size[a->dims.rank - 1];
+    int64_t br = b->dims.size[b->dims.rank - 2], bc = b->dims.size[b->dims.rank - 1];
+    size_t e = weft_dtype_size(a->dtype), be = weft_dtype_size(run->storage[b->buffer]);
+    if (a->dims.rank == 2) {
+        if (ta)
+            p.k = used;
+        else
+            p.m = used;
+    } else if (a->dims.size[0] > 0) {
+        call.batch = p.batch / a->dims.size[0] * used;
+    }
+    if (p.shared_b && !ta) {
+        p.m *= call.batch;
+        call.batch = 1;
+    }
+    call.one = (weft_gemm){.m = p.m, .n = p.n, .k = p.k, .dtype = a->dtype, .b_dtype = run->storage[b->buffer],
+                           .a_row = ta ? 1 : ac, .a_column = ta ? ac : 1, .b_row = tb ? 1 : bc, .b_column = tb ? bc : 1, .c_row = p.n};
+    call.a_next = (size_t)(ar * ac) * e;
+    call.b_next = (size_t)(br * bc) * be;
+    call.c_next = (size_t)(p.m * p.n) * e;
+    if (pointers) {
+        call.one.a = weft_at(run, a);
+        call.one.b = (char *)run->base[b->buffer] + (size_t)b->offset * be;
+        call.one.c = s->in_count > 2 ? weft_at(run, &s->out[0]) : NULL;
+    }
+    call.packed_next = (run->kernels->gemm->packed_bytes(&call.one) + 63) & ~(size_t)63;
+    if (pointers && call.packed_next && panels->buffer >= 0)
+        call.one.packed = weft_at(run, panels);
+    return call;
+}
+
+static void move_to(gemm_call *call, int64_t item)
+{
+    call->one.a = (const char *)call->one.a + (size_t)item * call->a_next;
+    call->one.b = (const char *)call->one.b + (size_t)item * call->b_next;
+    if (call->one.c)
+        call->one.c = (char *)call->one.c + (size_t)item * call->c_next;
+    if (call->one.packed)
+        call->one.packed = (const char *)call->one.packed + (size_t)item * call->packed_next;
+}
+
+static int64_t pack_pieces(const weft_step *s, const weft_run_state *run)
+{
+    gemm_call call = call_of(s, run, false);
+    return call.packed_next ? call.batch * run->kernels->gemm->pack_pieces(&call.one) : 0;
+}
+
+static void pack_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
+{
+    (void)thread;
+    gemm_call call = call_of(s, run, true);
+    int64_t each = run->kernels->gemm->pack_pieces(&call.one);
+    move_to(&call, piece / each);
+    run->kernels->gemm->pack(&call.one, (void *)(uintptr_t)call.one.packed, piece % each);
+}
+
+/* Small batch items are joined: about 100,000 multiply-adds a piece. */
+static int64_t items_per_piece(const gemm_call *call)
+{
+    int64_t work = call->one.m * call->one.n * call->one.k;
+    return work >= 100000 || work == 0 ? 1 : 100000 / work;
+}
+
+static int64_t matmul_pieces(const weft_step *s, const weft_run_state *run)
+{
+    gemm_call call = call_of(s, run, false);
+    int64_t each = run->kernels->gemm->pieces(&call.one);
+    if (each != 1)
+        return call.batch * each;
+    int64_t join = items_per_piece(&call);
+    return (call.batch + join - 1) / join;
+}
+
+static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
+{
+    gemm_call call = call_of(s, run, true);
+    const weft_gemm_table *t = run->kernels->gemm;
+    int64_t each = t->pieces(&call.one), join = each == 1 ? items_per_piece(&call) : 1;
+    int64_t first = each == 1 ? piece * join : piece / each, end = first + join < call.batch ? first + join : call.batch;
+    for (int64_t item = first; item < end; item++) {
+        gemm_call one = call;
+        move_to(&one, item);
+        int64_t part = each == 1 ? 0 : piece % each;
+        t->run(&one.one, part, run->scratch[thread]);
+        if (s->program) {
+            weft_gemm_area area = t->area(&one.one, part);
+            int64_t row = item * one.one.m;
+            weft_program_run(s, run, row + area.row0, row + area.row1, area.column0, area.column1, thread);
+        }
+    }
+}
+
+static void matmul_emit(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
+    bool ta = n->attributes.i[0], tb = n->attributes.i[1];
+    const weft_gemm_table *t = weft_planner_engine(p)->kernels->gemm;
+    weft_slot a = weft_place_of(p, n->inputs[0]), b = weft_place_of(p, n->inputs[1]), packed = {.buffer = -1};
+    product size = measure(&a.dims, &b.dims, ta, tb);
+    int64_t batch = size.shared_b ? 1 : size.batch;
+    if (size.shared_b)
+        size.m *= size.batch;
+    int64_t ac = a.dims.size[a.dims.rank - 1], bc = b.dims.size[b.dims.rank - 1];
+    weft_gemm one = {.m = size.m, .n = size.n, .k = size.k, .dtype = n->dtype, .b_dtype = n->dtype, .c_row = size.n,
+                     .a_row = ta ? 1 : ac, .a_column = ta ? ac : 1, .b_row = tb ? 1 : bc, .b_column = tb ? bc : 1};
+    weft_need_scratch(p, t->scratch_bytes(&one));
+    size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
+    if (bytes) { /* a step before the product packs b into panels */
+        bool keep = batch == 1 && weft_is_parameter(p, n->inputs[1]);
+        packed = keep ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
+        weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
+        if (!pack)
+            return;
+        pack->attributes = n->attributes;
+        pack->in_count = 2;
+        pack->in[0] = a;
+        pack->in[1] = b;
+        pack->out_count = 1;
+        pack->out[0] = packed;
+        pack->packs_parameter = keep;
+    }
+    weft_step *run = weft_step_empty(p, v, matmul_pieces, matmul_run);
+    if (!run)
+        return;
+    run->attributes = n->attributes;
+    run->in_count = 3;
+    run->in[0] = a;
+    run->in[1] = b;
+    run->in[2] = packed;
+    weft_step_outputs(p, run, v);
+}
+
+const weft_op weft_ops_matmul[] = {
+    {.name = "matmul", .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_GATE, .extent = WEFT_EXTENT_OWN, .smooth = true,
+     .shape = matmul_shape, .gradient = matmul_gradient, .emit = matmul_emit, .macs = matmul_macs, .takes_program = true, .storage_operand = 2},
+    {0},
+};
+
+static weft_value apply(weft_graph *g, weft_value a, weft_value b, bool ta, bool tb)
+{
+    return weft_apply(g, &weft_ops_matmul[0], (weft_value[]){a, b}, 2, &(weft_attributes){.i = {ta, tb}});
+}
+
+weft_value weft_matmul(weft_graph *g, weft_value a, weft_value b)
+{
+    return apply(g, a, b, false, false);
+}
+
+weft_value weft_matmul_nt(weft_graph *g, weft_value a, weft_value b)
+{
+    return apply(g, a, b, false, true);
+}
+
+weft_value weft_matmul_tn(weft_graph *g, weft_value a, weft_value b)
+{
+    return apply(g, a, b, true, false);
+}

@@ -1,0 +1,519 @@
+/* The compiler: which values are needed, which elementwise values run together, the steps, and where each buffer lies. */
+#include "graph/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct weft_planner {
+    weft_plan *plan;
+    weft_graph *graph;
+    bool failed;
+    int32_t *buffer_of;   /* [values × outputs] */
+    int32_t *leaf_of;     /* [values] a random leaf as bound */
+    int32_t *inverse_of;  /* [values] */
+    int32_t *uses;        /* [values] by live nodes */
+    bool *live, *fed, *fetched;
+    weft_group **group_of; /* [values] the group that computes it (producers too) */
+};
+
+weft_engine *weft_planner_engine(const weft_planner *p)
+{
+    return p->plan->engine;
+}
+
+const weft_graph *weft_planner_graph(const weft_planner *p)
+{
+    return p->graph;
+}
+
+void *weft_plan_get(weft_planner *p, size_t bytes)
+{
+    void *data = weft_arena_get(&p->plan->arena, bytes);
+    if (!data)
+        p->failed = true;
+    return data;
+}
+
+void weft_need_scratch(weft_planner *p, size_t bytes)
+{
+    if (bytes > p->plan->scratch_bytes)
+        p->plan->scratch_bytes = bytes;
+}
+
+/* ---- buffers and places ---- */
+
+static int32_t buffer_new(weft_planner *p, weft_buffer_kind kind, int32_t value, size_t bytes)
+{
+    weft_plan *plan = p->plan;
+    if (plan->buffer_count == plan->buffer_capacity) {
+        int32_t capacity = plan->buffer_capacity ? plan->buffer_capacity * 2 : 128;
+        weft_buffer *buffers = realloc(plan->buffers, (size_t)capacity * sizeof *buffers);
+        if (!buffers) {
+            p->failed = true;
+            return 0;
+        }
+        plan->buffers = buffers;
+        plan->buffer_capacity = capacity;
+    }
+    plan->buffers[plan->buffer_count] =
+        (weft_buffer){.kind = kind, .value = value, .bytes = (bytes + 63) & ~(size_t)63, .first = INT32_MAX, .last = -1, .same_as = -1};
+    return plan->buffer_count++;
+}
+
+static bool is_leaf(const weft_planner *p, weft_value v)
+{
+    return weft_node_of(p->graph, v)->op->kind == WEFT_OP_LEAF || p->fed[v.id];
+}
+
+static int32_t root_buffer(weft_planner *p, weft_value v, int output)
+{
+    int32_t *slot = &p->buffer_of[(int64_t)v.id * WEFT_MAX_OUTPUTS + output];
+    if (*slot >= 0)
+        return *slot;
+    const weft_node *n = weft_node_of(p->graph, v);
+    weft_dims dims = output ? n->more[output - 1] : n->dims;
+    size_t bytes = (size_t)weft_dims_count(dims) * weft_dtype_size(n->dtype);
+    weft_buffer_kind kind = WEFT_BUFFER_ARENA;
+    if (n->op == weft_op_constant || n->op == weft_op_iota)
+        kind = WEFT_BUFFER_CONSTANT;
+    else if (is_leaf(p, v) && n->op != weft_op_random)
+        kind = WEFT_BUFFER_BOUND;
+    return *slot = buffer_new(p, p->fed[v.id] ? WEFT_BUFFER_BOUND : kind, v.id, bytes);
+}
+
+weft_slot weft_place_of(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(p->graph, v);
+    weft_slot place = {.dtype = n->dtype, .dims = n->dims, .extent = n->extent};
+    int output = 0;
+    while (n->op->kind == WEFT_OP_VIEW && !p->fed[v.id]) {
+        if (n->op == weft_op_part)
+            output = (int)n->attributes.i[0];
+        else if (n->op == weft_op_rows)
+            place.offset += n->attributes.i[0] * weft_dims_product(n->dims, 1, n->dims.rank);
+        v = n->inputs[0];
+        n = weft_node_of(p->graph, v);
+    }
+    place.buffer = root_buffer(p, v, output);
+    return place;
+}
+
+weft_slot weft_place_of_leaf(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(p->graph, v);
+    if (p->leaf_of[v.id] < 0)
+        p->leaf_of[v.id] = buffer_new(p, WEFT_BUFFER_BOUND, v.id, 0);
+    return (weft_slot){.buffer = p->leaf_of[v.id], .dtype = n->dtype, .dims = n->dims, .extent = n->extent};
+}
+
+weft_slot weft_place_inverse(weft_planner *p, weft_value index)
+{
+    const weft_node *n = weft_node_of(p->graph, index);
+    while (n->op->kind == WEFT_OP_VIEW) {
+        index = n->inputs[0];
+        n = weft_node_of(p->graph, index);
+    }
+    (void)root_buffer(p, index, 0); /* the index itself must be bound */
+    if (p->inverse_of[index.id] < 0)
+        p->inverse_of[index.id] = buffer_new(p, WEFT_BUFFER_INVERSE, index.id, 0);
+    return (weft_slot){.buffer = p->inverse_of[index.id], .dtype = WEFT_I64, .dims = DIMS(n->attributes.i[0] + 1)};
+}
+
+weft_slot weft_place_scratch(weft_planner *p, size_t bytes)
+{
+    return (weft_slot){.buffer = buffer_new(p, WEFT_BUFFER_ARENA, 0, bytes), .dtype = WEFT_U8, .dims = DIMS((int64_t)bytes)};
+}
+
+weft_slot weft_place_packed(weft_planner *p, size_t bytes)
+{
+    p->plan->packed_bytes += bytes;
+    return (weft_slot){.buffer = buffer_new(p, WEFT_BUFFER_PACKED, 0, bytes), .dtype = WEFT_U8, .dims = DIMS((int64_t)bytes)};
+}
+
+bool weft_is_parameter(const weft_planner *p, weft_value v)
+{
+    while (weft_node_of(p->graph, v)->op->kind == WEFT_OP_VIEW && !p->fed[v.id])
+        v = weft_node_of(p->graph, v)->inputs[0];
+    return weft_node_of(p->graph, v)->op == weft_op_param;
+}
+
+/* ---- steps ---- */
+
+weft_step *weft_step_empty(weft_planner *p, weft_value v, weft_pieces_function pieces, weft_piece_function run)
+{
+    weft_plan *plan = p->plan;
+    weft_step *s = weft_plan_get(p, sizeof *s);
+    if (!s)
+        return NULL;
+    if (plan->step_count == plan->step_capacity) {
+        int32_t capacity = plan->step_capacity ? plan->step_capacity * 2 : 128;
+        weft_step **steps = realloc(plan->steps, (size_t)capacity * sizeof *steps);
+        if (!steps) {
+            p->failed = true;
+            return NULL;
+        }
+        plan->steps = steps;
+        plan->step_capacity = capacity;
+    }
+    s->op = weft_node_of(p->graph, v)->op;
+    s->value = v.id;
+    s->pieces = pieces;
+    s->run = run;
+    return plan->steps[plan->step_count++] = s;
+}
+
+void weft_step_outputs(weft_planner *p, weft_step *s, weft_value v)
+{
+    weft_group *group = p->group_of[v.id];
+    if (group && group->producer == v.id) {
+        s->out[s->out_count++] = weft_place_of(p, (weft_value){group->root});
+        weft_program_build(p, s, group);
+        return;
+    }
+    const weft_node *n = weft_node_of(p->graph, v);
+    s->out[s->out_count++] = weft_place_of(p, v);
+    /* outputs that nobody asked for are not written */
+    for (int k = 1; k < n->output_count; k++)
+        for (int32_t u = v.id + 1; u < p->graph->count; u++)
+            if (p->live[u] && p->graph->nodes[u].op == weft_op_part && p->graph->nodes[u].inputs[0].id == v.id &&
+                p->graph->nodes[u].attributes.i[0] == k) {
+                weft_slot place = weft_place_of(p, (weft_value){u});
+                s->out[k] = place;
+                s->out_count = k + 1;
+                break;
+            }
+}
+
+weft_step *weft_step_new(weft_planner *p, weft_value v, weft_pieces_function pieces, weft_piece_function run)
+{
+    const weft_node *n = weft_node_of(p->graph, v);
+    weft_step *s = weft_step_empty(p, v, pieces, run);
+    if (!s)
+        return NULL;
+    for (int i = 0; i < n->input_count; i++)
+        s->in[s->in_count++] = weft_place_of(p, n->inputs[i]);
+    weft_step_outputs(p, s, v);
+    return s;
+}
+
+/* ---- a random leaf that somebody reads in whole ---- */
+
+static int64_t random_rows(const weft_step *s, const weft_run_state *run)
+{
+    int64_t n = s->attributes.i[0];
+    return n ? weft_used_count(run, &s->out[0]) / n : 0;
+}
+
+static int64_t random_pieces(const weft_step *s, const weft_run_state *run)
+{
+    int64_t each = weft_rows_per_piece(s->attributes.i[0], 16384);
+    return (random_rows(s, run) + each - 1) / each;
+}
+
+static void random_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
+{
+    (void)thread;
+    int64_t n = s->attributes.i[0], each = weft_rows_per_piece(n, 16384), all = random_rows(s, run);
+    int64_t r0 = piece * each, r1 = r0 + each < all ? r0 + each : all;
+    size_t at = (size_t)(r0 * n) * weft_dtype_size(s->out[0].dtype);
+    char *y = (char *)weft_at(run, &s->out[0]) + at;
+    const weft_law *law = s->extra;
+    if (run->base[s->in[0].buffer]) {
+        memcpy(y, (const char *)weft_at(run, &s->in[0]) + at, (size_t)((r1 - r0) * n) * weft_dtype_size(s->out[0].dtype));
+        return;
+    }
+    const int64_t *keys = s->in_count > 1 ? (const int64_t *)weft_at(run, &s->in[1]) + r0 : NULL;
+    run->vector->random((weft_law_kind)law->kind, law->a, law->b, run->keys[s->value], run->step, r1 - r0, keys, r0, n, y);
+}
+
+void weft_emit_random(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(p->graph, v);
+    weft_step *s = weft_step_empty(p, v, random_pieces, random_run);
+    weft_law *law = weft_plan_get(p, sizeof *law);
+    if (!s || !law)
+        return;
+    *law = n->law;
+    s->extra = law;
+    s->attributes.i[0] = n->dims.rank ? n->dims.size[n->dims.rank - 1] : 1;
+    s->in[s->in_count++] = weft_place_of_leaf(p, v);
+    if (n->attributes.i[1])
+        s->in[s->in_count++] = weft_place_of(p, (weft_value){(int32_t)n->attributes.i[1]});
+    s->out[s->out_count++] = weft_place_of(p, v);
+}
+
+/* ---- which values are needed ---- */
+
+static void find_live(weft_planner *p)
+{
+    const weft_graph *g = p->graph;
+    for (int32_t id = g->count - 1; id > 0; id--) {
+        if (p->fetched[id])
+            p->live[id] = true;
+        if (!p->live[id] || p->fed[id])
+            continue;
+        for (int i = 0; i < g->nodes[id].input_count; i++) {
+            p->live[g->nodes[id].inputs[i].id] = true;
+            p->uses[g->nodes[id].inputs[i].id]++;
+        }
+        if (g->nodes[id].extent.count.id)
+            p->live[g->nodes[id].extent.count.id] = true;
+        if (g->nodes[id].op == weft_op_random && g->nodes[id].attributes.i[1])
+            p->live[g->nodes[id].attributes.i[1]] = true;
+    }
+}
+
+/* ---- elementwise groups ---- */
+
+static bool elementwise(const weft_planner *p, int32_t id)
+{
+    weft_op_kind kind = p->graph->nodes[id].op->kind;
+    return !p->fed[id] && (kind == WEFT_OP_UNARY || kind == WEFT_OP_BINARY || kind == WEFT_OP_WHERE);
+}
+
+static bool same_form(const weft_node *a, const weft_node *b)
+{
+    return weft_dims_equal(a->dims, b->dims) && weft_extent_equal(a->extent, b->extent);
+}
+
+static bool draws_in_strip(const weft_planner *p, int32_t id, const weft_node *root)
+{
+    const weft_node *n = &p->graph->nodes[id];
+    return n->op == weft_op_random && !p->fed[id] && weft_dims_equal(n->dims, root->dims) && n->dims.rank > 0 &&
+           n->dims.size[n->dims.rank - 1] <= WEFT_STRIP;
+}
+
+static bool holds(const weft_group *group, int32_t id)
+{
+    for (int i = 0; i < group->count; i++)
+        if (group->member[i] == id)
+            return true;
+    return false;
+}
+
+/* *operands counts the places that the group may need on its step: one an operand that stays outside, two a random leaf. */
+static void collect(weft_planner *p, weft_group *group, int32_t id, int *operands)
+{
+    const weft_graph *g = p->graph;
+    const weft_node *n = &g->nodes[id], *root = &g->nodes[group->root];
+    group->member[group->count++] = id;
+    *operands += n->input_count;
+    for (int i = 0; i < n->input_count; i++) {
+        int32_t x = n->inputs[i].id;
+        const weft_node *in = &g->nodes[x];
+        bool alone = p->uses[x] == 1 && !p->fetched[x] && !p->fed[x] && !p->group_of[x];
+        bool room = group->count < WEFT_PROGRAM_MOST && *operands + in->input_count <= WEFT_PROGRAM_OPERANDS;
+        if (draws_in_strip(p, x, root)) {
+            if (!holds(group, x) && room && *operands < WEFT_PROGRAM_OPERANDS) {
+                group->member[group->count++] = x;
+                ++*operands;
+                group->draws = true;
+            }
+        } else if (alone && room && elementwise(p, x) && same_form(in, root)) {
+            --*operands;
+            p->group_of[x] = group;
+            collect(p, group, x, operands);
+        } else if (alone && !group->producer && in->op->takes_program && same_form(in, root) && in->output_count == 1) {
+            group->producer = x;
+        }
+    }
+}
+
+static int by_number(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void group_values(weft_planner *p)
+{
+    for (int32_t id = p->graph->count - 1; id > 0; id--) {
+        if (!p->live[id] || !elementwise(p, id) || p->group_of[id])
+            continue;
+        weft_group *group = weft_plan_get(p, sizeof *group);
+        if (!group)
+            return;
+        int operands = 0;
+        group->root = id;
+        p->group_of[id] = group;
+        collect(p, group, id, &operands);
+        /* random rows are drawn whole, and a product's tiles are not whole rows */
+        if (group->producer && group->draws && !p->graph->nodes[group->producer].op->whole_rows)
+            group->producer = 0;
+        if (group->producer)
+            p->group_of[group->producer] = group;
+        qsort(group->member, (size_t)group->count, sizeof *group->member, by_number);
+    }
+}
+
+/* A random leaf is written out when somebody reads it in another way than by strips or in a pair kernel. */
+static bool read_whole(const weft_planner *p, int32_t leaf)
+{
+    const weft_graph *g = p->graph;
+    if (p->fetched[leaf])
+        return true;
+    for (int32_t id = leaf + 1; id < g->count; id++) {
+        const weft_node *n = &g->nodes[id];
+        if (!p->live[id] || p->fed[id])
+            continue;
+        for (int i = 0; i < n->input_count; i++) {
+            if (n->inputs[i].id != leaf)
+                continue;
+            if (p->group_of[id] && holds(p->group_of[id], leaf))
+                continue;
+            if (strncmp(n->op->name, "pair_relu_sum", 13) == 0 && weft_draws_mask(&g->nodes[leaf]))
+                continue;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void emit_steps(weft_planner *p)
+{
+    const weft_graph *g = p->graph;
+    for (int32_t id = 1; id < g->count && !p->failed; id++) {
+        const weft_node *n = &g->nodes[id];
+        weft_value v = {id};
+        if (!p->live[id] || p->fed[id])
+            continue;
+        if (n->op == weft_op_random && read_whole(p, id))
+            weft_emit_random(p, v);
+        if (n->op->kind == WEFT_OP_LEAF || n->op->kind == WEFT_OP_VIEW)
+            continue;
+        weft_group *group = p->group_of[id];
+        if (!group) {
+            n->op->emit(p, v);
+        } else if (group->root == id && group->producer) {
+            g->nodes[group->producer].op->emit(p, (weft_value){group->producer});
+        } else if (group->root == id) {
+            weft_step *s = weft_step_empty(p, v, weft_program_pieces, weft_program_piece);
+            if (s) {
+                s->out[s->out_count++] = weft_place_of(p, v);
+                weft_program_build(p, s, group);
+            }
+        }
+    }
+}
+
+weft_status weft_memory_lay(weft_plan *plan); /* memory.c */
+
+/* Who reads a bound tensor in the compute type (so that BF16 and F16 must be widened for it). */
+static void find_conversions(weft_plan *plan)
+{
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const weft_step *s = plan->steps[i];
+        for (int k = 0; k < s->in_count; k++)
+            if (s->in[k].buffer >= 0 && s->op->storage_operand != k + 1)
+                plan->buffers[s->in[k].buffer].converts = true;
+    }
+    for (int i = 0; i < plan->fetch_count; i++)
+        plan->buffers[plan->fetch_places[i].buffer].converts = true;
+}
+
+static bool planner_open(weft_planner *p, const weft_value *feeds, int nf, const weft_value *fetches, int n)
+{
+    size_t count = (size_t)p->graph->count;
+    p->buffer_of = malloc(count * WEFT_MAX_OUTPUTS * sizeof *p->buffer_of);
+    p->leaf_of = malloc(count * sizeof *p->leaf_of);
+    p->inverse_of = malloc(count * sizeof *p->inverse_of);
+    p->uses = calloc(count, sizeof *p->uses);
+    p->live = calloc(count, 1);
+    p->fed = calloc(count, 1);
+    p->fetched = calloc(count, 1);
+    p->group_of = calloc(count, sizeof *p->group_of);
+    if (!p->buffer_of || !p->leaf_of || !p->inverse_of || !p->uses || !p->live || !p->fed || !p->fetched || !p->group_of)
+        return false;
+    memset(p->buffer_of, -1, count * WEFT_MAX_OUTPUTS * sizeof *p->buffer_of);
+    memset(p->leaf_of, -1, count * sizeof *p->leaf_of);
+    memset(p->inverse_of, -1, count * sizeof *p->inverse_of);
+    for (int i = 0; i < nf; i++)
+        p->fed[feeds[i].id] = true;
+    for (int i = 0; i < n; i++) {
+        weft_value v = fetches[i];
+        p->fetched[v.id] = true;
+        while (p->graph->nodes[v.id].op->kind == WEFT_OP_VIEW && !p->fed[v.id]) { /* a view keeps what it looks at */
+            v = p->graph->nodes[v.id].inputs[0];
+            p->fetched[v.id] = true;
+        }
+    }
+    return true;
+}
+
+static void planner_close(weft_planner *p)
+{
+    free(p->buffer_of);
+    free(p->leaf_of);
+    free(p->inverse_of);
+    free(p->uses);
+    free(p->live);
+    free(p->fed);
+    free(p->fetched);
+    free(p->group_of);
+}
+
+void weft_plan_free(weft_plan *plan)
+{
+    if (!plan)
+        return;
+    weft_arena_free(&plan->arena);
+    free(plan->steps);
+    free(plan->buffers);
+    free(plan->fetches);
+    free(plan->feeds);
+    free(plan->fetch_places);
+    free(plan);
+}
+
+static weft_status judge(weft_graph *g, const weft_value *list, int n, const char *what)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i].id <= 0 || list[i].id >= g->count)
+            return weft_fail(WEFT_ERROR_ARGUMENT, "compile: %s %d is not a value of this graph", what, i);
+    return WEFT_OK;
+}
+
+weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *feeds, int nf, const weft_value *fetches, int n,
+                         weft_plan **out)
+{
+    *out = NULL;
+    if (weft_graph_status(g) != WEFT_OK)
+        return g->status;
+    if (judge(g, feeds, nf, "feed") != WEFT_OK || judge(g, fetches, n, "fetch") != WEFT_OK)
+        return WEFT_ERROR_ARGUMENT;
+    weft_plan *plan = calloc(1, sizeof *plan);
+    weft_planner p = {.plan = plan, .graph = g};
+    if (plan) {
+        plan->engine = engine;
+        plan->graph = g;
+        plan->fetch_count = n;
+        plan->feed_count = nf;
+        plan->fetches = calloc((size_t)n + 1, sizeof *plan->fetches);
+        plan->feeds = calloc((size_t)nf + 1, sizeof *plan->feeds);
+        plan->fetch_places = calloc((size_t)n + 1, sizeof *plan->fetch_places);
+    }
+    bool fine = plan && plan->fetches && plan->feeds && plan->fetch_places && planner_open(&p, feeds, nf, fetches, n);
+    if (fine) {
+        if (n)
+            memcpy(plan->fetches, fetches, (size_t)n * sizeof *fetches);
+        if (nf)
+            memcpy(plan->feeds, feeds, (size_t)nf * sizeof *feeds);
+        find_live(&p);
+        group_values(&p);
+        emit_steps(&p);
+        for (int i = 0; i < n && !p.failed; i++)
+            plan->fetch_places[i] = weft_place_of(&p, fetches[i]);
+        fine = !p.failed;
+    }
+    if (fine) {
+        find_conversions(plan);
+        fine = weft_memory_lay(plan) == WEFT_OK;
+    }
+    planner_close(&p);
+    if (!fine) {
+        weft_plan_free(plan);
+        return weft_fail(WEFT_ERROR_MEMORY, "compile: memory is short");
+    }
+    *out = plan;
+    return WEFT_OK;
+}

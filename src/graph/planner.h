@@ -1,0 +1,139 @@
+/* Plans from inside: buffers, steps, and what an op's emit function and a running step may call. */
+#ifndef WEFT_GRAPH_PLANNER_H
+#define WEFT_GRAPH_PLANNER_H
+
+#include "graph/engine.h"
+#include "graph/graph.h"
+
+/* Where a value lives while a plan runs. */
+typedef enum weft_buffer_kind {
+    WEFT_BUFFER_ARENA,    /* in the session's arena, from its first step to its last */
+    WEFT_BUFFER_BOUND,    /* an input, index, parameter, random leaf or feed: the caller's memory */
+    WEFT_BUFFER_INVERSE,  /* of an index: [rows + 1] starts, then the positions (I64), made when the index is bound */
+    WEFT_BUFFER_CONSTANT, /* filled once a session */
+    WEFT_BUFFER_PACKED    /* a parameter packed for products; kept from run to run */
+} weft_buffer_kind;
+
+typedef struct weft_buffer {
+    weft_buffer_kind kind;
+    size_t bytes;
+    int32_t value;       /* the graph value it stands for; 0: scratch between two steps */
+    int32_t first, last; /* steps that write it first and use it last; last = INT32_MAX: fetched */
+    size_t offset;       /* in the arena */
+    int32_t same_as;     /* shares that buffer's place (an elementwise step in place), or -1 */
+    bool converts;       /* bound: some reader wants the compute type, not BF16 or F16 as stored */
+} weft_buffer;
+
+/* An operand or result of a step. */
+typedef struct weft_slot {
+    int32_t buffer; /* -1: none */
+    weft_dtype dtype;
+    int64_t offset; /* elements */
+    weft_dims dims;
+    weft_extent extent;
+} weft_slot;
+
+typedef struct weft_run_state {
+    const weft_kernels *kernels;
+    const weft_vector_table *vector; /* of the graph's dtype */
+    const weft_pair_table *pair;
+    void **base;                     /* [buffers] */
+    weft_dtype *storage;             /* [buffers] element type as bound */
+    int64_t *counts;                 /* [graph values] the count inputs */
+    uint32_t (*keys)[2];             /* [graph values] streams of the random leaves */
+    void **scratch;                  /* [threads] */
+    uint64_t step;                   /* of the random streams */
+} weft_run_state;
+
+typedef struct weft_step weft_step;
+typedef struct weft_planner weft_planner;
+typedef int64_t (*weft_pieces_function)(const weft_step *, const weft_run_state *);
+typedef void (*weft_piece_function)(const weft_step *, const weft_run_state *, int64_t piece, int thread);
+
+enum { WEFT_STEP_INPUTS = 14, WEFT_STEP_OUTPUTS = 4, WEFT_STRIP = 2048 };
+
+struct weft_step {
+    const weft_op *op;
+    int32_t value;                /* what it computes, for weft_describe */
+    weft_pieces_function pieces;  /* from sizes and counts alone */
+    weft_piece_function run;
+    int in_count, out_count;
+    weft_slot in[WEFT_STEP_INPUTS], out[WEFT_STEP_OUTPUTS];
+    weft_attributes attributes;
+    void *extra;                  /* of the op's own kind, in the plan's arena */
+    struct weft_program *program; /* elementwise ops on what each piece has just written, or all there is */
+    bool packs_parameter;         /* skipped while the parameter has not changed */
+};
+
+struct weft_plan {
+    weft_engine *engine;
+    weft_graph *graph; /* outlives the plan */
+    weft_arena arena;
+    weft_step **steps;
+    int32_t step_count, step_capacity;
+    weft_buffer *buffers;
+    int32_t buffer_count, buffer_capacity;
+    size_t arena_bytes, packed_bytes, scratch_bytes;
+    weft_value *fetches, *feeds;
+    weft_slot *fetch_places;
+    int fetch_count, feed_count;
+};
+
+/* ---- for emit functions ---- */
+
+/* A new step that reads v's operands and writes its outputs; NULL when memory is short (then planning fails). When v is the
+ * producer of an elementwise group, what it writes is the group's result, and the program is attached. */
+weft_step *weft_step_new(weft_planner *, weft_value v, weft_pieces_function, weft_piece_function);
+/* A step with no operands yet; and v's outputs for it. */
+weft_step *weft_step_empty(weft_planner *, weft_value v, weft_pieces_function, weft_piece_function);
+void weft_step_outputs(weft_planner *, weft_step *, weft_value v);
+weft_slot weft_place_of(weft_planner *, weft_value v);          /* of an operand or result, in whole */
+weft_slot weft_place_of_leaf(weft_planner *, weft_value v);     /* of a random leaf as bound, or nothing at run time: to draw in place */
+weft_slot weft_place_inverse(weft_planner *, weft_value index); /* starts, then positions, of a bound index */
+weft_slot weft_place_scratch(weft_planner *, size_t bytes);     /* arena memory between two steps */
+weft_slot weft_place_packed(weft_planner *, size_t bytes);      /* kept with the session */
+bool weft_is_parameter(const weft_planner *, weft_value v);      /* a parameter, or a view of one */
+void weft_need_scratch(weft_planner *, size_t bytes);            /* a thread */
+void *weft_plan_get(weft_planner *, size_t bytes);               /* zeroed, lives as long as the plan */
+weft_engine *weft_planner_engine(const weft_planner *);
+const weft_graph *weft_planner_graph(const weft_planner *);
+
+void weft_emit_random(weft_planner *, weft_value);
+bool weft_draws_mask(const weft_node *mask); /* pair_relu_sum draws this leaf in its kernel */
+
+/* ---- for running steps ---- */
+
+static inline void *weft_at(const weft_run_state *run, const weft_slot *p)
+{
+    char *base = run->base[p->buffer];
+    return base + (size_t)p->offset * weft_dtype_size(p->dtype);
+}
+
+/* Rows of the place's outermost axis in use. */
+static inline int64_t weft_used_rows(const weft_run_state *run, const weft_slot *p)
+{
+    if (p->extent.count.id)
+        return (run->counts[p->extent.count.id] + p->extent.base) * p->extent.scale;
+    return p->dims.rank ? p->dims.size[0] : 1;
+}
+
+/* Elements in use. */
+static inline int64_t weft_used_count(const weft_run_state *run, const weft_slot *p)
+{
+    int64_t count = weft_used_rows(run, p);
+    for (int i = 1; i < p->dims.rank; i++)
+        count *= p->dims.size[i];
+    return count;
+}
+
+/* How many rows of `row` elements make a piece of about `elements`. */
+static inline int64_t weft_rows_per_piece(int64_t row, int64_t elements)
+{
+    int64_t rows = row > 0 ? elements / row : elements;
+    return rows < 1 ? 1 : rows;
+}
+
+/* Runs the step's program on rows [r0, r1) × columns [c0, c1) of its result. */
+void weft_program_run(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1, int thread);
+
+#endif
