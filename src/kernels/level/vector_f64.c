@@ -1,0 +1,33 @@
+/* The table of kernels on flat memory for double, at the level being compiled. */
+#define WEFT_REAL_BITS 64
+#include "kernels/level/vector_real.h"
+
+#include "kernels/level/vector_math_f64.h"
+
+#include "kernels/level/vector_convert.h"
+#include "kernels/level/vector_elementwise.h"
+#include "kernels/level/vector_random.h"
+#include "kernels/level/vector_rows.h"
+
+const weft_vector_table WEFT_LEVEL_NAME(weft_vector_f64) = {
+    .unary = unary,
+    .binary = binary,
+    .where = where,
+    .reduce = reduce,
+    .column_sum = column_sum,
+    .column_dot = column_dot,
+    .dot = dot,
+    .axpy = axpy,
+    .softmax = softmax,
+    .softmax_grad = softmax_grad,
+    .log_softmax = log_softmax,
+    .log_softmax_grad = log_softmax_grad,
+    .layer_norm = layer_norm,
+    .layer_norm_grad = layer_norm_grad,
+    .rms_norm = rms_norm,
+    .rms_norm_grad = rms_norm_grad,
+    .random = random_rows,
+    .widen = widen,
+    .narrow = narrow,
+    .adamw = adamw,
+};

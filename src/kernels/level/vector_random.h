@@ -1,0 +1,156 @@
+/* Rows of random numbers: the words of base/random.h, several Philox blocks at a time. Words and uniform numbers are those of
+ * the scalar code to the bit; normal numbers agree to rounding in f32 and are the scalar code's own in f64. */
+#ifndef WEFT_KERNELS_VECTOR_RANDOM_H
+#define WEFT_KERNELS_VECTOR_RANDOM_H
+
+#include "base/random.h"
+#include "kernels/level/vector_real.h"
+
+typedef uint16_t half_word __attribute__((may_alias));
+
+enum { RANDOM_BLOCKS = 512 }; /* a chunk: 2048 words, 8 KB */
+
+SIMD_INLINE vu64 splat_u(uint64_t x)
+{
+    return (vu64)(vi64){0} + x;
+}
+
+/* Words of the blocks first … first + count - 1 of a row, rounded up to whole vectors (RANDOM_BLOCKS is a multiple). Each 32-bit
+ * counter word sits in the low half of a 64-bit lane; the high half may hold anything, for the multiplication ignores it. */
+static void philox_row(const uint32_t key[2], uint64_t step, uint64_t row, uint64_t first, int64_t count, uint32_t *out)
+{
+    const vu64 m0 = splat_u(WEFT_PHILOX_M0), m1 = splat_u(WEFT_PHILOX_M1), low = splat_u(0xffffffff);
+    const vu64 lane = SIMD_COUNT_UP;
+    for (int64_t b = 0; b < count; b += DOUBLES) {
+        vu64 c0 = splat_u(first + (uint64_t)b) + lane, c1 = splat_u(row & 0xffffffff), c2 = splat_u(row >> 32);
+        vu64 c3 = splat_u(step & 0xffffffff);
+        uint32_t k0 = key[0], k1 = key[1] + (uint32_t)(step >> 32);
+        for (int round = 0; round < 10; round++) {
+            vu64 p0 = SIMD_MULTIPLY_LOW(c0, m0), p1 = SIMD_MULTIPLY_LOW(c2, m1);
+            c0 = (p1 >> 32) ^ c1 ^ splat_u(k0);
+            c2 = (p0 >> 32) ^ c3 ^ splat_u(k1);
+            c1 = p1;
+            c3 = p0;
+            k0 += WEFT_PHILOX_W0;
+            k1 += WEFT_PHILOX_W1;
+        }
+        vu64 first_pair = (c0 & low) | (c1 << 32), second_pair = (c2 & low) | (c3 << 32);
+        vu64 out_low = SIMD_ZIP_LOW(first_pair, second_pair), out_high = SIMD_ZIP_HIGH(first_pair, second_pair);
+        memcpy(out + 4 * b, &out_low, sizeof out_low);
+        memcpy(out + 4 * b + SIMD_BYTES / 4, &out_high, sizeof out_high);
+    }
+}
+
+/* (word + ½) / 2^32 */
+SIMD_INLINE vd unit_of_words(vu64 words)
+{
+    return (double_of_words(words) + splat_d(0.5)) * splat_d(0x1p-32);
+}
+
+static void uniform_words(const uint32_t *words, int64_t n, double a, double b, real *y)
+{
+    const vd origin = splat_d(a), width = splat_d(b - a);
+    for (int64_t i = 0; i < n; i += LANES) {
+        vd u[PARTS];
+        for (int p = 0; p < PARTS; p++)
+            u[p] = origin + width * unit_of_words(zero_extend(words + i + p * DOUBLES));
+        store_rest(y, narrow_vec(u), i, n);
+    }
+}
+
+#if WEFT_REAL_BITS == 32
+/* log u for u in (0, 1), to 1e-13: u = m 2^e, log m = 2 artanh((m - 1) / (m + 1)) as a series */
+SIMD_INLINE vd log_of_unit(vd u)
+{
+    vi64 bits = (vi64)u, e = (bits - 0x3fe6a09e667f3bcd) >> 52;
+    vd m = (vd)(bits - (e << 52));
+    vd n = (vd)(e + 0x4338000000000000) - splat_d(0x1.8p52);
+    vd s = (m - splat_d(1)) / (m + splat_d(1)), z = s * s, p = splat_d(1.0 / 17);
+    for (int k = 15; k >= 3; k -= 2)
+        p = mad_d(p, z, splat_d(1.0 / k));
+    return mad_d(n, splat_d(0.69314718055994530942), mad_d(p * z, s + s, s + s));
+}
+
+/* cos and sin of 2πu for u in (0, 1), to 1e-13: u less its nearest quarter turn is exact */
+SIMD_INLINE void turn(vd u, vd *cosine, vd *sine_out)
+{
+    vd shifted = u * splat_d(4) + splat_d(0x1.8p52);
+    vi64 q = (vi64)shifted;
+    vd f = (u - (shifted - splat_d(0x1.8p52)) * splat_d(0.25)) * splat_d(6.28318530717958647693), z = f * f;
+    vd s = splat_d(1.0 / 6227020800), c = splat_d(-1.0 / 87178291200);
+    static const double sines[] = {-1.0 / 39916800, 1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6};
+    static const double cosines[] = {1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24, -0.5, 1.0};
+    for (int k = 0; k < 5; k++)
+        s = mad_d(s, z, splat_d(sines[k]));
+    for (int k = 0; k < 7; k++)
+        c = mad_d(c, z, splat_d(cosines[k]));
+    s = mad_d(s * z, f, f);
+    vi64 odd = (q & 1) == 1;
+    *cosine = (vd)((vi64)select_d(odd, s, c) ^ (((q + 1) & 2) << 62));
+    *sine_out = (vd)((vi64)select_d(odd, c, s) ^ ((q & 2) << 62));
+}
+
+/* Box-Muller on pairs of words; a vector of float takes as many words as it has lanes, two to a 64-bit lane. */
+static void normal_words(const uint32_t *words, int64_t n, double a, double b, real *y)
+{
+    const vd mean = splat_d(a), deviation = splat_d(b);
+    for (int64_t i = 0; i < n; i += LANES) {
+        vu64 pairs;
+        memcpy(&pairs, words + i, sizeof pairs);
+        vd radius = sqrt_d(splat_d(-2) * log_of_unit(unit_of_words(pairs & splat_u(0xffffffff)))), cosine, sine_;
+        turn(unit_of_words(pairs >> 32), &cosine, &sine_);
+        cosine = mean + deviation * (radius * cosine);
+        sine_ = mean + deviation * (radius * sine_);
+        store_rest(y, narrow_f(SIMD_ZIP_LOW(cosine, sine_), SIMD_ZIP_HIGH(cosine, sine_)), i, n);
+    }
+}
+#else
+static void normal_words(const uint32_t *words, int64_t n, double a, double b, real *y)
+{
+    for (int64_t i = 0; i < n; i += 2) {
+        double pair[2];
+        weft_random_normal_pair(words[i], words[i + 1], pair);
+        y[i] = a + b * pair[0];
+        if (i + 1 < n)
+            y[i + 1] = a + b * pair[1];
+    }
+}
+#endif
+
+/* memory order of half words is low half first, as the processors of every level store them */
+static void dropout_words(const uint32_t *words, int64_t n, double rate, real *y)
+{
+    const half_word *halves = (const half_word *)words;
+    const uint32_t threshold = weft_random_threshold(rate);
+    const real kept = (real)(1 / (1 - rate));
+    for (int64_t i = 0; i < n; i++)
+        y[i] = halves[i] >= threshold ? kept : 0;
+}
+
+static void random_rows(weft_law_kind law, double a, double b, const uint32_t key[2], uint64_t step, int64_t rows,
+                        const int64_t *row_keys, int64_t row0, int64_t n, void *y)
+{
+    uint32_t words[4 * RANDOM_BLOCKS] __attribute__((aligned(SIMD_BYTES)));
+    const int64_t block = law == WEFT_LAW_DROPOUT ? 8 : 4; /* elements a block */
+    for (int64_t r = 0; r < rows; r++) {
+        uint64_t row = (uint64_t)(row_keys ? row_keys[r] : row0 + r);
+        for (int64_t column = 0; column < n; column += block * RANDOM_BLOCKS) {
+            int64_t left = n - column, count = left < block * RANDOM_BLOCKS ? left : block * RANDOM_BLOCKS;
+            real *out = (real *)y + r * n + column;
+            philox_row(key, step, row, (uint64_t)(column / block), (count + block - 1) / block, words);
+            switch (law) {
+            case WEFT_LAW_UNIFORM:
+                uniform_words(words, count, a, b, out);
+                break;
+            case WEFT_LAW_NORMAL:
+                normal_words(words, count, a, b, out);
+                break;
+            case WEFT_LAW_DROPOUT:
+                dropout_words(words, count, a, out);
+                break;
+            }
+        }
+    }
+}
+
+#endif
