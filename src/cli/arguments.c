@@ -176,7 +176,7 @@ weft_status cli_arguments_slots(cli_arguments *arguments)
     return status;
 }
 
-weft_status cli_arguments_keep_line(cli_arguments *arguments, int argc, char *const *argv)
+weft_status cli_arguments_keep_line(cli_arguments *arguments, int argc, const char *const *argv)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./,:@%";
     weft_text_add(&arguments->line, "weft");

@@ -28,7 +28,7 @@ struct cli_arguments {
 /* Makes the slots of the command's and the common options, holding the defaults. */
 weft_status cli_arguments_slots(cli_arguments *);
 
-weft_status cli_arguments_keep_line(cli_arguments *, int argc, char *const *argv);
+weft_status cli_arguments_keep_line(cli_arguments *, int argc, const char *const *argv);
 
 /* Reads `text` as a value of `option`; a list's items are added. The text of a failure says what the option takes. */
 weft_status cli_value_read(const cli_option *option, const char *text, cli_value *value);

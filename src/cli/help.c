@@ -17,6 +17,7 @@ static int text_width(const char *text, size_t bytes)
 /* Adds `text` from column `at`, words wrapped at WIDTH, later lines indented; ends the line. Empty lines part paragraphs. */
 static void add_wrapped(weft_text *out, const char *text, int at, int indent)
 {
+    bool space = false; /* before the next word of this line */
     while (*text) {
         if (*text == '\n') {
             weft_text_add(out, "\n%s%*s", text[1] == '\n' ? "\n" : "", indent, "");
@@ -26,20 +27,16 @@ static void add_wrapped(weft_text *out, const char *text, int at, int indent)
         }
         size_t bytes = strcspn(text, " \n");
         int width = text_width(text, bytes);
-        if (at + width > WIDTH && at > indent) {
+        if (space && at + 1 + width > WIDTH) {
             weft_text_add(out, "\n%*s", indent, "");
             at = indent;
+            space = false;
         }
-        weft_text_add(out, "%.*s", (int)bytes, text);
-        at += width;
+        weft_text_add(out, "%s%.*s", space ? " " : "", (int)bytes, text);
+        at += width + space;
         text += bytes;
-        if (*text == ' ') {
-            text++;
-            if (at + 1 < WIDTH) {
-                weft_text_add(out, " ");
-                at++;
-            }
-        }
+        space = *text == ' ';
+        text += space;
     }
     weft_text_add(out, "\n");
 }

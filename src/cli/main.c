@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     catch_signals();
     cli_arguments *arguments = NULL;
     int answer = DONE;
-    weft_status status = cli_parse(cli_commands, argc, argv, &arguments);
+    weft_status status = cli_parse(cli_commands, argc, (const char *const *)argv, &arguments);
     if (status != WEFT_OK) {
         answer = status == WEFT_ERROR_MEMORY ? FAILED : MISUSED;
     } else {

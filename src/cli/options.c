@@ -84,7 +84,7 @@ weft_status cli_unknown(const cli_command *const *commands, const char *name, co
 
 /* Finds the row of argv[1] (and argv[2]); *next is the first word after it. A room's name alone before --help is no row: *room.
  */
-static weft_status choose_command(const cli_command *const *commands, int argc, char *const *argv, const cli_command **out,
+static weft_status choose_command(const cli_command *const *commands, int argc, const char *const *argv, const cli_command **out,
                                   int *next, const char **room)
 {
     if (argc < 2)
@@ -157,7 +157,7 @@ static weft_status add_word(cli_arguments *arguments, const char *word)
 }
 
 /* Reads the option at argv[*at]; leaves *at on the last word it took. */
-static weft_status read_option(cli_arguments *arguments, int argc, char *const *argv, int *at)
+static weft_status read_option(cli_arguments *arguments, int argc, const char *const *argv, int *at)
 {
     const char *word = argv[*at];
     if (strcmp(word, "-h") == 0)
@@ -210,7 +210,7 @@ static weft_status check_words(const cli_arguments *arguments)
     return WEFT_OK;
 }
 
-static weft_status fill(cli_arguments *arguments, const cli_command *const *commands, int argc, char *const *argv)
+static weft_status fill(cli_arguments *arguments, const cli_command *const *commands, int argc, const char *const *argv)
 {
     int at = 0;
     const char *room = NULL;
@@ -238,7 +238,7 @@ static weft_status fill(cli_arguments *arguments, const cli_command *const *comm
     return status;
 }
 
-weft_status cli_parse(const cli_command *const *commands, int argc, char *const *argv, cli_arguments **out)
+weft_status cli_parse(const cli_command *const *commands, int argc, const char *const *argv, cli_arguments **out)
 {
     *out = calloc(1, sizeof **out);
     if (!*out)

@@ -75,7 +75,7 @@ extern const cli_option cli_common_options[];   /* what every command takes */
 
 /* Reads argv[1…]. Any failure is wrong usage except WEFT_ERROR_MEMORY; the text is one line that names the nearest valid
  * spelling. When help was asked for, neither missing files nor missing options are mistakes. */
-weft_status cli_parse(const cli_command *const *commands, int argc, char *const *argv, cli_arguments **out);
+weft_status cli_parse(const cli_command *const *commands, int argc, const char *const *argv, cli_arguments **out);
 void cli_arguments_free(cli_arguments *);
 
 const cli_command *cli_command_of(const cli_arguments *);

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Every C file is laid out as clang-format 14 with .clang-format lays it out. Without that version nothing is checked: others differ.
+# Usage: check_format.sh [--write]
+cd "$(dirname "$0")/.." || exit 1
+formatter=
+for name in clang-format-14 clang-format; do
+    if command -v $name >/dev/null 2>&1 && $name --version | grep -q 'version 14\.'; then
+        formatter=$name
+        break
+    fi
+done
+if [ -z "$formatter" ]; then
+    [ "${1:-}" = --write ] && { echo "weft: clang-format 14 is not here; apt-get install clang-format-14" >&2; exit 1; }
+    exit 0
+fi
+if [ "${1:-}" = --write ]; then
+    find src include tests bench fuzz \( -name '*.c' -o -name '*.h' \) -print0 | xargs -0 -r -n 16 $formatter -i
+    exit
+fi
+wrong=$(find src include tests bench fuzz \( -name '*.c' -o -name '*.h' \) -print0 |
+    xargs -0 -r -n 16 -P 2 $formatter --dry-run -Werror 2>&1 | sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: error.*/\1/p' | LC_ALL=C sort -u)
+if [ -n "$wrong" ]; then
+    echo "weft: not laid out by .clang-format (make format mends it):" >&2
+    echo "$wrong" | sed 's/^/  /' >&2
+    exit 1
+fi
