@@ -18,11 +18,17 @@ typedef struct weft_pair_dropout {
     uint32_t key[2];
     uint64_t step;
     const void *mask; /* [rows, m, h] of the compute type, or NULL */
+    /* [rows, m, ceil(h / 64)], or NULL. relu_sum writes, for each pair with p ≠ 0, bit c & 63 of word c >> 6: whether element c
+     * was kept and its relu was positive; the two gradient functions, given the same p, then read it and neither draw again nor
+     * (for dtable and da) look at a, table and b. Without it they draw again. Not used with a mask. The sums are the same bits
+     * either way. */
+    uint64_t *bits;
 } weft_pair_dropout;
 
 typedef struct weft_pair_table {
     /* out[i, j] = Σ_c (query[i, c] - table[index[i, j], c])², rows [r0, r1) */
-    void (*sqdist)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *query, const void *table, const int64_t *index, void *out);
+    void (*sqdist)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *query, const void *table, const int64_t *index,
+                   void *out);
     /* dquery[i] = Σ_j 2 g[i, j] (query[i] - table[index[i, j]]) */
     void (*sqdist_grad_query)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *query, const void *table,
                               const int64_t *index, const void *g, void *dquery);
@@ -45,7 +51,8 @@ typedef struct weft_pair_table {
                                 const weft_pair_dropout *drop, const void *g, void *dtable);
 
     /* out[i] = Σ_j w[i, j] table[index[i, j]] */
-    void (*gather_sum)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *w, const void *table, const int64_t *index, void *out);
+    void (*gather_sum)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *w, const void *table, const int64_t *index,
+                       void *out);
     /* dw[i, j] = g[i] · table[index[i, j]] */
     void (*gather_sum_grad_weight)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *g, const void *table,
                                    const int64_t *index, void *dw);
