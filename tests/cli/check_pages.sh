@@ -10,7 +10,7 @@ if command -v mandoc >/dev/null 2>&1; then
     for page in "$pages"/man1/*.1; do
         fault=$(mandoc -Tlint -W warning "$page" 2>&1)
         [ -z "$fault" ] || { echo "$fault"; bad=1; }
-        mandoc -Thtml "$page" 2>/dev/null | grep -q 'EXIT STATUS' || { echo "$page: shows no exit status"; bad=1; }
+        mandoc -Thtml "$page" 2>/dev/null | grep -q 'id="EXIT_STATUS"' || { echo "$page: shows no exit status"; bad=1; }
     done
 else
     echo "no mandoc here: the pages' form is not checked"
