@@ -10,7 +10,8 @@
  * How a column's kind is found. The kind follows from the whole file, what is measured (levels, medians, quantiles, mean, sd)
  * from the training rows.
  *   - 95 % or more of the cells that are there are numbers: numerical; a text or infinite cell is then an error. More than two
- *     different numbers: numerical, scaled. Exactly two: binary, the smaller is 0. One: numerical and constant, with a warning.
+ *     different numbers: numerical, scaled. Exactly two: binary, the smaller is 0. One: numerical and constant,
+ *     with a warning (a column of zeros, or of ones, is a binary flag).
  *   - 95 % or more have the look of dates: a date; year, month, day, weekday, hour (when any cell has a time) and days since
  *     1970 become numbers, save those that never change in training. A cell that is no date is then an error.
  *   - other text: two different values are binary (byte order), more are categorical. More than 200, or more than 20 % of

@@ -128,12 +128,20 @@ static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stat
     bool more;
     weft_status status = weft_levels_collect(in->csv, c, NULL, weft_csv_rows(in->csv), true, false, 2, &levels, &more);
     int distinct = levels.count + (status == WEFT_OK && more);
+    bool flag = distinct == 1 && (levels.value[0] == 0 || levels.value[0] == 1);
     weft_levels_free(&levels);
     if (status != WEFT_OK)
         return status;
     if (distinct == 2)
         return missing ? make_categorical(in, c, true, "two different numbers, and missing as a level")
                        : make_binary(in, c, true, "two different numbers");
+    if (flag && !missing) {
+        static const char *const zero_one[2] = {"0", "1"};
+        weft_text_add(&in->schema->warnings, "column \"%s\" is constant: it is kept, and tells nothing\n", column->name);
+        column->kind = WEFT_COLUMN_BINARY;
+        status = weft_levels_from(zero_one, 2, true, &column->levels);
+        return status == WEFT_OK ? weft_infer_reason(column, "a flag that is the same in every row") : status;
+    }
     column->kind = WEFT_COLUMN_NUMERICAL;
     column->parts = 1;
     column->indicator = missing > 0;

@@ -15,21 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define assert_ok(call)                                                                                                          \
-    do {                                                                                                                         \
-        if ((call) != WEFT_OK)                                                                                                   \
-            fail_msg("%s", weft_error());                                                                                        \
+#define assert_ok(call) \
+    do { \
+        if ((call) != WEFT_OK) \
+            fail_msg("%s", weft_error()); \
     } while (0)
 
 /* The last error's text must hold each of the given pieces. */
-#define assert_error(call, ...)                                                                                                  \
-    do {                                                                                                                         \
-        static const char *const pieces[] = {__VA_ARGS__};                                                                       \
-        assert_int_not_equal((call), WEFT_OK);                                                                                   \
-        for (size_t piece = 0; piece < sizeof pieces / sizeof *pieces; piece++)                                                  \
-            if (!strstr(weft_error(), pieces[piece]))                                                                            \
-                fail_msg("\"%s\" lacks \"%s\"", weft_error(), pieces[piece]);                                                    \
-        assert_null(strchr(weft_error(), '\n'));                                                                                 \
+#define assert_error(call, ...) \
+    do { \
+        static const char *const pieces[] = {__VA_ARGS__}; \
+        assert_int_not_equal((call), WEFT_OK); \
+        for (size_t piece = 0; piece < sizeof pieces / sizeof *pieces; piece++) \
+            if (!strstr(weft_error(), pieces[piece])) \
+                fail_msg("\"%s\" lacks \"%s\"", weft_error(), pieces[piece]); \
+        assert_null(strchr(weft_error(), '\n')); \
     } while (0)
 
 static inline weft_csv *csv_of(const char *text)

@@ -28,7 +28,8 @@ static const void *array(const char *name)
 
 enum { train_rows = 640, test_rows = 60, columns = 8 };
 
-/* One column in, scaled, against one column of the golden; the specification's tolerance where |z| < 5, both clipped elsewhere. */
+/* One column in, scaled, against one column of the golden; the specification's tolerance where |z| < 5, both clipped elsewhere.
+ */
 static void check_scaled(const weft_scaler *s, int j, const float *x, int rows, const float *wanted)
 {
     float column[train_rows];
@@ -173,16 +174,16 @@ static void normal_quantile_is_exact_to_rounding(void **state)
     static const struct {
         double p, z;
     } known[] = {
-        {0x1.56e1fc2f8f359p-997, -37.047096299361199237}, {0x1.bff2ee48e0530p-333, -21.273453560965324294},
-        {0x1.79ca10c924223p-67, -9.2623400897984075796},  {0x1.b7cdfd9d7bdbbp-34, -6.3613409024040561991},
-        {0x1.ad7f29abcaf48p-24, -5.19933758219281694},    {0x1.a36e2eb1c432dp-14, -3.7190164854556805523},
-        {0x1.47ae147ae147bp-7, -2.3263478740408410931},   {0x1.8d4fdf3b645a2p-6, -1.9729610513118848376},
-        {0x1.3333185b40987p-4, -1.4395321773759005864},   {0x1.33334e0b25cdfp-4, -1.4395307645017296865},
-        {0x1.999999999999ap-4, -1.2815515655446004353},   {0x1.3333333333333p-2, -0.52440051270804081597},
+        {0x1.56e1fc2f8f359p-997, -37.047096299361199237},    {0x1.bff2ee48e0530p-333, -21.273453560965324294},
+        {0x1.79ca10c924223p-67, -9.2623400897984075796},     {0x1.b7cdfd9d7bdbbp-34, -6.3613409024040561991},
+        {0x1.ad7f29abcaf48p-24, -5.19933758219281694},       {0x1.a36e2eb1c432dp-14, -3.7190164854556805523},
+        {0x1.47ae147ae147bp-7, -2.3263478740408410931},      {0x1.8d4fdf3b645a2p-6, -1.9729610513118848376},
+        {0x1.3333185b40987p-4, -1.4395321773759005864},      {0x1.33334e0b25cdfp-4, -1.4395307645017296865},
+        {0x1.999999999999ap-4, -1.2815515655446004353},      {0x1.3333333333333p-2, -0.52440051270804081597},
         {0x1.fffd60e94ee39p-2, -0.000025066282748960008527}, {0x1.0000000002000p-1, 2.2797651350911114627e-12},
-        {0x1.6666666666666p-1, 0.52440051270804065631},   {0x1.d70a3d70a3d71p-1, 1.4050715603096328248},
-        {0x1.f0a3d70a3d70ap-1, 1.8807936081512505473},    {0x1.ff7ced916872bp-1, 3.0902323061678132778},
-        {0x1.fffffff800000p-1, 6.0093535655307438932},    {0x1.fffffffffffffp-1, 8.2095361516013868556},
+        {0x1.6666666666666p-1, 0.52440051270804065631},      {0x1.d70a3d70a3d71p-1, 1.4050715603096328248},
+        {0x1.f0a3d70a3d70ap-1, 1.8807936081512505473},       {0x1.ff7ced916872bp-1, 3.0902323061678132778},
+        {0x1.fffffff800000p-1, 6.0093535655307438932},       {0x1.fffffffffffffp-1, 8.2095361516013868556},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         double z = weft_normal_quantile(known[i].p);
@@ -244,15 +245,30 @@ static void dates_are_read(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         weft_date date;
         assert_true(weft_date_parse(good[i].text, strlen(good[i].text), &date));
-        const double want[WEFT_DATE_PARTS] = {good[i].year, good[i].month, good[i].day, good[i].weekday, good[i].hour, good[i].days};
+        const double want[WEFT_DATE_PARTS] = {good[i].year,    good[i].month, good[i].day,
+                                              good[i].weekday, good[i].hour,  good[i].days};
         for (int p = 0; p < WEFT_DATE_PARTS; p++)
             if (date.part[p] != want[p])
                 fail_msg("%s: %s is %g", good[i].text, weft_date_part_names[p], date.part[p]);
     }
-    static const char *const bad[] = {"",           "2011",       "13/1/2011",        "2011-02-29",       "1900-02-29",
-                                      "2011-13-01", "2011-00-10", "2011-1-1x",        "1-1-2011",         "1/1/11",
-                                      "2011-01/01", "2011-01-01T", "2011-01-01 25:00", "2011-01-01 10:61", "2011-01-01 13:00 PM",
-                                      "12345-01-01", "a/b/c",      "1//2011"};
+    static const char *const bad[] = {"",
+                                      "2011",
+                                      "13/1/2011",
+                                      "2011-02-29",
+                                      "1900-02-29",
+                                      "2011-13-01",
+                                      "2011-00-10",
+                                      "2011-1-1x",
+                                      "1-1-2011",
+                                      "1/1/11",
+                                      "2011-01/01",
+                                      "2011-01-01T",
+                                      "2011-01-01 25:00",
+                                      "2011-01-01 10:61",
+                                      "2011-01-01 13:00 PM",
+                                      "12345-01-01",
+                                      "a/b/c",
+                                      "1//2011"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         weft_date date;
         if (weft_date_parse(bad[i], strlen(bad[i]), &date))
@@ -290,7 +306,8 @@ static void duplicates_are_exact(void **state)
             both[t]->x_num[2 * i] = (float)weft_random_below(key, (uint64_t)t, (uint64_t)i, 0, 4);
             both[t]->x_num[2 * i + 1] = weft_random_below(key, (uint64_t)t, (uint64_t)i, 1, 2) ? 0.0f : -0.0f;
             both[t]->x_bin[i] = (float)weft_random_below(key, (uint64_t)t, (uint64_t)i, 2, 2);
-            both[t]->x_cat[i] = (int64_t)weft_random_below(key, (uint64_t)t, (uint64_t)i, 3, 50) - (t == 1 && i % 10 == 0 ? 51 : 0);
+            both[t]->x_cat[i] =
+                (int64_t)weft_random_below(key, (uint64_t)t, (uint64_t)i, 3, 50) - (t == 1 && i % 10 == 0 ? 51 : 0);
         }
     bool found[others];
     int64_t count, want = 0;
