@@ -1,0 +1,240 @@
+/* Matrix products: the table of a level. A piece walks the depth in blocks, the panels of right in a block, and the tiles of left
+ * down a panel; between blocks C holds the sums, which changes no bit of the chains. */
+#include "kernels/level/gemm_plan.h"
+
+#include <string.h>
+
+#define plan_of    WEFT_LEVEL_NAME(weft_gemm_plan)
+#define width_of   WEFT_LEVEL_NAME(weft_gemm_width)
+#define pack_lines WEFT_LEVEL_NAME(weft_gemm_pack_lines)
+#define pack_panel WEFT_LEVEL_NAME(weft_gemm_pack_panel)
+
+static int64_t round_up_64(int64_t bytes)
+{
+    return (bytes + 63) & ~(int64_t)63;
+}
+
+/* Bytes of the packed panels before line `column` of right. */
+static int64_t packed_offset(const gemm_plan *plan, int64_t column)
+{
+    return column * plan->depth * plan->size;
+}
+
+static size_t packed_bytes(const weft_gemm *g)
+{
+    const gemm_plan plan = plan_of(g);
+    if (!plan.packed)
+        return 0;
+    const int64_t last = (plan.column_units - 1) * plan.width;
+    int64_t width;
+    width_of(&plan, last, &width);
+    return (size_t)round_up_64(packed_offset(&plan, last + width));
+}
+
+static int64_t pack_pieces(const weft_gemm *g)
+{
+    return plan_of(g).pack_pieces;
+}
+
+static void pack(const weft_gemm *g, void *packed, int64_t piece)
+{
+    const gemm_plan plan = plan_of(g);
+    const int64_t first = plan.pack_units * piece / plan.pack_pieces, end = plan.pack_units * (piece + 1) / plan.pack_pieces;
+    for (int64_t unit = first; unit < end; unit++) {
+        const int64_t from = unit / plan.column_units * GEMM_PACK_DEPTH, column = unit % plan.column_units * plan.width;
+        const int64_t to = from + GEMM_PACK_DEPTH < plan.depth ? from + GEMM_PACK_DEPTH : plan.depth;
+        int64_t width;
+        width_of(&plan, column, &width);
+        char *out = (char *)packed + packed_offset(&plan, column) + from * width * plan.size;
+        pack_panel(&plan.right, plan.kind, from, to, column, plan.n, out, width);
+    }
+}
+
+/* A thread's scratch: the copied part of left, one panel of right, one tile of C. */
+typedef struct layout {
+    int64_t stride; /* of the copied lines, an odd number of cache lines: twelve rows then fall in different sets */
+    int64_t panel, tile, bytes;
+} layout;
+
+static layout layout_of(const gemm_plan *plan)
+{
+    layout at = {.stride = (plan->block * plan->size / 64 | 1) * 64 / plan->size};
+    const int64_t rows = (plan->rows_most + GEMM_TALLEST - 1) / GEMM_TALLEST * GEMM_TALLEST;
+    at.panel = plan->copied ? round_up_64(rows * at.stride * plan->size) : 0;
+    at.tile = at.panel + (plan->packed ? 0 : round_up_64(plan->block * plan->width * plan->size));
+    at.bytes = at.tile + round_up_64(GEMM_TALLEST * plan->width * plan->size);
+    return at;
+}
+
+static size_t scratch_bytes(const weft_gemm *g)
+{
+    const gemm_plan plan = plan_of(g);
+    return plan.m == 0 || plan.n == 0 ? 0 : (size_t)layout_of(&plan).bytes;
+}
+
+static int64_t pieces(const weft_gemm *g)
+{
+    const gemm_plan plan = plan_of(g);
+    return plan.down * plan.across;
+}
+
+/* The part of the plan's [m, n]. */
+static weft_gemm_area plan_area(const gemm_plan *plan, int64_t piece)
+{
+    const int64_t row = piece % plan->down, column = piece / plan->down;
+    weft_gemm_area area = {
+        plan->row_units * row / plan->down * GEMM_TALLEST, plan->row_units * (row + 1) / plan->down * GEMM_TALLEST,
+        plan->column_units * column / plan->across * plan->width, plan->column_units * (column + 1) / plan->across * plan->width};
+    if (area.row1 > plan->m)
+        area.row1 = plan->m;
+    if (area.column1 > plan->n)
+        area.column1 = plan->n;
+    return area;
+}
+
+static weft_gemm_area swap_area(weft_gemm_area area)
+{
+    return (weft_gemm_area){area.column0, area.column1, area.row0, area.row1};
+}
+
+static weft_gemm_area area(const weft_gemm *g, int64_t piece)
+{
+    const gemm_plan plan = plan_of(g);
+    return plan.swapped ? swap_area(plan_area(&plan, piece)) : plan_area(&plan, piece);
+}
+
+/* Moves a tile [rows, columns] between C and the buffer [rows, width]; C's strides are in elements. */
+static void move_tile(int64_t size, char *c, int64_t c_row, int64_t c_column, char *buffer, int64_t width, int64_t rows,
+                      int64_t columns, bool store)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            char *outside = c + (i * c_row + j * c_column) * size, *inside = buffer + (i * width + j) * size;
+            char *to = store ? outside : inside;
+            const char *from = store ? inside : outside;
+            if (size == 4)
+                memcpy(to, from, 4);
+            else
+                memcpy(to, from, 8);
+        }
+}
+
+/* What a panel's tiles share. */
+typedef struct panel {
+    const char *left;   /* first line of the piece, first element of the block */
+    int order;          /* of left, for the tiles */
+    int64_t stride;     /* between lines by rows, between steps by columns */
+    int64_t tall_bytes; /* from one group of GEMM_TALLEST lines of left to the next */
+    int64_t line_bytes; /* from line to line within a group */
+    const char *right;
+    int64_t right_step;
+    int64_t depth;
+    int narrow; /* width class */
+    int64_t width, columns;
+    char *c; /* first row of the piece, first column of the panel */
+    int64_t c_row, c_column;
+    bool load;
+} panel;
+
+static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char *buffer)
+{
+    const weft_gemm_tiles *tiles = plan->tiles;
+#if defined(WEFT_LEVEL_v4)
+    const bool buffered = plan->swapped;
+#else
+    const bool buffered = plan->swapped || p->columns < p->width;
+#endif
+    for (int64_t row = 0, height = 0; row < rows; row += tiles->heights[height]) {
+        while (tiles->heights[height] > rows - row)
+            height++;
+        const char *left = p->left + row / GEMM_TALLEST * p->tall_bytes + row % GEMM_TALLEST * p->line_bytes;
+        weft_gemm_tile *tile = tiles->tile[p->order][p->narrow][height];
+        char *c = p->c + row * p->c_row * plan->size;
+        if (!buffered) {
+            tile(p->depth, left, p->stride, p->right, p->right_step, c, p->c_row, p->columns, p->load);
+            continue;
+        }
+        if (p->load) {
+            if (p->columns < p->width)
+                memset(buffer, 0, (size_t)(tiles->heights[height] * p->width * plan->size));
+            move_tile(plan->size, c, p->c_row, p->c_column, buffer, p->width, tiles->heights[height], p->columns, false);
+        }
+        tile(p->depth, left, p->stride, p->right, p->right_step, buffer, p->width, p->width, p->load);
+        move_tile(plan->size, c, p->c_row, p->c_column, buffer, p->width, tiles->heights[height], p->columns, true);
+    }
+}
+
+/* Finds, or copies to the scratch, elements from … to of the piece's lines of left. */
+static void take_left(const gemm_plan *plan, const weft_gemm_area *part, int64_t from, int64_t to, char *scratch, int64_t stride,
+                      panel *p)
+{
+    const gemm_operand *left = &plan->left;
+    p->order = left->step == 1 ? GEMM_BY_ROWS : GEMM_BY_COLUMNS;
+    p->left = (const char *)left->data + (part->row0 * left->line + from * left->step) * plan->size;
+    p->stride = p->order == GEMM_BY_ROWS ? left->line : left->step;
+    p->line_bytes = left->line * plan->size;
+    p->tall_bytes = p->line_bytes * GEMM_TALLEST;
+    if (!plan->copied)
+        return;
+    p->left = scratch;
+    if (p->order == GEMM_BY_ROWS) {
+        pack_lines(left, plan->kind, from, to, part->row0, part->row1, scratch, stride);
+        p->stride = stride;
+        p->line_bytes = stride * plan->size;
+        p->tall_bytes = p->line_bytes * GEMM_TALLEST;
+        return;
+    }
+    p->stride = GEMM_TALLEST;
+    p->line_bytes = plan->size;
+    p->tall_bytes = (to - from) * GEMM_TALLEST * plan->size;
+    for (int64_t row = part->row0; row < part->row1; row += GEMM_TALLEST, scratch += p->tall_bytes)
+        pack_panel(left, plan->kind, from, to, row, part->row1, scratch, GEMM_TALLEST);
+}
+
+/* Finds, or packs to the scratch, elements from … to of the panel at line `column` of right. */
+static void take_right(const gemm_plan *plan, const char *packed, int64_t column, int64_t from, int64_t to, char *scratch,
+                       panel *p)
+{
+    const gemm_operand *right = &plan->right;
+    p->right_step = p->width;
+    if (plan->packed) {
+        p->right = packed + packed_offset(plan, column) + from * p->width * plan->size;
+    } else if (plan->direct && p->columns == p->width) {
+        p->right = (const char *)right->data + (from * right->step + column) * plan->size;
+        p->right_step = right->step;
+    } else {
+        p->right = scratch;
+        pack_panel(right, plan->kind, from, to, column, plan->n, scratch, p->width);
+    }
+}
+
+static void run(const weft_gemm *g, int64_t piece, void *scratch)
+{
+    const gemm_plan plan = plan_of(g);
+    const weft_gemm_area part = plan_area(&plan, piece);
+    const layout at = layout_of(&plan);
+    char *space = scratch;
+    panel p = {.c_row = plan.swapped ? 1 : g->c_row, .c_column = plan.swapped ? g->c_row : 1};
+    char *c = (char *)g->c + part.row0 * p.c_row * plan.size;
+    if (plan.depth == 0 && !g->accumulate) {
+        const weft_gemm_area zeros = plan.swapped ? swap_area(part) : part;
+        for (int64_t i = zeros.row0; i < zeros.row1; i++)
+            memset((char *)g->c + (i * g->c_row + zeros.column0) * plan.size, 0,
+                   (size_t)((zeros.column1 - zeros.column0) * plan.size));
+    }
+    for (int64_t from = 0; from < plan.depth; from += plan.block) {
+        const int64_t to = from + plan.block < plan.depth ? from + plan.block : plan.depth;
+        p.depth = to - from;
+        p.load = g->accumulate || from > 0;
+        take_left(&plan, &part, from, to, space, at.stride, &p);
+        for (int64_t column = part.column0; column < part.column1; column += plan.width) {
+            p.narrow = width_of(&plan, column, &p.width);
+            p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
+            p.c = c + column * p.c_column * plan.size;
+            take_right(&plan, g->packed, column, from, to, space + at.panel, &p);
+            run_panel(&plan, &p, part.row1 - part.row0, space + at.tile);
+        }
+    }
+}
+
+const weft_gemm_table WEFT_LEVEL_NAME(weft_gemm) = {packed_bytes, pack_pieces, pack, scratch_bytes, pieces, area, run};

@@ -1,0 +1,252 @@
+/* Rearranging the operands of a product: widening, rounding to bf16, transposing into panels. */
+#include "kernels/level/gemm_pack.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { RUN = 64, PANEL = 32 }; /* elements staged at once; widest panel, in lines */
+
+static size_t element_size(gemm_element kind)
+{
+    return kind == GEMM_DOUBLES ? sizeof(double) : sizeof(float);
+}
+
+static const char *at(const gemm_operand *x, int64_t line, int64_t p)
+{
+    const int64_t size = x->dtype == WEFT_F64 ? 8 : x->dtype == WEFT_F32 ? 4 : 2;
+    return (const char *)x->data + (line * x->line + p * x->step) * size;
+}
+
+/* Half precision to single, exactly: the exponent is rebased by a multiplication, which also lifts subnormals. */
+#if defined(WEFT_LEVEL_v2)
+static float widen_half(uint16_t h)
+{
+    uint32_t bits = (uint32_t)(h & 0x7fff) << 13;
+    float x;
+    memcpy(&x, &bits, 4);
+    x *= 0x1p112f;
+    memcpy(&bits, &x, 4);
+    if ((h & 0x7c00) == 0x7c00)
+        bits = 0x7f800000 | (uint32_t)(h & 0x3ff) << 13 | (h & 0x3ff ? 0x400000 : 0);
+    bits |= (uint32_t)(h & 0x8000) << 16;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+#else
+static float widen_half(uint16_t h)
+{
+    return _cvtsh_ss(h);
+}
+#endif
+
+/* count ≤ RUN neighbours in memory, of any dtype but F64, as f32. */
+static void widen(const char *from, weft_dtype dtype, int64_t count, float *out)
+{
+    if (dtype == WEFT_F32) {
+        memcpy(out, from, (size_t)count * sizeof(float));
+        return;
+    }
+    uint16_t half[RUN];
+    memcpy(half, from, (size_t)count * sizeof(uint16_t));
+    if (dtype == WEFT_BF16) {
+        uint32_t bits[RUN];
+        for (int64_t i = 0; i < count; i++)
+            bits[i] = (uint32_t)half[i] << 16;
+        memcpy(out, bits, (size_t)count * sizeof(float));
+        return;
+    }
+    int64_t i = 0;
+#if !defined(WEFT_LEVEL_v2)
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(half + i))));
+#endif
+    for (; i < count; i++)
+        out[i] = widen_half(half[i]);
+}
+
+/* The nearest bf16, ties to even, in the upper half of the word; NaN stays NaN. */
+static inline uint32_t round_to_bf16(uint32_t bits)
+{
+    const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1), nan = bits | 0x400000;
+    return ((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded) & 0xffff0000;
+}
+
+/* The same neighbours, rounded to bf16, as the bits of f32. */
+static void round_run(const char *from, weft_dtype dtype, int64_t count, uint32_t *out)
+{
+    float wide[RUN];
+    widen(from, dtype, count, wide);
+    memcpy(out, wide, (size_t)count * sizeof(float));
+    for (int64_t i = 0; i < count; i++)
+        out[i] = round_to_bf16(out[i]);
+}
+
+/* Elements from … to of one line of an operand with step 1. */
+static void stage_line(const gemm_operand *x, gemm_element kind, int64_t line, int64_t from, int64_t to, char *out)
+{
+    uint32_t bits[RUN];
+    if (kind == GEMM_DOUBLES || (kind == GEMM_FLOATS && x->dtype == WEFT_F32)) {
+        memcpy(out, at(x, line, from), (size_t)(to - from) * element_size(kind));
+        return;
+    }
+    const int64_t steps = kind == GEMM_PAIRS ? 2 : 1, end = steps * to < x->depth ? steps * to : x->depth;
+    for (int64_t p = steps * from; p < end; p += RUN) {
+        const int64_t count = end - p < RUN ? end - p : RUN;
+        const char *source = at(x, line, p);
+        if (kind == GEMM_FLOATS)
+            widen(source, x->dtype, count, (float *)(void *)bits);
+        else
+            round_run(source, x->dtype, count, bits);
+        if (kind == GEMM_ROUNDED)
+            for (int64_t i = 0; i + 1 < count; i += 2) {
+                const uint32_t even = bits[i];
+                bits[i] = bits[i + 1];
+                bits[i + 1] = even;
+            }
+        if (kind == GEMM_PAIRS) {
+            if (count & 1)
+                bits[count] = 0; /* count is odd only at the end, below RUN */
+            for (int64_t i = 0; 2 * i < count; i++)
+                bits[i] = bits[2 * i] >> 16 | bits[2 * i + 1];
+        }
+        const int64_t elements = (count + steps - 1) / steps;
+        memcpy(out, bits, (size_t)elements * sizeof(uint32_t));
+        out += elements * (int64_t)sizeof(uint32_t);
+    }
+}
+
+/* Element p of lines line0 … line0 + count of an operand with line stride 1, count ≤ PANEL. */
+static void stage_across(const gemm_operand *x, gemm_element kind, int64_t p, int64_t line0, int64_t count, char *out)
+{
+    uint32_t bits[PANEL], odd[PANEL];
+    if (kind == GEMM_FLOATS)
+        widen(at(x, line0, p), x->dtype, count, (float *)(void *)bits);
+    else if (kind == GEMM_ROUNDED)
+        round_run(at(x, line0, (p ^ 1) < x->depth ? p ^ 1 : p), x->dtype, count, bits);
+    else {
+        round_run(at(x, line0, 2 * p), x->dtype, count, bits);
+        memset(odd, 0, sizeof odd);
+        if (2 * p + 1 < x->depth)
+            round_run(at(x, line0, 2 * p + 1), x->dtype, count, odd);
+        for (int64_t i = 0; i < count; i++)
+            bits[i] = bits[i] >> 16 | odd[i];
+    }
+    memcpy(out, bits, (size_t)count * sizeof(uint32_t));
+}
+
+/* out[p · width + i] = lines[i · stride + p] for 4-byte elements. */
+static void transpose_words(const float *lines, int64_t stride, int64_t count, int64_t depth, float *out, int64_t width)
+{
+    int64_t p = 0;
+    for (; p + 4 <= depth; p += 4) {
+        int64_t i = 0;
+        for (; i + 4 <= count; i += 4) {
+            const float *from = lines + i * stride + p;
+            float *to = out + p * width + i;
+            __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + stride);
+            __m128 c = _mm_loadu_ps(from + 2 * stride), d = _mm_loadu_ps(from + 3 * stride);
+            _MM_TRANSPOSE4_PS(a, b, c, d);
+            _mm_storeu_ps(to, a);
+            _mm_storeu_ps(to + width, b);
+            _mm_storeu_ps(to + 2 * width, c);
+            _mm_storeu_ps(to + 3 * width, d);
+        }
+        for (; i < count; i++)
+            for (int64_t q = p; q < p + 4; q++)
+                out[q * width + i] = lines[i * stride + q];
+    }
+    for (; p < depth; p++)
+        for (int64_t i = 0; i < count; i++)
+            out[p * width + i] = lines[i * stride + p];
+}
+
+/* The same for 8-byte elements. */
+static void transpose_doubles(const double *lines, int64_t stride, int64_t count, int64_t depth, double *out, int64_t width)
+{
+    int64_t p = 0;
+    for (; p + 2 <= depth; p += 2) {
+        int64_t i = 0;
+        for (; i + 2 <= count; i += 2) {
+            const __m128d a = _mm_loadu_pd(lines + i * stride + p), b = _mm_loadu_pd(lines + (i + 1) * stride + p);
+            _mm_storeu_pd(out + p * width + i, _mm_unpacklo_pd(a, b));
+            _mm_storeu_pd(out + (p + 1) * width + i, _mm_unpackhi_pd(a, b));
+        }
+        for (; i < count; i++) {
+            out[p * width + i] = lines[i * stride + p];
+            out[(p + 1) * width + i] = lines[i * stride + p + 1];
+        }
+    }
+    for (; p < depth; p++)
+        for (int64_t i = 0; i < count; i++)
+            out[p * width + i] = lines[i * stride + p];
+}
+
+static void transpose(const void *lines, int64_t stride, int64_t count, int64_t depth, gemm_element kind, void *out,
+                      int64_t width)
+{
+    if (kind == GEMM_DOUBLES)
+        transpose_doubles(lines, stride, count, depth, out, width);
+    else
+        transpose_words(lines, stride, count, depth, out, width);
+}
+
+void WEFT_LEVEL_NAME(weft_gemm_pack_lines)(const gemm_operand *x, gemm_element kind, int64_t from, int64_t to, int64_t line0,
+                                           int64_t line1, void *out, int64_t stride)
+{
+    for (int64_t i = line0; i < line1; i++)
+        stage_line(x, kind, i, from, to, (char *)out + (i - line0) * stride * (int64_t)element_size(kind));
+}
+
+/* memcpy that knows the common sizes, so that they become a few moves. */
+static inline void copy(char *out, const char *from, size_t bytes)
+{
+    if (bytes == 128)
+        memcpy(out, from, 128);
+    else if (bytes == 64)
+        memcpy(out, from, 64);
+    else if (bytes == 48)
+        memcpy(out, from, 48);
+    else if (bytes == 32)
+        memcpy(out, from, 32);
+    else
+        memcpy(out, from, bytes);
+}
+
+static void pack_across(const gemm_operand *x, gemm_element kind, int64_t from, int64_t to, int64_t line0, int64_t count,
+                        char *out, int64_t width)
+{
+    const size_t size = element_size(kind), used = (size_t)count * size, rest = (size_t)(width - count) * size;
+    const bool plain = kind == GEMM_DOUBLES || (kind == GEMM_FLOATS && x->dtype == WEFT_F32);
+    for (int64_t p = from; p < to; p++, out += (size_t)width * size) {
+        if (plain)
+            copy(out, at(x, line0, p), used);
+        else
+            stage_across(x, kind, p, line0, count, out);
+        if (rest)
+            memset(out + used, 0, rest);
+    }
+}
+
+void WEFT_LEVEL_NAME(weft_gemm_pack_panel)(const gemm_operand *x, gemm_element kind, int64_t from, int64_t to, int64_t line0,
+                                           int64_t line1, void *out, int64_t width)
+{
+    const int64_t count = line1 - line0 < width ? line1 - line0 : width, size = (int64_t)element_size(kind);
+    if (x->line == 1) {
+        pack_across(x, kind, from, to, line0, count, out, width);
+        return;
+    }
+    const bool plain = kind == GEMM_DOUBLES || (kind == GEMM_FLOATS && x->dtype == WEFT_F32);
+    if (count < width)
+        memset(out, 0, (size_t)((to - from) * width * size));
+    if (plain) {
+        transpose(at(x, line0, from), x->line, count, to - from, kind, out, width);
+        return;
+    }
+    float lines[PANEL * RUN];
+    for (int64_t p = from; p < to; p += RUN) {
+        const int64_t depth = to - p < RUN ? to - p : RUN;
+        for (int64_t i = 0; i < count; i++)
+            stage_line(x, kind, line0 + i, p, p + depth, (char *)(lines + i * RUN));
+        transpose(lines, RUN, count, depth, kind, (float *)out + (p - from) * width, width);
+    }
+}

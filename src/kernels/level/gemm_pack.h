@@ -1,0 +1,29 @@
+/* Rearranging the operands of a product: widening, rounding to bf16, panels and lines of elements for the register tiles. */
+#ifndef WEFT_KERNELS_GEMM_PACK_H
+#define WEFT_KERNELS_GEMM_PACK_H
+
+#include "kernels/level.h"
+
+/* What a tile reads. The last two are bf16 products: pairs of steps for vdpbf16ps, or f32 already rounded to bf16, steps in the
+ * order 1, 0, 3, 2, …, so that a plain tile adds up as vdpbf16ps does. */
+typedef enum gemm_element { GEMM_FLOATS, GEMM_DOUBLES, GEMM_ROUNDED, GEMM_PAIRS } gemm_element;
+
+/* A or B as the tiles see it: lines (rows of A, columns of B) of `depth` steps each. One of the strides is 1. */
+typedef struct gemm_operand {
+    const void *data;
+    weft_dtype dtype;
+    int64_t step; /* stride along the depth, the sum's axis */
+    int64_t line; /* stride from line to line */
+    int64_t depth;
+} gemm_operand;
+
+/* out[(i - line0) · stride + p - from] = element p of line i, for lines line0 … line1 and elements from … to of operands with
+ * step 1. For pairs, elements count pairs. `from` is even, `to` even or the end. */
+void WEFT_LEVEL_NAME(weft_gemm_pack_lines)(const gemm_operand *, gemm_element, int64_t from, int64_t to, int64_t line0,
+                                           int64_t line1, void *out, int64_t stride);
+
+/* out[(p - from) · width + i - line0] = element p of line i, zeros where line0 + width passes line1; width ≤ 32. */
+void WEFT_LEVEL_NAME(weft_gemm_pack_panel)(const gemm_operand *, gemm_element, int64_t from, int64_t to, int64_t line0,
+                                           int64_t line1, void *out, int64_t width);
+
+#endif

@@ -1,0 +1,140 @@
+/* How a product is carried out, from its sizes, types and strides alone.
+ *
+ * Swapping: with few columns (n ≤ 4) most lanes of a tile would be idle, so Cᵀ = Bᵀ·Aᵀ is computed: the same chains.
+ * Packing: right is packed whole when several rows of pieces would each rearrange it, or when reading it with its own stride
+ * would touch a page a step; with few rows, or when it is as good as packed already, it is not.
+ * Pieces: enough for sixteen threads, none below about 10 µs, and a piece's part of left and of right fit the second cache.
+ */
+#include "kernels/level/gemm_plan.h"
+
+enum {
+    BLOCK_BYTES = 1536,        /* depth of a block: 384 floats */
+    DIRECT_BLOCK = 32,         /* the same when right is read in place: whole rows of it follow one another */
+    LEFT_BYTES = 96 * 1536,    /* of left a piece, where it is copied */
+    RIGHT_BYTES = 256 * 1536,  /* of right a piece */
+    FEW_COLUMNS = 4,           /* at most so many are swapped */
+    SMALL_BYTES = 16 << 10,    /* right is read in place when it is no larger */
+    TINY_NANOSECONDS = 20000,  /* one piece */
+    PIECE_NANOSECONDS = 10000, /* the least otherwise */
+    ENOUGH_PIECES = 32
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t ceiling(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static bool multiplies_bf16(void)
+{
+#if defined(WEFT_LEVEL_v4)
+    return __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+static void choose_tiles(gemm_plan *plan, const weft_gemm *g)
+{
+    plan->kind = g->dtype == WEFT_F64 ? GEMM_DOUBLES : !g->bf16 ? GEMM_FLOATS : multiplies_bf16() ? GEMM_PAIRS : GEMM_ROUNDED;
+    plan->tiles = plan->kind == GEMM_DOUBLES ? &GEMM_TILES_F64 : &GEMM_TILES_F32;
+#if defined(WEFT_LEVEL_v4)
+    if (plan->kind == GEMM_PAIRS)
+        plan->tiles = &GEMM_TILES_BF16;
+#endif
+    plan->size = plan->kind == GEMM_DOUBLES ? 8 : 4;
+    plan->width = 2 * plan->tiles->lanes;
+    plan->depth = plan->kind == GEMM_PAIRS ? ceiling(g->k, 2) : g->k;
+}
+
+/* A rough lower bound, as one core with AVX-512 would do. */
+static double nanoseconds(const gemm_plan *plan)
+{
+    const double m = (double)plan->m, n = (double)plan->n, k = (double)plan->depth, size = (double)plan->size;
+    const double work = m * n * k * size / 200, bytes = (m * k + k * n + m * n) * size / 20;
+    return work > bytes ? work : bytes;
+}
+
+static void cut(gemm_plan *plan)
+{
+    const double time = nanoseconds(plan);
+    const int64_t pieces = time < TINY_NANOSECONDS ? 1 : least((int64_t)(time / PIECE_NANOSECONDS), ENOUGH_PIECES);
+    const int64_t deep = most(1, least(plan->depth, plan->block)) * plan->size;
+    plan->row_units = ceiling(plan->m, GEMM_TALLEST);
+    plan->column_units = ceiling(plan->n, plan->width);
+    int64_t rows = plan->row_units, columns = plan->column_units; /* of a piece, in units */
+    columns = most(1, least(columns, RIGHT_BYTES / deep / plan->width));
+    if (plan->copied && pieces > 1)
+        rows = most(1, least(rows, LEFT_BYTES / deep / GEMM_TALLEST));
+    while (ceiling(plan->row_units, rows) * ceiling(plan->column_units, columns) < pieces) {
+        if (rows * GEMM_TALLEST >= 48)
+            rows = ceiling(rows, 2);
+        else if (columns > 1)
+            columns = ceiling(columns, 2);
+        else if (rows > 1)
+            rows = ceiling(rows, 2);
+        else
+            break;
+    }
+    plan->down = ceiling(plan->row_units, rows);
+    plan->across = ceiling(plan->column_units, columns);
+    plan->rows_most = least(plan->m, ceiling(plan->row_units, plan->down) * GEMM_TALLEST);
+    plan->columns_most = least(plan->n, ceiling(plan->column_units, plan->across) * plan->width);
+}
+
+gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
+{
+    gemm_plan plan = {.m = g->m, .n = g->n};
+    if (g->m == 0 || g->n == 0)
+        return plan;
+    choose_tiles(&plan, g);
+    plan.left = (gemm_operand){g->a, g->dtype, g->a_column, g->a_row, g->k};
+    plan.right = (gemm_operand){g->b, g->b_dtype, g->b_row, g->b_column, g->k};
+    plan.swapped = g->n <= FEW_COLUMNS && g->m >= 2 * g->n;
+    if (plan.swapped) {
+        const gemm_operand a = plan.left;
+        plan.left = plan.right;
+        plan.right = a;
+        plan.m = g->n;
+        plan.n = g->m;
+    }
+    const bool plain = plan.kind == GEMM_FLOATS || plan.kind == GEMM_DOUBLES;
+    const int64_t narrowest = plan.width >> (plan.tiles->widths - 1);
+    const bool ragged = plan.n % narrowest != 0;
+    plan.direct = plain && plan.right.dtype == g->dtype && plan.right.line == 1;
+    if (plan.swapped || (!g->bf16 && plan.m <= 4))
+        plan.packed = false;
+    else if (plan.direct)
+        plan.packed = plan.m > GEMM_TALLEST && (ragged || (plan.n > plan.width && plan.n * plan.depth * plan.size > SMALL_BYTES));
+    else
+        plan.packed = true;
+
+    const bool in_place = plan.direct && !plan.packed;
+    const int64_t limit = in_place && plan.n > plan.width && plan.m <= GEMM_TALLEST ? DIRECT_BLOCK : BLOCK_BYTES / plan.size;
+    const int64_t blocks = most(1, ceiling(plan.depth, limit));
+    plan.block = most(16, ceiling(ceiling(plan.depth, blocks), 16) * 16);
+    plan.copied = !plain || plan.left.dtype != g->dtype || plan.n >= 4 * plan.width;
+    cut(&plan);
+
+    plan.pack_units = plan.packed ? ceiling(plan.depth, GEMM_PACK_DEPTH) * plan.column_units : 0;
+    plan.pack_pieces = plan.packed ? least(ceiling(plan.pack_units, 8), ENOUGH_PIECES) : 0;
+    return plan;
+}
+
+int WEFT_LEVEL_NAME(weft_gemm_width)(const gemm_plan *plan, int64_t column, int64_t *width)
+{
+    int narrow = 0;
+    while (narrow + 1 < plan->tiles->widths && plan->width >> (narrow + 1) >= plan->n - column)
+        narrow++;
+    *width = plan->width >> narrow;
+    return narrow;
+}

@@ -1,0 +1,207 @@
+/* Register tiles: the innermost loops of a product, one function for every height, width and order of A.
+ *
+ * A tile adds A[rows, depth] · B[depth, width] to C[rows, width], in registers from the first to the last step of the depth, one
+ * chain of additions an output. Widths are two vectors, one, and half of one; the widest that fits is taken, and the last panel
+ * of a matrix takes the narrowest that holds it. "Element" is a float, a double, or two bf16 side by side (k even in the low
+ * half); all three kinds have the same number of B elements a vector as C elements.
+ */
+#ifndef WEFT_KERNELS_GEMM_TILE_H
+#define WEFT_KERNELS_GEMM_TILE_H
+
+#include "kernels/level.h"
+
+#include <immintrin.h>
+
+enum {
+    GEMM_BY_ROWS,    /* element (i, p) of A stands at a[i · stride + p] */
+    GEMM_BY_COLUMNS, /* element (i, p) of A stands at a[i + p · stride] */
+    GEMM_ORDERS,
+    GEMM_WIDTHS = 3,
+    GEMM_HEIGHTS = 5
+};
+
+/* depth in elements; strides in elements; b[p · b_step + j], always a whole width of it; c[i · c_row + j].
+ * Only the first `columns` of C are touched: less than the width at level v4 only. load: go on from C; else from zero. */
+typedef void weft_gemm_tile(int64_t depth, const void *a, int64_t a_stride, const void *b, int64_t b_step, void *c, int64_t c_row,
+                            int64_t columns, bool load);
+
+typedef struct weft_gemm_tiles {
+    int lanes;                 /* C elements a vector; width w holds 2 · lanes >> w of them */
+    int widths;                /* how many widths there are */
+    int heights[GEMM_HEIGHTS]; /* rows, falling to 1; 0 where there are fewer heights */
+    weft_gemm_tile *tile[GEMM_ORDERS][GEMM_WIDTHS][GEMM_HEIGHTS];
+} weft_gemm_tiles;
+
+#define GEMM_TILES_F32  WEFT_LEVEL_NAME(weft_gemm_tiles_f32)
+#define GEMM_TILES_F64  WEFT_LEVEL_NAME(weft_gemm_tiles_f64)
+#define GEMM_TILES_BF16 WEFT_LEVEL_NAME(weft_gemm_tiles_bf16)
+
+extern const weft_gemm_tiles GEMM_TILES_F32, GEMM_TILES_F64;
+#if defined(WEFT_LEVEL_v4)
+extern const weft_gemm_tiles GEMM_TILES_BF16; /* needs a processor that multiplies bf16 */
+#endif
+
+#if defined(WEFT_LEVEL_v4)
+enum { GEMM_TALLEST = 12 };
+#define GEMM_EACH_HEIGHT(X, ...) X(12, __VA_ARGS__) X(8, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#else
+enum { GEMM_TALLEST = 6 };
+#define GEMM_EACH_HEIGHT(X, ...) X(6, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
+#endif
+
+#define GEMM_INLINE static inline __attribute__((always_inline, unused))
+#if defined(__clang__)
+#define GEMM_UNROLL(n)    _Pragma("clang loop unroll(full)")
+#define GEMM_UNROLL_DEPTH _Pragma("clang loop unroll_count(4)")
+#else
+#define GEMM_UNROLL(n)    _Pragma("GCC unroll 16")
+#define GEMM_UNROLL_DEPTH _Pragma("GCC unroll 4")
+#endif
+
+/* A kit: what a tile needs of registers `reg` of `count` elements of type `real`. The part forms move the first `n` elements;
+ * below level v4, which has no masks, parts go through a buffer of the caller's and the part forms move the whole. */
+#define GEMM_DEFINE_KIT(kit, reg, real, count, prefix, suffix, mask) \
+    enum { kit##_lanes = count }; \
+    typedef reg kit##_vector; \
+    GEMM_INLINE reg kit##_splat(const real *p) \
+    { \
+        return prefix##_set1_##suffix(*p); \
+    } \
+    GEMM_INLINE reg kit##_take(const real *p) \
+    { \
+        return prefix##_loadu_##suffix(p); \
+    } \
+    GEMM_INLINE reg kit##_add(reg a, reg b, reg c) \
+    { \
+        return GEMM_MULTIPLY_ADD(prefix, suffix, a, b, c); \
+    } \
+    GEMM_DEFINE_MOVES(kit, reg, real, count, prefix, suffix, mask)
+
+#if defined(WEFT_LEVEL_v2)
+#define GEMM_MULTIPLY_ADD(prefix, suffix, a, b, c) prefix##_add_##suffix(prefix##_mul_##suffix(a, b), c)
+#else
+#define GEMM_MULTIPLY_ADD(prefix, suffix, a, b, c) prefix##_fmadd_##suffix(a, b, c)
+#endif
+
+#if defined(WEFT_LEVEL_v4)
+#define GEMM_PART_GET(prefix, suffix, mask, count, n, p) \
+    prefix##_maskz_loadu_##suffix((mask)(n <= 0 ? 0 : n >= count ? (1u << count) - 1 : (1u << n) - 1), p)
+#define GEMM_PART_PUT(prefix, suffix, mask, count, n, p, x) \
+    prefix##_mask_storeu_##suffix(p, (mask)(n <= 0 ? 0 : n >= count ? (1u << count) - 1 : (1u << n) - 1), x)
+#else
+#define GEMM_PART_GET(prefix, suffix, mask, count, n, p)    ((void)n, prefix##_loadu_##suffix(p))
+#define GEMM_PART_PUT(prefix, suffix, mask, count, n, p, x) ((void)n, prefix##_storeu_##suffix(p, x))
+#endif
+
+#define GEMM_DEFINE_MOVES(kit, reg, real, count, prefix, suffix, mask) \
+    GEMM_INLINE reg kit##_get(const real *p) \
+    { \
+        return prefix##_loadu_##suffix(p); \
+    } \
+    GEMM_INLINE void kit##_put(real *p, reg x) \
+    { \
+        prefix##_storeu_##suffix(p, x); \
+    } \
+    GEMM_INLINE reg kit##_get_part(const real *p, int64_t n) \
+    { \
+        return GEMM_PART_GET(prefix, suffix, mask, count, n, p); \
+    } \
+    GEMM_INLINE void kit##_put_part(real *p, reg x, int64_t n) \
+    { \
+        GEMM_PART_PUT(prefix, suffix, mask, count, n, p, x); \
+    } \
+    GEMM_INLINE reg kit##_zero(void) \
+    { \
+        return prefix##_setzero_##suffix(); \
+    }
+
+/* Defines BODY(R, V, order, …), the tile of R rows and V vectors of a kit. Four row pointers, each with multiples 0, 1 and 2 of
+ * the stride, keep the addresses of twelve rows within the sixteen integer registers. */
+#define GEMM_DEFINE_BODY(BODY, TARGET, kit, real, element) \
+    TARGET GEMM_INLINE void BODY(const int R, const int V, const int order, int64_t depth, const element *a, int64_t a_stride, \
+                                 const element *b, int64_t b_step, real *c, int64_t c_row, int64_t columns, bool load) \
+    { \
+        kit##_vector sum[GEMM_TALLEST][2]; \
+        const bool whole = columns >= V * kit##_lanes; \
+        GEMM_UNROLL(16) \
+        for (int i = 0; i < R; i++) \
+            GEMM_UNROLL(2) \
+        for (int v = 0; v < V; v++) { \
+            const real *from = c + i * c_row + v * kit##_lanes; \
+            sum[i][v] = !load ? kit##_zero() : whole ? kit##_get(from) : kit##_get_part(from, columns - v * kit##_lanes); \
+        } \
+        const element *row[4] = {a, a + 3 * a_stride, a + 6 * a_stride, a + 9 * a_stride}; \
+        GEMM_UNROLL_DEPTH \
+        for (int64_t p = 0; p < depth; p++) { \
+            kit##_vector right[2]; \
+            GEMM_UNROLL(2) \
+            for (int v = 0; v < V; v++) \
+                right[v] = kit##_take(b + v * kit##_lanes); \
+            GEMM_UNROLL(16) \
+            for (int i = 0; i < R; i++) { \
+                const kit##_vector left = kit##_splat(order == GEMM_BY_ROWS ? row[i / 3] + i % 3 * a_stride : row[0] + i); \
+                GEMM_UNROLL(2) \
+                for (int v = 0; v < V; v++) \
+                    sum[i][v] = kit##_add(left, right[v], sum[i][v]); \
+            } \
+            b += b_step; \
+            if (order == GEMM_BY_ROWS) { \
+                GEMM_UNROLL(4) \
+                for (int i = 0; i < (R + 2) / 3; i++) \
+                    row[i]++; \
+            } else \
+                row[0] += a_stride; \
+        } \
+        GEMM_UNROLL(16) \
+        for (int i = 0; i < R; i++) \
+            GEMM_UNROLL(2) \
+        for (int v = 0; v < V; v++) { \
+            real *to = c + i * c_row + v * kit##_lanes; \
+            if (whole) \
+                kit##_put(to, sum[i][v]); \
+            else \
+                kit##_put_part(to, sum[i][v], columns - v * kit##_lanes); \
+        } \
+    }
+
+/* One tile function of the table: NAME_<order>_<width>_<rows>. */
+#define GEMM_DEFINE_TILE(rows, NAME, TARGET, BODY, order, width, vectors, real, element) \
+    TARGET static void NAME##_##order##_##width##_##rows(int64_t depth, const void *a, int64_t a_stride, const void *b, \
+                                                         int64_t b_step, void *c, int64_t c_row, int64_t columns, bool load) \
+    { \
+        BODY(rows, vectors, order, depth, (const element *)a, a_stride, (const element *)b, b_step, (real *)c, c_row, columns, \
+             load); \
+    }
+
+#define GEMM_DEFINE_TILES(NAME, TARGET, BODY, width, vectors, real, element) \
+    GEMM_EACH_HEIGHT(GEMM_DEFINE_TILE, NAME, TARGET, BODY, 0, width, vectors, real, element) \
+    GEMM_EACH_HEIGHT(GEMM_DEFINE_TILE, NAME, TARGET, BODY, 1, width, vectors, real, element)
+
+#define GEMM_TILE_ENTRY(rows, NAME, order, width) NAME##_##order##_##width##_##rows,
+#define GEMM_HEIGHT_ENTRY(rows, unused)           rows,
+#define GEMM_TILE_ROW(NAME, order, width) \
+    { \
+        GEMM_EACH_HEIGHT(GEMM_TILE_ENTRY, NAME, order, width) \
+    }
+#if defined(WEFT_LEVEL_v2)
+#define GEMM_TILE_ORDER(NAME, order) \
+    { \
+        GEMM_TILE_ROW(NAME, order, 0), GEMM_TILE_ROW(NAME, order, 1) \
+    }
+enum { GEMM_WIDTHS_HERE = 2 };
+#else
+#define GEMM_TILE_ORDER(NAME, order) \
+    { \
+        GEMM_TILE_ROW(NAME, order, 0), GEMM_TILE_ROW(NAME, order, 1), GEMM_TILE_ROW(NAME, order, 2) \
+    }
+enum { GEMM_WIDTHS_HERE = 3 };
+#endif
+#define GEMM_TABLE(NAME, lane_count) \
+    { \
+        .lanes = lane_count, .widths = GEMM_WIDTHS_HERE, .heights = {GEMM_EACH_HEIGHT(GEMM_HEIGHT_ENTRY, 0)}, .tile = { \
+            GEMM_TILE_ORDER(NAME, 0), \
+            GEMM_TILE_ORDER(NAME, 1) \
+        } \
+    }
+
+#endif
