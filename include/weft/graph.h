@@ -100,6 +100,8 @@ WEFT_API weft_value weft_random(weft_graph *, const char *name, weft_law, weft_v
 
 /* Only the first `count` of x's outermost axis are in use (count: a weft_count_input): kernels stop there. */
 WEFT_API weft_value weft_used(weft_graph *, weft_value x, weft_value count);
+/* The same with `base` rows before them that are always in use. */
+WEFT_API weft_value weft_used_after(weft_graph *, weft_value x, int64_t base, weft_value count);
 
 /* Views and moves. */
 WEFT_API weft_value weft_reshape(weft_graph *, weft_value x, weft_dims);

@@ -104,9 +104,15 @@ static void concat_shape(weft_graph *g, weft_node *n)
                         weft_dims_text(first->dims, a), (long long)axis);
             return;
         }
-        if (x->extent.count.id) {
-            if (axis != 0 || i != n->input_count - 1 || total % x->extent.scale != 0) {
-                weft_poison(g, "concat: only the last part may be used in part, and only on the outermost axis");
+        if (axis != 0) { /* rows side by side: all use the same ones */
+            if (i > 0 && !weft_extent_equal(x->extent, first->extent)) {
+                weft_poison(g, "concat: part %d uses other rows than part 1", i + 1);
+                return;
+            }
+            n->extent = first->extent;
+        } else if (x->extent.count.id) {
+            if (i != n->input_count - 1 || total % x->extent.scale != 0) {
+                weft_poison(g, "concat: only the last part may be used in part on the outermost axis");
                 return;
             }
             n->extent = x->extent;

@@ -151,20 +151,25 @@ weft_value weft_part(weft_graph *g, weft_value v, int k)
 
 weft_value weft_used(weft_graph *g, weft_value x, weft_value count)
 {
+    return weft_used_after(g, x, 0, count);
+}
+
+weft_value weft_used_after(weft_graph *g, weft_value x, int64_t base, weft_value count)
+{
     if (!weft_check(g, "used", x) || !weft_check(g, "used", count))
         return (weft_value){0};
     const weft_node *c = &g->nodes[count.id];
-    if (c->op != weft_op_find("count")) {
+    if (c->op != weft_op_count_input) {
         weft_poison(g, "used: the count must be a count input");
         return (weft_value){0};
     }
-    if (weft_shape(g, x).rank < 1 || weft_shape(g, x).size[0] < c->attributes.i[0]) {
+    if (base < 0 || weft_shape(g, x).rank < 1 || weft_shape(g, x).size[0] < base + c->attributes.i[0]) {
         char a[WEFT_DIMS_TEXT];
-        weft_poison(g, "used: count \"%s\" goes to %lld, more than the outermost size of %s", c->name, (long long)c->attributes.i[0],
-                    weft_dims_text(weft_shape(g, x), a));
+        weft_poison(g, "used: %lld rows and count \"%s\" up to %lld are more than the outermost size of %s", (long long)base, c->name,
+                    (long long)c->attributes.i[0], weft_dims_text(weft_shape(g, x), a));
         return (weft_value){0};
     }
-    return weft_apply(g, &weft_ops_view[USED], &x, 1, &(weft_attributes){.i = {count.id, 0, 1}});
+    return weft_apply(g, &weft_ops_view[USED], &x, 1, &(weft_attributes){.i = {count.id, base, 1}});
 }
 
 weft_value weft_used_like(weft_graph *g, weft_value v, weft_value like)

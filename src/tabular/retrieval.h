@@ -1,0 +1,61 @@
+/* What happens on the host between the plans of TabR: candidates, the search for contexts, and the rows a batch looks at.
+ *
+ * A training step: refresh (keys with the weights as they are) → find (contexts of the batch) → gather (unique rows) → run. */
+#ifndef WEFT_TABULAR_RETRIEVAL_H
+#define WEFT_TABULAR_RETRIEVAL_H
+
+#include "kernels/search.h"
+#include "tabular/tabr.h"
+
+/* Rows as the model reads them. Arrays are padded with zeros to a multiple of WEFT_ROWS_CHUNK rows. */
+enum { WEFT_ROWS_CHUNK = 4096 };
+
+typedef struct weft_rows_data {
+    int64_t rows, n_num, n_bin, one_hot;
+    float *x_num, *x_bin, *x_hot; /* [padded rows, …]; NULL where there are none of the kind */
+    float *y;                     /* [rows] standardised; NULL unless regression */
+    int64_t *label;               /* [rows]; NULL for regression */
+    int64_t *row;                 /* [rows] numbers in the file they came from */
+} weft_rows_data;
+
+weft_status weft_rows_new(const weft_tabular_config *, int64_t rows, weft_rows_data **out);
+weft_status weft_rows_from_table(const weft_tabular_config *, const weft_table *, weft_rows_data **out);
+void weft_rows_free(weft_rows_data *);
+
+typedef struct weft_retriever weft_retriever;
+
+/* `candidates` and `config` are borrowed. `folded`: search in the input's dimensions after a QR (2.10.4). */
+weft_status weft_retriever_new(weft_engine *, const weft_tabular_config *, weft_dtype, const weft_rows_data *candidates, bool folded,
+                               weft_retriever **out);
+void weft_retriever_free(weft_retriever *);
+
+/* Keys of all candidates with these parameters. training: through the encoder's dropout of (seed, step). */
+weft_status weft_retriever_refresh(weft_retriever *, weft_params *, bool training, uint64_t seed, uint64_t step);
+
+/* Contexts [B, m] of rows that are candidates themselves, each without itself. */
+weft_status weft_retriever_find_own(weft_retriever *, const int64_t *rows, int64_t count, int64_t m, int64_t *context);
+/* The same without the exclusion: for the proof that it matters (spec 10.11). */
+weft_status weft_retriever_find_own_inclusive(weft_retriever *, const int64_t *rows, int64_t count, int64_t m, int64_t *context);
+/* Contexts of other rows [from, from + count) of `queries`. */
+weft_status weft_retriever_find(weft_retriever *, weft_params *, const weft_rows_data *queries, int64_t from, int64_t count, int64_t m,
+                                int64_t *context);
+
+/* One graph of TabR with its plan, session and the arrays its inputs are bound to. */
+typedef struct weft_tabr_runner weft_tabr_runner;
+
+/* gradients: also computes "grad.NAME" of every parameter. `fetches`: names of further values; feeds none. */
+weft_status weft_tabr_runner_new(weft_engine *, const weft_tabular_config *, const weft_tabr_form *, weft_dtype, weft_params *,
+                                 bool gradients, const char *const *fetches, int n, weft_tabr_runner **out);
+void weft_tabr_runner_free(weft_tabr_runner *);
+weft_session *weft_tabr_runner_session(weft_tabr_runner *);
+const weft_tabr_form *weft_tabr_runner_form(const weft_tabr_runner *);
+
+/* Binds a batch. own != NULL: the batch is rows own[i] of candidates, and contexts that point into the batch look at it;
+ * else it is rows [from, from + B) of queries (the last one repeated past the end). context [B, m]: candidate numbers. */
+weft_status weft_tabr_runner_bind(weft_tabr_runner *, const weft_rows_data *candidates, const int64_t *own, const weft_rows_data *queries,
+                                  int64_t from, const int64_t *context);
+
+/* The other rows that the bound contexts look at (candidate numbers in the order of their places B, B + 1, …). */
+const int64_t *weft_tabr_runner_unique(const weft_tabr_runner *, int64_t *count);
+
+#endif

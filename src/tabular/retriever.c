@@ -1,0 +1,260 @@
+/* The search for contexts: keys of all candidates with the weights as they are, then the nearest of each query. Where keys are
+ * affine in the inputs, distances are taken between R z, with QR = W_K W_in: d_in numbers a row in place of d (2.10.4). */
+#include "graph/engine.h"
+#include "kernels/lapack.h"
+#include "tabular/retrieval.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct weft_retriever {
+    weft_engine *engine;
+    const weft_tabular_config *config;
+    const weft_rows_data *candidates;
+    weft_dtype dtype;
+    bool folded;
+    int64_t width;                      /* of a search vector */
+    void *vectors;                      /* [padded candidates, width] */
+    weft_search *search;
+    weft_graph *graph, *weights_graph;  /* rows → vectors; M = W_K W_in */
+    weft_plan *plan[2], *weights_plan;  /* [training] */
+    weft_graph *training_graph;
+    weft_session *session[2], *weights_session;
+    weft_params *bound;                 /* what the sessions read */
+    void *r;                            /* [width, width] of the compute type */
+    double *m;
+    int64_t *row_key;                   /* [chunk] */
+    void *query;                        /* [chunk, width] */
+};
+
+static weft_value vectors_of(weft_retriever *r, weft_graph *g, bool training)
+{
+    if (!r->folded)
+        return weft_tabr_build_keys(g, r->config, WEFT_ROWS_CHUNK, training);
+    weft_value z = weft_tabular_inputs(g, r->config, "rows.", WEFT_ROWS_CHUNK, 0, (weft_value){0});
+    if (!z.id)
+        return z;
+    int64_t d_in = weft_shape(g, z).size[1];
+    weft_value y = weft_product(g, z, weft_input(g, "R", r->dtype, DIMS(d_in, d_in)), (weft_value){0});
+    return weft_name(g, y, "candidate_keys");
+}
+
+weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *config, weft_dtype dtype, const weft_rows_data *candidates,
+                               bool folded, weft_retriever **out)
+{
+    *out = NULL;
+    weft_retriever *r = calloc(1, sizeof *r);
+    if (!r)
+        return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a retriever");
+    r->engine = engine;
+    r->config = config;
+    r->candidates = candidates;
+    r->dtype = dtype;
+    r->folded = folded && weft_tabr_folds(config);
+    weft_status status = WEFT_ERROR_MEMORY;
+    for (int training = 0; training < 2; training++) {
+        weft_graph *g = weft_graph_new(dtype);
+        *(training ? &r->training_graph : &r->graph) = g;
+        if (!g)
+            goto failed;
+        weft_value y = vectors_of(r, g, training);
+        if ((status = weft_compile(engine, g, NULL, 0, &y, 1, &r->plan[training])) != WEFT_OK)
+            goto failed;
+        r->width = weft_shape(g, y).size[1];
+    }
+    if (r->folded) {
+        weft_graph *g = r->weights_graph = weft_graph_new(dtype);
+        if (!g)
+            goto failed;
+        int64_t d = config->d_main;
+        weft_value m = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, r->width));
+        weft_name(g, m, "m");
+        if ((status = weft_compile(engine, g, NULL, 0, &m, 1, &r->weights_plan)) != WEFT_OK)
+            goto failed;
+    }
+    int64_t padded = (candidates->rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+    size_t e = weft_dtype_size(dtype), width = (size_t)r->width;
+    r->vectors = malloc((size_t)(padded + 1) * width * e);
+    r->query = malloc((size_t)WEFT_ROWS_CHUNK * width * e);
+    r->row_key = malloc((size_t)WEFT_ROWS_CHUNK * sizeof *r->row_key);
+    r->r = malloc(width * width * e + 1);
+    r->m = malloc(((size_t)config->d_main * width + width * width) * sizeof *r->m);
+    status = r->vectors && r->query && r->row_key && r->r && r->m
+                 ? WEFT_OK
+                 : weft_fail(WEFT_ERROR_MEMORY, "keys of %lld candidates do not fit in memory", (long long)candidates->rows);
+failed:
+    if (status != WEFT_OK) {
+        weft_retriever_free(r);
+        return status;
+    }
+    *out = r;
+    return WEFT_OK;
+}
+
+void weft_retriever_free(weft_retriever *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; i < 2; i++) {
+        weft_session_free(r->session[i]);
+        weft_plan_free(r->plan[i]);
+    }
+    weft_session_free(r->weights_session);
+    weft_plan_free(r->weights_plan);
+    weft_graph_free(r->graph);
+    weft_graph_free(r->training_graph);
+    weft_graph_free(r->weights_graph);
+    weft_search_free(r->search);
+    free(r->vectors);
+    free(r->query);
+    free(r->row_key);
+    free(r->r);
+    free(r->m);
+    free(r);
+}
+
+static weft_status open_sessions(weft_retriever *r, weft_params *params)
+{
+    if (r->bound == params)
+        return WEFT_OK;
+    r->bound = NULL;
+    weft_status status = WEFT_OK;
+    for (int i = 0; i < 2 && status == WEFT_OK; i++) {
+        weft_session_free(r->session[i]);
+        r->session[i] = NULL;
+        status = weft_session_new(r->plan[i], &params, 1, &r->session[i]);
+    }
+    if (r->folded && status == WEFT_OK) {
+        weft_session_free(r->weights_session);
+        r->weights_session = NULL;
+        status = weft_session_new(r->weights_plan, &params, 1, &r->weights_session);
+    }
+    if (status == WEFT_OK)
+        r->bound = params;
+    return status;
+}
+
+/* R of QR = W_K W_in, in double */
+static weft_status find_r(weft_retriever *r)
+{
+    weft_tensor m;
+    weft_status status = weft_run(r->weights_session);
+    if (status != WEFT_OK || (status = weft_fetch(r->weights_session, "m", &m)) != WEFT_OK)
+        return status;
+    int64_t d = r->config->d_main, width = r->width;
+    for (int64_t i = 0; i < d * width; i++)
+        r->m[i] = r->dtype == WEFT_F64 ? ((const double *)m.data)[i] : (double)((const float *)m.data)[i];
+    double *upper = r->m + d * width;
+    if ((status = weft_qr(d, width, r->m, upper)) != WEFT_OK)
+        return status;
+    for (int64_t i = 0; i < width * width; i++)
+        if (r->dtype == WEFT_F64)
+            ((double *)r->r)[i] = upper[i];
+        else
+            ((float *)r->r)[i] = (float)upper[i];
+    return WEFT_OK;
+}
+
+static weft_status bind_rows(weft_session *s, const char *name, float *data, int64_t from, int64_t width)
+{
+    return data ? weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(WEFT_ROWS_CHUNK, width)}) : WEFT_OK;
+}
+
+/* Vectors of rows [from, from + chunk) of data, whose arrays are padded that far. */
+static weft_status run_chunk(weft_retriever *r, int training, const weft_rows_data *data, int64_t from, void *out)
+{
+    weft_session *s = r->session[training];
+    weft_status status = WEFT_OK;
+    if ((status = bind_rows(s, "rows.x_num", data->x_num, from, data->n_num)) != WEFT_OK ||
+        (status = bind_rows(s, "rows.x_bin", data->x_bin, from, data->n_bin)) != WEFT_OK ||
+        (status = bind_rows(s, "rows.one_hot", data->x_hot, from, data->one_hot)) != WEFT_OK)
+        return status;
+    if (weft_find(training ? r->training_graph : r->graph, "row_key").id) {
+        for (int64_t i = 0; i < WEFT_ROWS_CHUNK; i++)
+            r->row_key[i] = from + i;
+        if ((status = weft_bind(s, "row_key", (weft_tensor){r->row_key, WEFT_I64, DIMS(WEFT_ROWS_CHUNK)})) != WEFT_OK)
+            return status;
+    }
+    weft_tensor target = {out, r->dtype, DIMS(WEFT_ROWS_CHUNK, r->width)};
+    if ((status = weft_bind(s, "candidate_keys", target)) != WEFT_OK)
+        return status;
+    return weft_run(s);
+}
+
+weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool training, uint64_t seed, uint64_t step)
+{
+    weft_status status = open_sessions(r, params);
+    if (status == WEFT_OK && r->folded)
+        status = find_r(r);
+    if (status != WEFT_OK)
+        return status;
+    weft_session *s = r->session[training];
+    weft_seed(s, seed, step);
+    size_t e = weft_dtype_size(r->dtype);
+    if (r->folded && (status = weft_bind(s, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)})) != WEFT_OK)
+        return status;
+    for (int64_t from = 0; from < r->candidates->rows; from += WEFT_ROWS_CHUNK) {
+        status = run_chunk(r, training, r->candidates, from, (char *)r->vectors + (size_t)(from * r->width) * e);
+        if (status != WEFT_OK)
+            return status;
+    }
+    weft_search_free(r->search);
+    r->search = NULL;
+    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, false, &r->search);
+}
+
+static weft_status too_few(const weft_retriever *r, int64_t m, bool own)
+{
+    long long n = (long long)r->candidates->rows;
+    return weft_fail(WEFT_ERROR_ARGUMENT,
+                     "%lld training rows%s are fewer than the %lld that each row looks at; --context-size takes a smaller number", n,
+                     own ? ", less the row itself," : "", (long long)m);
+}
+
+static weft_status find_own(weft_retriever *r, const int64_t *rows, int64_t count, int64_t m, const int64_t *exclude, int64_t *context)
+{
+    if (r->candidates->rows - (exclude ? 1 : 0) < m)
+        return too_few(r, m, exclude != NULL);
+    size_t bytes = (size_t)r->width * weft_dtype_size(r->dtype);
+    char *query = malloc((size_t)(count ? count : 1) * bytes);
+    if (!query)
+        return weft_fail(WEFT_ERROR_MEMORY, "search: memory is short");
+    for (int64_t i = 0; i < count; i++)
+        memcpy(query + (size_t)i * bytes, (const char *)r->vectors + (size_t)rows[i] * bytes, bytes);
+    weft_status status = weft_search_run(r->search, r->engine->team, count, query, m, exclude, context, NULL);
+    free(query);
+    return status;
+}
+
+weft_status weft_retriever_find_own(weft_retriever *r, const int64_t *rows, int64_t count, int64_t m, int64_t *context)
+{
+    return find_own(r, rows, count, m, rows, context);
+}
+
+weft_status weft_retriever_find_own_inclusive(weft_retriever *r, const int64_t *rows, int64_t count, int64_t m, int64_t *context)
+{
+    return find_own(r, rows, count, m, NULL, context);
+}
+
+weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const weft_rows_data *queries, int64_t from, int64_t count,
+                                int64_t m, int64_t *context)
+{
+    if (r->candidates->rows < m)
+        return too_few(r, m, false);
+    weft_status status = open_sessions(r, params);
+    if (status == WEFT_OK && r->folded)
+        status = weft_bind(r->session[0], "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
+    size_t e = weft_dtype_size(r->dtype);
+    while (count > 0 && status == WEFT_OK) {
+        int64_t base = from / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK, within = from - base;
+        int64_t n = WEFT_ROWS_CHUNK - within < count ? WEFT_ROWS_CHUNK - within : count;
+        if ((status = run_chunk(r, 0, queries, base, r->query)) != WEFT_OK)
+            break;
+        const char *vectors = (const char *)r->query + (size_t)(within * r->width) * e;
+        status = weft_search_run(r->search, r->engine->team, n, vectors, m, NULL, context, NULL);
+        context += n * m;
+        from += n;
+        count -= n;
+    }
+    return status;
+}

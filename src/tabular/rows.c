@@ -1,0 +1,84 @@
+/* Rows as the model reads them: numbers, binaries and one-hot blocks, padded so that plans of fixed size can read past the end. */
+#include "tabular/retrieval.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static float *floats(int64_t rows, int64_t width, bool *fine)
+{
+    if (width == 0)
+        return NULL;
+    int64_t padded = (rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+    float *data = calloc((size_t)(padded ? padded : 1) * (size_t)width, sizeof *data);
+    *fine &= data != NULL;
+    return data;
+}
+
+weft_status weft_rows_new(const weft_tabular_config *c, int64_t rows, weft_rows_data **out)
+{
+    *out = NULL;
+    weft_rows_data *data = calloc(1, sizeof *data);
+    bool fine = data != NULL;
+    if (fine) {
+        data->rows = rows;
+        data->n_num = c->n_num_features;
+        data->n_bin = c->n_bin_features;
+        data->one_hot = weft_tabular_one_hot_width(c);
+        data->x_num = floats(rows, data->n_num, &fine);
+        data->x_bin = floats(rows, data->n_bin, &fine);
+        data->x_hot = floats(rows, data->one_hot, &fine);
+        data->row = calloc((size_t)rows + 1, sizeof *data->row);
+        if (c->task == WEFT_TASK_REGRESSION)
+            data->y = calloc((size_t)rows + 1, sizeof *data->y);
+        else
+            data->label = calloc((size_t)rows + 1, sizeof *data->label);
+        fine &= data->row && (data->y || data->label);
+    }
+    if (!fine) {
+        weft_rows_free(data);
+        return weft_fail(WEFT_ERROR_MEMORY, "a table of %lld rows does not fit in memory", (long long)rows);
+    }
+    *out = data;
+    return WEFT_OK;
+}
+
+void weft_rows_free(weft_rows_data *data)
+{
+    if (!data)
+        return;
+    free(data->x_num);
+    free(data->x_bin);
+    free(data->x_hot);
+    free(data->y);
+    free(data->label);
+    free(data->row);
+    free(data);
+}
+
+weft_status weft_rows_from_table(const weft_tabular_config *c, const weft_table *t, weft_rows_data **out)
+{
+    weft_status status = weft_rows_new(c, t->rows, out);
+    if (status != WEFT_OK)
+        return status;
+    weft_rows_data *data = *out;
+    size_t rows = (size_t)t->rows;
+    if (data->x_num)
+        memcpy(data->x_num, t->x_num, rows * (size_t)data->n_num * sizeof *data->x_num);
+    if (data->x_bin)
+        memcpy(data->x_bin, t->x_bin, rows * (size_t)data->n_bin * sizeof *data->x_bin);
+    int64_t at = 0;
+    for (int j = 0; j < c->n_cat; j++) {
+        for (int64_t i = 0; i < t->rows; i++) {
+            int64_t code = t->x_cat[i * c->n_cat + j];
+            if (code >= 0 && code < c->cat_cardinalities[j])
+                data->x_hot[i * data->one_hot + at + code] = 1;
+        }
+        at += c->cat_cardinalities[j];
+    }
+    if (data->y && t->y)
+        memcpy(data->y, t->y, rows * sizeof *data->y);
+    if (data->label && t->label)
+        memcpy(data->label, t->label, rows * sizeof *data->label);
+    memcpy(data->row, t->row, rows * sizeof *data->row);
+    return WEFT_OK;
+}

@@ -1,0 +1,257 @@
+/* TabR as a graph, in the order of the specification's section 2: inputs, encoder E, keys, retrieval, predictor P. */
+#include "tabular/tabr.h"
+
+#include <math.h>
+#include <stdio.h>
+
+int64_t weft_tabular_one_hot_width(const weft_tabular_config *c)
+{
+    int64_t width = 0;
+    for (int i = 0; i < c->n_cat; i++)
+        width += c->cat_cardinalities[i];
+    return width;
+}
+
+int64_t weft_tabular_outputs(const weft_tabular_config *c)
+{
+    return c->task == WEFT_TASK_MULTICLASS ? c->n_classes : 1;
+}
+
+int64_t weft_tabr_hidden(const weft_tabular_config *c)
+{
+    return (int64_t)((double)c->d_main * c->d_multiplier);
+}
+
+/* width of the joined inputs, d_in (2.1) */
+static int64_t input_width(const weft_tabular_config *c)
+{
+    int64_t each = c->num_embeddings.kind == WEFT_NUMERIC_NONE ? 1 : c->num_embeddings.width;
+    return c->n_num_features * each + c->n_bin_features + weft_tabular_one_hot_width(c);
+}
+
+static bool mixes_norm(const weft_tabular_config *c)
+{
+    return c->mixer_normalization < 0 ? c->encoder_n_blocks > 0 : c->mixer_normalization > 0;
+}
+
+bool weft_tabr_folds(const weft_tabular_config *c)
+{
+    return c->arch == WEFT_TABULAR_TABR && c->design < 0 && c->encoder_n_blocks == 0 && !mixes_norm(c) &&
+           input_width(c) < c->d_main;
+}
+
+/* ---- 2.1, 2.2: inputs ---- */
+
+weft_value weft_tabular_inputs(weft_graph *g, const weft_tabular_config *c, const char *prefix, int64_t rows, int64_t always,
+                               weft_value count)
+{
+    const int64_t widths[3] = {c->n_num_features, c->n_bin_features, weft_tabular_one_hot_width(c)};
+    const char *const names[3] = {"x_num", "x_bin", "one_hot"};
+    weft_value part[3];
+    int parts = 0;
+    for (int i = 0; i < 3; i++) {
+        if (widths[i] == 0)
+            continue;
+        char name[64];
+        snprintf(name, sizeof name, "%s%s", prefix, names[i]);
+        weft_value x = weft_input(g, name, WEFT_F32, DIMS(rows, widths[i]));
+        if (count.id)
+            x = weft_used_after(g, x, always, count);
+        part[parts++] = i == 0 ? weft_embed_numbers(g, x, "num_embeddings", &c->num_embeddings) : x;
+    }
+    if (parts == 0) {
+        weft_poison(g, "a tabular model needs at least one input column");
+        return (weft_value){0};
+    }
+    return weft_concat(g, 1, part, parts);
+}
+
+/* ---- 2.3: blocks ---- */
+
+weft_value weft_tabr_block(weft_graph *g, const weft_tabular_config *c, weft_value x, bool norm, bool training,
+                           weft_value row_keys)
+{
+    /* submodules are numbered as in a PyTorch Sequential: [norm], linear, relu, dropout, linear, dropout */
+    int first = norm ? 1 : 0;
+    char linear1[8], linear2[8], drop1[8], drop2[8];
+    snprintf(linear1, sizeof linear1, "%d", first);
+    snprintf(drop1, sizeof drop1, "%d", first + 2);
+    snprintf(linear2, sizeof linear2, "%d", first + 3);
+    snprintf(drop2, sizeof drop2, "%d", first + 4);
+    if (norm)
+        x = weft_layer_norm(g, x, "0", 1e-5);
+    x = weft_relu(g, weft_linear(g, x, linear1, weft_tabr_hidden(c)));
+    x = weft_dropout_rows(g, x, drop1, training ? c->dropout0 : 0, row_keys);
+    x = weft_linear(g, x, linear2, c->d_main);
+    return weft_dropout_rows(g, x, drop2, training ? c->dropout1 : 0, row_keys);
+}
+
+static weft_value encode(weft_graph *g, const weft_tabular_config *c, weft_value input, bool training, int64_t rows)
+{
+    weft_value x = weft_linear(g, input, "linear", c->d_main), row_keys = {0};
+    if (training && c->encoder_n_blocks > 0 && (c->dropout0 > 0 || c->dropout1 > 0))
+        row_keys = weft_input(g, "row_key", WEFT_I64, DIMS(rows));
+    for (int i = 0; i < c->encoder_n_blocks; i++) {
+        weft_enter(g, "blocks0.%d", i);
+        x = weft_add(g, x, weft_tabr_block(g, c, x, i > 0, training, row_keys));
+        weft_leave(g);
+    }
+    return x;
+}
+
+/* ---- 2.4: keys ---- */
+
+static weft_value keys_of(weft_graph *g, const weft_tabular_config *c, weft_value x)
+{
+    if (mixes_norm(c))
+        x = weft_layer_norm(g, x, "normalization", 1e-5);
+    return weft_linear(g, x, "K", c->d_main);
+}
+
+weft_value weft_tabr_build_keys(weft_graph *g, const weft_tabular_config *c, int64_t rows, bool training)
+{
+    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, (weft_value){0});
+    weft_value x = encode(g, c, input, training, rows);
+    return weft_name(g, keys_of(g, c, x), "candidate_keys");
+}
+
+/* ---- 2.6: weights and values ---- */
+
+/* Σ_j p_ij Y(y_j): sums first, then the label encoder once a row (2.10.3) */
+static weft_value labels_sum(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f, weft_value p)
+{
+    weft_dims pairs = DIMS(f->batch, c->context_size);
+    if (c->task != WEFT_TASK_REGRESSION) {
+        weft_value table = weft_param(g, "label_encoder.0.weight", WEFT_UNIFORM(1.0), DIMS(c->n_classes, c->d_main));
+        return weft_gather_sum(g, p, table, weft_index(g, "context_label", pairs, c->n_classes));
+    }
+    weft_init init = WEFT_UNIFORM(0.70710678118654752);
+    weft_value w = weft_param(g, "label_encoder.weight", init, DIMS(c->d_main, 1));
+    weft_value b = weft_param(g, "label_encoder.bias", init, DIMS(c->d_main));
+    weft_value y = weft_input(g, "context_y", WEFT_F32, pairs);
+    weft_value py = weft_reshape(g, weft_sum(g, weft_mul(g, p, y), 1, 1), DIMS(f->batch, 1));
+    weft_value ps = weft_reshape(g, weft_sum(g, p, 1, 1), DIMS(f->batch, 1));
+    weft_value wr = weft_reshape(g, w, DIMS(1, c->d_main)), br = weft_reshape(g, b, DIMS(1, c->d_main));
+    return weft_add(g, weft_matmul(g, py, wr), weft_matmul(g, ps, br));
+}
+
+/* Y(y_j) + T(k_i − k_j) pair by pair, [B, m, d]: the tap "values", and the plain form */
+static weft_value pair_values(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f, weft_value query,
+                              weft_value table, weft_value context)
+{
+    int64_t B = f->batch, m = c->context_size, d = c->d_main, h = weft_tabr_hidden(c);
+    weft_value u = weft_sub(g, weft_reshape(g, query, DIMS(B, 1, d)), weft_gather(g, table, context));
+    weft_value t = weft_relu(g, weft_linear(g, weft_reshape(g, u, DIMS(B, m, d)), "T.0", h));
+    t = weft_dropout(g, t, "T.2", f->training ? c->dropout0 : 0);
+    t = weft_linear_nobias(g, t, "T.3", d);
+    weft_value label;
+    if (c->task != WEFT_TASK_REGRESSION) {
+        weft_value index = weft_index(g, "context_label", DIMS(B, m), c->n_classes);
+        label = weft_gather(g, weft_param(g, "label_encoder.0.weight", WEFT_UNIFORM(1.0), DIMS(c->n_classes, d)), index);
+    } else {
+        weft_init init = WEFT_UNIFORM(0.70710678118654752);
+        weft_value w = weft_param(g, "label_encoder.weight", init, DIMS(d, 1)),
+                   b = weft_param(g, "label_encoder.bias", init, DIMS(d));
+        weft_value y = weft_input(g, "context_y", WEFT_F32, DIMS(B, m));
+        label = weft_product(g, weft_reshape(g, y, DIMS(B, m, 1)), w, b);
+    }
+    return weft_name(g, weft_add(g, label, t), "values");
+}
+
+/* ---- 2.7: predictor ---- */
+
+weft_value weft_tabr_head(weft_graph *g, const weft_tabular_config *c, weft_value x, bool training)
+{
+    for (int i = 0; i < c->predictor_n_blocks; i++) {
+        weft_enter(g, "blocks1.%d", i);
+        x = weft_add(g, x, weft_tabr_block(g, c, x, true, training, (weft_value){0}));
+        weft_leave(g);
+    }
+    x = weft_relu(g, weft_layer_norm(g, x, "head.0", 1e-5));
+    return weft_name(g, weft_linear(g, x, "head.2", weft_tabular_outputs(c)), "output");
+}
+
+weft_value weft_tabular_loss(weft_graph *g, const weft_tabular_config *c, weft_value output)
+{
+    if (!output.id)
+        return output;
+    int64_t rows = weft_shape(g, output).size[0];
+    weft_value loss;
+    if (c->task == WEFT_TASK_MULTICLASS) {
+        loss = weft_cross_entropy(g, output, weft_index(g, "y", DIMS(rows), c->n_classes));
+    } else {
+        weft_value y = weft_input(g, "y", WEFT_F32, DIMS(rows)), z = weft_reshape(g, output, DIMS(rows));
+        loss = c->task == WEFT_TASK_BINARY ? weft_bce_logits(g, z, y) : weft_mse(g, z, y);
+    }
+    return weft_name(g, weft_reshape(g, loss, DIMS(1)), "loss");
+}
+
+/* ---- the whole ---- */
+
+weft_value weft_tabr_build(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f)
+{
+    int64_t B = f->batch, m = c->context_size, d = c->d_main, h = weft_tabr_hidden(c), rows = B + f->capacity;
+    if (c->design >= 0)
+        return weft_tabr_build_design(g, c, f);
+    weft_value context = weft_index(g, "context", DIMS(B, m), rows);
+    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, B, weft_count_input(g, "unique", f->capacity));
+    weft_value x, query, table, aq, at;
+    if (f->folded) {
+        /* k = M1 z + const and W_T1 k = M2 z + const; constants cancel in every difference (2.10) */
+        weft_value mine = weft_rows(g, input, 0, B);
+        x = weft_linear(g, mine, "linear", d);
+        weft_value w_in = weft_linear_weight(g, "linear", d, weft_shape(g, input).size[1]);
+        weft_value m1 = weft_matmul(g, weft_linear_weight(g, "K", d, d), w_in);
+        weft_value m2 = weft_matmul(g, weft_linear_weight(g, "T.0", h, d), m1);
+        weft_linear_bias(g, "K", d, d);
+        query = weft_product(g, mine, m1, (weft_value){0});
+        table = weft_product(g, input, m1, (weft_value){0});
+        aq = weft_product(g, mine, m2, (weft_value){0});
+        at = weft_product(g, input, m2, (weft_value){0});
+    } else {
+        weft_value all = encode(g, c, input, f->training, rows);
+        table = weft_name(g, keys_of(g, c, all), "table_keys");
+        x = weft_rows(g, all, 0, B);
+        query = weft_rows(g, table, 0, B);
+        at = weft_linear_nobias(g, table, "T.0", h); /* W_T1 before the difference */
+        aq = weft_rows(g, at, 0, B);
+        weft_name(g, x, "encoder_out");
+        weft_name(g, query, "keys");
+    }
+    weft_value s = weft_name(g, weft_neg(g, weft_pair_sqdist(g, query, table, context)), "similarities");
+    weft_value p = weft_name(g, weft_softmax(g, s), "probs");
+    weft_value pd = weft_dropout(g, p, "dropout", f->training ? c->context_dropout : 0);
+    weft_value v;
+    if (f->plain) {
+        weft_value values = pair_values(g, c, f, query, table, context);
+        v = weft_sum(g, weft_mul(g, values, weft_reshape(g, pd, DIMS(B, m, 1))), 1, 1);
+    } else {
+        weft_value mask = {0};
+        if (f->training && c->dropout0 > 0)
+            mask = weft_random(g, "mask.T.2", (weft_law){WEFT_DROPOUT_LAW, c->dropout0, 0}, (weft_value){0}, DIMS(B, m, h));
+        weft_value u = weft_pair_relu_sum(g, aq, at, weft_linear_bias(g, "T.0", h, d), context, pd, mask);
+        v = weft_add(g, weft_linear_nobias(g, u, "T.3", d), labels_sum(g, c, f, pd)); /* W_T2 after the sum */
+        if (!f->folded)
+            pair_values(g, c, f, query, table, context);
+    }
+    x = weft_name(g, weft_add(g, x, v), "after_retrieval");
+    weft_value output = weft_tabr_head(g, c, x, f->training);
+    if (f->loss)
+        weft_tabular_loss(g, c, output);
+    return output;
+}
+
+weft_value weft_mlp_build(weft_graph *g, const weft_tabular_config *c, int64_t rows, bool training, bool loss)
+{
+    weft_value x = weft_tabular_inputs(g, c, "", rows, 0, (weft_value){0});
+    for (int i = 0; i < c->n_blocks; i++) {
+        weft_enter(g, "blocks.%d", i);
+        x = weft_relu(g, weft_linear(g, x, "linear", c->d_layer));
+        x = weft_dropout(g, x, "dropout", training ? c->dropout : 0);
+        weft_leave(g);
+    }
+    weft_value output = weft_name(g, weft_linear(g, x, "head", weft_tabular_outputs(c)), "output");
+    if (loss)
+        weft_tabular_loss(g, c, output);
+    return output;
+}
