@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Weft against its peers, in one run: writes docs/results/speed.md.
+
+    bench/peers/setup.sh && bench/compare.py --threads 1
+
+Both sides of a row run one after the other, in --rounds turns, on the same machine with the same number of threads; the
+best time of each side over all turns counts. A peer that is not installed, or a job that `weft bench` does not know,
+leaves a dash in its row and a line on standard error. Ratios are peer time / Weft time: above 1, Weft is faster.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / "peers"
+
+# Jobs that run together: names for `weft bench`, the peer's script and its arguments.
+GROUPS = [
+    (["matmul_512", "matmul_1024", "matmul_2048", "add", "layer_norm", "softmax", "mlp_step"], ["torch_ops.py"]),
+    (["tabr_step"], ["torch_tabr.py", "step"]),
+    ([], ["torch_tabr.py", "step_memory_efficient"]),
+    (["tabr_predict_one", "tabr_predict_bulk"], ["torch_tabr.py", "predict"]),
+    (["knn_1m_8"], ["knn_faiss.py", "knn_1m_8"]),
+    (["knn_1m_96"], ["knn_faiss.py", "knn_1m_96"]),
+    (["csv_read"], ["csv_pandas.py"]),
+]
+# Rows of the table: what it is, Weft's name, the peer, the peer's name, the quantity compared, the least ratio aimed at.
+ROWS = [
+    ("matrix product 512", "matmul_512", "PyTorch", "matmul_512", "seconds", 1),
+    ("matrix product 1,024", "matmul_1024", "PyTorch", "matmul_1024", "seconds", 1),
+    ("matrix product 2,048", "matmul_2048", "PyTorch", "matmul_2048", "seconds", 1),
+    ("add, 64 M numbers", "add", "PyTorch", "add", "seconds", 1),
+    ("layer norm, 64 M numbers, rows of 1,024", "layer_norm", "PyTorch", "layer_norm", "seconds", 1),
+    ("softmax, 64 M numbers, rows of 1,024", "softmax", "PyTorch", "softmax", "seconds", 1),
+    ("MLP training step, 8 → 4 × 512 → 1, batch 256", "mlp_step", "PyTorch", "mlp_step", "seconds", 1),
+    ("TabR-S training step, batch 256, 13,209 candidates", "tabr_step", "PyTorch", "tabr_step", "seconds", 10),
+    ("the same, memory_efficient", "tabr_step", "PyTorch", "tabr_step_memory_efficient", "seconds", 10),
+    ("TabR-S, predict 1 row", "tabr_predict_one", "PyTorch, candidates encoded again", "tabr_predict_one", "seconds", 50),
+    ("TabR-S, predict 1 row", "tabr_predict_one", "PyTorch, keys cached", "tabr_predict_one_cached", "seconds", 1),
+    ("TabR-S, predict 4,128 rows", "tabr_predict_bulk", "PyTorch, candidates encoded again", "tabr_predict_bulk", "seconds", 5),
+    ("TabR-S, predict 4,128 rows", "tabr_predict_bulk", "PyTorch, keys cached", "tabr_predict_bulk_cached", "seconds", 1),
+    ("search, 1 M × 8, 1,000 queries, 96 nearest", "knn_1m_8", "faiss IndexFlatL2", "knn_1m_8", "seconds", 1),
+    ("search, 1 M × 96, 1,000 queries, 96 nearest", "knn_1m_96", "faiss IndexFlatL2", "knn_1m_96", "seconds", 1),
+    ("read CSV", "csv_read", "pandas.read_csv, C engine", "csv_read", "gbps", 1),
+    ("peak memory of a TabR-S step: whole process against what the step adds", "tabr_step", "PyTorch", "tabr_step", "memory", 2),
+]
+ALONE = ["compile_12", "lm_prefill_110m", "lm_decode_110m", "lm_prefill_110m_bf16", "lm_decode_110m_bf16"]
+
+
+def run(command, environment=None):
+    """Standard output, last line of standard error, exit status and peak resident bytes of a child."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=errors, env=environment)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        errors.seek(0)
+        lines = errors.read().strip().splitlines()
+        return out.read(), lines[-1] if lines else "", child.returncode, usage.ru_maxrss * 1024
+
+
+def keep_best(found, result):
+    """Keeps the quickest result of a name, and the smallest memory seen."""
+    old = found.get(result["name"])
+    if old is None or result["seconds"] < old["seconds"]:
+        found[result["name"]] = result
+    if old is not None:
+        for key in ("rss_growth", "peak_rss"):
+            if key in result or key in old:
+                found[result["name"]][key] = min(r[key] for r in (old, result) if key in r)
+
+
+def run_weft(weft, names, threads, found):
+    """A call a group; when the group fails, a call a name, so that one unknown name costs one row."""
+    output, error, status, peak = run([weft, "bench", *names, "--json", "--threads", threads])
+    if status != 0 and len(names) > 1:
+        for name in names:
+            run_weft(weft, [name], threads, found)
+        return
+    if status != 0:
+        print(f"compare.py: weft bench {' '.join(names)}: {error or f'exit status {status}'}", file=sys.stderr)
+        return
+    for result in json.loads(output)["results"]:
+        if len(names) == 1:
+            result["peak_rss"] = peak
+        keep_best(found, result)
+
+
+def run_peer(python, arguments, threads, found):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    output, error, status, _ = run([python, PEERS / arguments[0], *arguments[1:], "--threads", threads], environment)
+    for line in output.splitlines():
+        keep_best(found, json.loads(line))
+    if status != 0:
+        print(f"compare.py: {' '.join(arguments)}: {error or f'exit status {status}'}", file=sys.stderr)
+
+
+def show(value, unit):
+    if value is None:
+        return "–"
+    if unit == "memory":
+        return f"{value / 2**20:,.0f} MiB"
+    if unit == "gbps":
+        return f"{value:.3g} GB/s"
+    for scale, name in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= scale or name == "µs":
+            return f"{value / scale:.3g} {name}"
+
+
+def table_row(row, weft, peers):
+    job, name, peer_label, peer_name, unit, target = row
+    ours, theirs = weft.get(name, {}), peers.get(peer_name, {})
+    keys = {"memory": ("peak_rss", "rss_growth"), "gbps": ("gbps", "gbps"), "seconds": ("seconds", "seconds")}[unit]
+    a, b = ours.get(keys[0]), theirs.get(keys[1])
+    ratio = None
+    if a and b:
+        ratio = a / b if unit == "gbps" else b / a
+    verdict = "–" if ratio is None else "yes" if ratio >= target else "no"
+    ratio_text = "–" if ratio is None else f"{ratio:.3g}×"
+    return f"| {job} | {show(a, unit)} | {show(b, unit)} | {peer_label} | {ratio_text} | ≥ {target}× | {verdict} |"
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def versions(python):
+    code = ("import importlib.metadata as m, platform\nout = ['Python ' + platform.python_version()]\n"
+            "for n in ('torch', 'faiss-cpu', 'pandas', 'numpy'):\n    try: out.append(n + ' ' + m.version(n))\n"
+            "    except m.PackageNotFoundError: pass\nprint(', '.join(out))")
+    return run([python, "-c", code])[0].strip()
+
+
+def write(path, arguments, weft, peers):
+    lines = ["# Speed", "",
+             f"Written by `bench/compare.py --threads {arguments.threads} --rounds {arguments.rounds}` on "
+             f"{datetime.date.today().isoformat()}: {processor()}, {os.cpu_count()} processors, {arguments.threads} used. "
+             f"Peers: {versions(arguments.python)}.", "",
+             "Each side's best time; both sides took turns in the same run. A ratio is peer time / Weft time (for memory peer / Weft, "
+             "for reading Weft rate / peer rate): above 1, Weft is better.", "",
+             "| job | Weft | peer | which peer | ratio | target | reached |", "|---|---:|---:|---|---:|---:|---|"]
+    lines += [table_row(row, weft, peers) for row in ROWS]
+    lines += ["", "Weft alone, against what the machine was measured to give at most:", "",
+              "| job | time | GFLOP/s | GB/s | of peak |", "|---|---:|---:|---:|---:|"]
+    for name, result in weft.items():
+        number = lambda key, form: form.format(result[key]) if result.get(key) else "–"
+        lines.append(f"| {name} | {show(result['seconds'], 'seconds')} | {number('gflops', '{:.4g}')} | {number('gbps', '{:.3g}')} | "
+                     f"{number('of_peak', '{:.0%}')} |")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main():
+    venv = pathlib.Path(os.environ.get("VENV", ROOT / ".venv"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weft", type=pathlib.Path, default=ROOT / "build" / "weft")
+    parser.add_argument("--python", type=pathlib.Path, default=venv / "bin" / "python", help="interpreter of the peers")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="only groups with this text in a name")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results" / "speed.md")
+    arguments = parser.parse_args()
+    for program, hint in ((arguments.weft, "run make, or give --weft"), (arguments.python, "run bench/peers/setup.sh, or give --python")):
+        if not program.exists():
+            sys.exit(f"compare.py: {program} is not there: {hint}")
+    weft, peers = {}, {}
+    for turn in range(arguments.rounds):
+        for names, peer in GROUPS:
+            if arguments.only and not any(arguments.only in text for text in [*names, *peer]):
+                continue
+            print(f"turn {turn + 1} of {arguments.rounds}: {' '.join(names or peer)}", file=sys.stderr)
+            if names:
+                run_weft(arguments.weft, names, arguments.threads, weft)
+            run_peer(arguments.python, peer, arguments.threads, peers)
+    if not arguments.only:
+        run_weft(arguments.weft, ALONE, arguments.threads, weft)
+    write(arguments.out, arguments, weft, peers)
+    print(f"compare.py: wrote {arguments.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
