@@ -168,6 +168,27 @@ SIMD_INLINE vd load_part_d(const double *p, int64_t count)
     return _mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
 }
 
+/* the first `count` elements of p, then those of x */
+SIMD_INLINE vf load_part_over_f(vf x, const float *p, int64_t count)
+{
+    return _mm512_mask_loadu_ps(x, (__mmask16)((1u << count) - 1), p);
+}
+
+SIMD_INLINE vd load_part_over_d(vd x, const double *p, int64_t count)
+{
+    return _mm512_mask_loadu_pd(x, (__mmask8)((1u << count) - 1), p);
+}
+
+SIMD_INLINE vf keep_first_f(vf x, int64_t count)
+{
+    return _mm512_maskz_mov_ps((__mmask16)((1u << count) - 1), x);
+}
+
+SIMD_INLINE vd keep_first_d(vd x, int64_t count)
+{
+    return _mm512_maskz_mov_pd((__mmask8)((1u << count) - 1), x);
+}
+
 SIMD_INLINE void store_part_f(float *p, vf x, int64_t count)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), x);
@@ -358,6 +379,38 @@ SIMD_INLINE vu64 zero_extend(const uint32_t *words)
     }
 
 #endif
+
+/* the first `count` elements of p, then those of x */
+SIMD_INLINE vf load_part_over_f(vf x, const float *p, int64_t count)
+{
+    float buffer[FLOATS];
+    store_f(buffer, x);
+    store_part_f(buffer, load_part_f(p, count), count);
+    return load_f(buffer);
+}
+
+SIMD_INLINE vd load_part_over_d(vd x, const double *p, int64_t count)
+{
+    double buffer[DOUBLES];
+    store_d(buffer, x);
+    store_part_d(buffer, load_part_d(p, count), count);
+    return load_d(buffer);
+}
+
+/* the first `count` elements of x, then zeros */
+SIMD_INLINE vf keep_first_f(vf x, int64_t count)
+{
+    float buffer[FLOATS];
+    store_f(buffer, x);
+    return load_part_f(buffer, count);
+}
+
+SIMD_INLINE vd keep_first_d(vd x, int64_t count)
+{
+    double buffer[DOUBLES];
+    store_d(buffer, x);
+    return load_part_d(buffer, count);
+}
 
 SIMD_INLINE vf floor_f(vf x)
 {

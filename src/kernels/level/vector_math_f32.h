@@ -29,22 +29,24 @@ SIMD_INLINE vec scale_by_power(vec p, vec n, vec shifted)
 #endif
 }
 
-/* exp(x + low) for |low| much smaller than 1: x = n ln 2 + r, |r| ≤ ln 2 / 2, with ln 2 in two parts of which the first has
- * few enough bits for n times it to be exact. e^r = 1 + r + r² q(r), error 3e-9. */
-SIMD_INLINE vec exp_sum(vec x, vec low)
+/* exp(x), or exp(x + low) where low is given, much smaller than 1: x = n ln 2 + r, |r| ≤ ln 2 / 2, with ln 2 in two parts of
+ * which the first has few enough bits for n times it to be exact. e^r = 1 + r + r² q(r), error 3e-9. */
+SIMD_INLINE vec exp_of(vec x, const vec *low)
 {
     x = min_(splat(89.0f), max_(splat(-104.0f), x)); /* e^89 overflows, e^-104 rounds to 0 */
     vec shifted = mad(x, splat(0x1.715476p0f), splat(0x1.8p23f));
     vec n = shifted - splat(0x1.8p23f);
     vec r = mad(n, splat(-0.693359375f), x);
-    r = mad(n, splat(2.12194440e-4f), r) + low;
+    r = mad(n, splat(2.12194440e-4f), r);
+    if (low)
+        r += *low;
     vec q = POLYNOMIAL(r, 0.499999935f, 0.166665203f, 0.0416683871f, 0.00836878051f, 0.00138147034f);
     return scale_by_power(mad(q, r * r, r) + splat(1.0f), n, shifted);
 }
 
 SIMD_INLINE vec exp_(vec x)
 {
-    return exp_sum(x, splat(0.0f));
+    return exp_of(x, NULL);
 }
 
 /* x = m 2^e with m in [√½, √2); log(1 + f) = f - f²/2 + f³ p(f), error 1e-9 */
@@ -92,8 +94,8 @@ SIMD_INLINE vec tanh_(vec x)
 /* exp(-z²): the square is carried as a rounded part and its error */
 SIMD_INLINE vec exp_minus_square(vec z)
 {
-    vec h = z * z, l = fused(z, z, -h);
-    return exp_sum(-h, -l);
+    vec h = z * z, l = -fused(z, z, -h);
+    return exp_of(-h, &l);
 }
 
 /* e^{z²} erfc(z) for 0 ≤ z ≤ 10.6 as a polynomial in t = 1 / (1 + 0.3 z), error 2e-8 */
@@ -118,8 +120,8 @@ SIMD_INLINE vec erf_(vec x)
 SIMD_INLINE vec normal_cdf(vec x, vec *pdf)
 {
     vec a = min_(splat(14.5f), abs_(x)); /* Φ(-14.5) rounds to 0 */
-    vec h = a * a, l = fused(a, a, -h);
-    vec e = exp_sum(h * splat(-0.5f), l * splat(-0.5f));
+    vec h = a * a, l = fused(a, a, -h) * splat(-0.5f);
+    vec e = exp_of(h * splat(-0.5f), &l);
     vec tail = splat(0.5f) * scaled_erfc(a * splat(0.707106781f)) * e;
     *pdf = e * splat(0.398942280f);
     return select(x > splat(0.0f), splat(1.0f) - tail, tail);

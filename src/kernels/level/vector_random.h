@@ -15,29 +15,45 @@ SIMD_INLINE vu64 splat_u(uint64_t x)
     return (vu64)(vi64){0} + x;
 }
 
-/* Words of the blocks first … first + count - 1 of a row, rounded up to whole vectors (RANDOM_BLOCKS is a multiple). Each 32-bit
- * counter word sits in the low half of a 64-bit lane; the high half may hold anything, for the multiplication ignores it. */
+/* One round on a vector of blocks. Each 32-bit counter word sits in the low half of a 64-bit lane; the high half may hold
+ * anything, for the multiplication ignores it and the end cuts it off. */
+SIMD_INLINE void philox_round(vu64 c[4], uint64_t k0, uint64_t k1)
+{
+    vu64 p0 = SIMD_MULTIPLY_LOW(c[0], splat_u(WEFT_PHILOX_M0)), p1 = SIMD_MULTIPLY_LOW(c[2], splat_u(WEFT_PHILOX_M1));
+    c[0] = (p1 >> 32) ^ c[1] ^ splat_u(k0);
+    c[2] = (p0 >> 32) ^ c[3] ^ splat_u(k1);
+    c[1] = p1;
+    c[3] = p0;
+}
+
+/* Words of the blocks first … first + count - 1 of a row, rounded up to whole turns of the loop (RANDOM_BLOCKS is a multiple).
+ * Two vectors a turn, for a round waits on the one before. */
 static void philox_row(const uint32_t key[2], uint64_t step, uint64_t row, uint64_t first, int64_t count, uint32_t *out)
 {
-    const vu64 m0 = splat_u(WEFT_PHILOX_M0), m1 = splat_u(WEFT_PHILOX_M1), low = splat_u(0xffffffff);
+    enum { VECTORS = 2 };
+    uint64_t k0[10], k1[10];
+    for (int round = 0; round < 10; round++) {
+        k0[round] = key[0] + (uint32_t)round * WEFT_PHILOX_W0;
+        k1[round] = key[1] + (uint32_t)(step >> 32) + (uint32_t)round * WEFT_PHILOX_W1;
+    }
     const vu64 lane = SIMD_COUNT_UP;
-    for (int64_t b = 0; b < count; b += DOUBLES) {
-        vu64 c0 = splat_u(first + (uint64_t)b) + lane, c1 = splat_u(row & 0xffffffff), c2 = splat_u(row >> 32);
-        vu64 c3 = splat_u(step & 0xffffffff);
-        uint32_t k0 = key[0], k1 = key[1] + (uint32_t)(step >> 32);
-        for (int round = 0; round < 10; round++) {
-            vu64 p0 = SIMD_MULTIPLY_LOW(c0, m0), p1 = SIMD_MULTIPLY_LOW(c2, m1);
-            c0 = (p1 >> 32) ^ c1 ^ splat_u(k0);
-            c2 = (p0 >> 32) ^ c3 ^ splat_u(k1);
-            c1 = p1;
-            c3 = p0;
-            k0 += WEFT_PHILOX_W0;
-            k1 += WEFT_PHILOX_W1;
+    for (int64_t b = 0; b < count; b += VECTORS * DOUBLES) {
+        vu64 c[VECTORS][4];
+        for (int v = 0; v < VECTORS; v++) {
+            c[v][0] = splat_u(first + (uint64_t)(b + v * DOUBLES)) + lane;
+            c[v][1] = splat_u(row & 0xffffffff);
+            c[v][2] = splat_u(row >> 32);
+            c[v][3] = splat_u(step & 0xffffffff);
         }
-        vu64 first_pair = (c0 & low) | (c1 << 32), second_pair = (c2 & low) | (c3 << 32);
-        vu64 out_low = SIMD_ZIP_LOW(first_pair, second_pair), out_high = SIMD_ZIP_HIGH(first_pair, second_pair);
-        memcpy(out + 4 * b, &out_low, sizeof out_low);
-        memcpy(out + 4 * b + SIMD_BYTES / 4, &out_high, sizeof out_high);
+        for (int round = 0; round < 10; round++)
+            for (int v = 0; v < VECTORS; v++)
+                philox_round(c[v], k0[round], k1[round]);
+        for (int v = 0; v < VECTORS; v++) {
+            vu64 one = (c[v][0] & 0xffffffff) | (c[v][1] << 32), two = (c[v][2] & 0xffffffff) | (c[v][3] << 32);
+            vu64 low = SIMD_ZIP_LOW(one, two), high = SIMD_ZIP_HIGH(one, two);
+            memcpy(out + 4 * (b + v * DOUBLES), &low, sizeof low);
+            memcpy(out + 4 * (b + v * DOUBLES) + SIMD_BYTES / 4, &high, sizeof high);
+        }
     }
 }
 

@@ -20,21 +20,23 @@ typedef vi64 mask;
 enum { LANES = DOUBLES, PARTS = 1 };
 #endif
 
-#define load       VECTOR_(load)
-#define store      VECTOR_(store)
-#define splat      VECTOR_(splat)
-#define load_part  VECTOR_(load_part)
-#define store_part VECTOR_(store_part)
-#define select     VECTOR_(select)
-#define mad        VECTOR_(mad)
-#define fused      VECTOR_(fused)
-#define min_       VECTOR_(min)
-#define max_       VECTOR_(max)
-#define sqrt_      VECTOR_(sqrt)
-#define floor_     VECTOR_(floor)
-#define abs_       VECTOR_(abs)
-#define max_of     VECTOR_(max_of)
-#define stream_    VECTOR_(stream)
+#define load           VECTOR_(load)
+#define store          VECTOR_(store)
+#define splat          VECTOR_(splat)
+#define load_part      VECTOR_(load_part)
+#define store_part     VECTOR_(store_part)
+#define keep_first     VECTOR_(keep_first)
+#define load_part_over VECTOR_(load_part_over)
+#define select         VECTOR_(select)
+#define mad            VECTOR_(mad)
+#define fused          VECTOR_(fused)
+#define min_           VECTOR_(min)
+#define max_           VECTOR_(max)
+#define sqrt_          VECTOR_(sqrt)
+#define floor_         VECTOR_(floor)
+#define abs_           VECTOR_(abs)
+#define max_of         VECTOR_(max_of)
+#define stream_        VECTOR_(stream)
 
 SIMD_INLINE void widen_vec(vec x, vd out[PARTS])
 {
@@ -60,20 +62,18 @@ SIMD_INLINE vec load_rest(const real *x, int64_t i, int64_t n)
     return i + LANES <= n ? load(x + i) : load_part(x + i, n - i);
 }
 
+/* The same, the rest padded with `pad`. */
+SIMD_INLINE vec load_rest_over(real pad, const real *x, int64_t i, int64_t n)
+{
+    return i + LANES <= n ? load(x + i) : load_part_over(splat(pad), x + i, n - i);
+}
+
 SIMD_INLINE void store_rest(real *y, vec v, int64_t i, int64_t n)
 {
     if (i + LANES <= n)
         store(y + i, v);
     else
         store_part(y + i, v, n - i);
-}
-
-/* The first `count` elements, 0 < count < LANES, and zeros. */
-SIMD_INLINE vec keep_first(vec x, int64_t count)
-{
-    real buffer[LANES] __attribute__((aligned(SIMD_BYTES)));
-    store(buffer, x);
-    return load_part(buffer, count);
 }
 
 /* A whole vector to y, past the caches when `stream` is set (then y is aligned). */
@@ -83,6 +83,12 @@ SIMD_INLINE void put(real *y, vec v, bool stream)
         stream_(y, v);
     else
         store(y, v);
+}
+
+/* Asks for the memory line of p before it is needed. Any address will do. */
+SIMD_INLINE void prefetch(const real *p)
+{
+    __builtin_prefetch(p);
 }
 
 /* Arrays this long leave the caches before anyone reads them; writing past the caches then saves reading the old content. */

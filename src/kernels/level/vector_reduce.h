@@ -7,14 +7,12 @@
 
 enum { SUM_CHAINS = 4, SUM_VECS = SUM_CHAINS / PARTS };
 
-/* Terms of a row sum: x, x², x·z, or (x - mean)² with the mean as a sum of two reals. */
-typedef enum row_term { TERM_X, TERM_SQUARE, TERM_PRODUCT, TERM_CENTRED } row_term;
+/* Terms of a sum: x, x², or x·z. Zero padding adds nothing to any. */
+typedef enum row_term { TERM_X, TERM_SQUARE, TERM_PRODUCT } row_term;
 
-SIMD_INLINE void add_term(row_term term, vec x, vec z, vec mean_high, vec mean_low, vd acc[PARTS])
+SIMD_INLINE void add_term(row_term term, vec x, vec z, vd acc[PARTS])
 {
     vd a[PARTS], b[PARTS];
-    if (term == TERM_CENTRED)
-        x = (x - mean_high) - mean_low;
     widen_vec(x, a);
     widen_vec(term == TERM_PRODUCT ? z : x, b);
     for (int p = 0; p < PARTS; p++)
@@ -24,42 +22,31 @@ SIMD_INLINE void add_term(row_term term, vec x, vec z, vec mean_high, vec mean_l
             acc[p] = mad_d(a[p], b[p], acc[p]);
 }
 
-SIMD_INLINE double row_sum(row_term term, int64_t n, const real *x, const real *z, real mean_high, real mean_low)
+SIMD_INLINE double join_chains(const vd acc[SUM_CHAINS])
+{
+    return sum_d((acc[0] + acc[1]) + (acc[2] + acc[3]));
+}
+
+SIMD_INLINE double row_sum(row_term term, int64_t n, const real *x, const real *z)
 {
     vd acc[SUM_CHAINS];
-    const vec high = splat(mean_high), low = splat(mean_low);
     for (int k = 0; k < SUM_CHAINS; k++)
         acc[k] = splat_d(0);
+    if (term != TERM_PRODUCT)
+        z = x;
     int64_t i = 0;
     for (; i + SUM_VECS * LANES <= n; i += SUM_VECS * LANES)
         for (int u = 0; u < SUM_VECS; u++)
-            add_term(term, load(x + i + u * LANES), term == TERM_PRODUCT ? load(z + i + u * LANES) : high, high, low,
-                     acc + u * PARTS);
-    for (; i < n; i += LANES) {
-        vec v = load_rest(x, i, n);
-        if (term == TERM_CENTRED && i + LANES > n) /* the padding must be zero after the mean is taken off, not before */
-            add_term(TERM_SQUARE, keep_first((v - high) - low, n - i), high, high, low, acc);
-        else
-            add_term(term, v, term == TERM_PRODUCT ? load_rest(z, i, n) : high, high, low, acc);
-    }
-    return sum_d((acc[0] + acc[1]) + (acc[2] + acc[3]));
+            add_term(term, load(x + i + u * LANES), load(z + i + u * LANES), acc + u * PARTS);
+    for (; i < n; i += LANES)
+        add_term(term, load_rest(x, i, n), load_rest(z, i, n), acc);
+    return join_chains(acc);
 }
 
 /* The larger, NaN where either is NaN. */
 SIMD_INLINE vec larger(vec x, vec m)
 {
     return select((x > m) | (x != x), x, m);
-}
-
-/* What follows element i of n, padded with -infinity. */
-SIMD_INLINE vec load_rest_low(const real *x, int64_t i, int64_t n)
-{
-    if (i + LANES <= n)
-        return load(x + i);
-    real buffer[LANES] __attribute__((aligned(SIMD_BYTES)));
-    store(buffer, splat(-(real)INFINITY));
-    store_part(buffer, load_part(x + i, n - i), n - i);
-    return load(buffer);
 }
 
 static real row_max(int64_t n, const real *x)
@@ -72,7 +59,7 @@ static real row_max(int64_t n, const real *x)
         for (int k = 0; k < 4; k++)
             m[k] = larger(load(x + i + k * LANES), m[k]);
     for (; i < n; i += LANES)
-        m[0] = larger(load_rest_low(x, i, n), m[0]);
+        m[0] = larger(load_rest_over(-(real)INFINITY, x, i, n), m[0]);
     vec all = larger(larger(m[0], m[1]), larger(m[2], m[3]));
     real largest = all[0];
     for (int k = 1; k < LANES; k++)
@@ -90,7 +77,7 @@ SIMD_INLINE void column_block(int vecs, bool product, int64_t rows, int64_t stri
     for (int64_t r = 0; r < rows; r++)
         for (int k = 0; k < vecs; k++)
             add_term(product ? TERM_PRODUCT : TERM_X, load_rest(x + r * stride, k * LANES, count),
-                     product ? load_rest(z + r * stride, k * LANES, count) : splat(0), splat(0), splat(0), acc + k * PARTS);
+                     product ? load_rest(z + r * stride, k * LANES, count) : splat(0), acc + k * PARTS);
     for (int k = 0; k < vecs; k++)
         store_rest(y, narrow_vec(acc + k * PARTS), k * LANES, count);
 }
@@ -121,7 +108,7 @@ static void reduce(weft_reduce op, int64_t outer, int64_t r, int64_t inner, cons
     for (int64_t o = 0; o < outer; o++) {
         const real *xo = xs + o * r * inner;
         if (inner == 1 && op == WEFT_SUM)
-            ys[o] = (real)row_sum(TERM_X, r, xo, NULL, 0, 0);
+            ys[o] = (real)row_sum(TERM_X, r, xo, NULL);
         else if (inner == 1)
             ys[o] = row_max(r, xo);
         else if (op == WEFT_SUM)
@@ -143,7 +130,7 @@ static void column_dot(int64_t rows, int64_t n, int64_t c0, int64_t c1, const vo
 
 static double dot(int64_t n, const void *x, const void *z)
 {
-    return row_sum(TERM_PRODUCT, n, x, z, 0, 0);
+    return row_sum(TERM_PRODUCT, n, x, z);
 }
 
 #endif

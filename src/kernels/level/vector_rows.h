@@ -11,17 +11,18 @@ static bool rows_stream(int64_t rows, int64_t n, const void *y)
     return n > 0 && n % LANES == 0 && aligned(y) && streams(rows * n);
 }
 
-/* The last pass of a row: writes `result`, an expression of i, for i = 0, LANES, 2 LANES … < n. */
-#define ROW_PASS(n, y, stream, result) \
+/* The last pass of a row: writes `result`, an expression of i, for i = 0, LANES, 2 LANES … < n; asks for the row at `next`. */
+#define ROW_PASS(n, y, stream, next, result) \
     do { \
         int64_t i_ = 0, n_ = (n); \
         for (; i_ + LANES <= n_; i_ += LANES) { \
             const int64_t i = i_; \
-            put((y) + i_, (result), (stream)); \
+            prefetch((next) + i); \
+            put((y) + i, (result), (stream)); \
         } \
         if (i_ < n_) { \
             const int64_t i = i_; \
-            store_part((y) + i_, (result), n_ - i_); \
+            store_part((y) + i, (result), n_ - i); \
         } \
     } while (0)
 
@@ -42,25 +43,36 @@ static real row_max_of_numbers(int64_t n, const real *x)
         for (int k = 0; k < 4; k++)
             m[k] = max_(load(x + i + k * LANES), m[k]);
     for (; i < n; i += LANES)
-        m[0] = max_(load_rest_low(x, i, n), m[0]);
+        m[0] = max_(load_rest_over(-(real)INFINITY, x, i, n), m[0]);
     return max_of(max_(max_(m[0], m[1]), max_(m[2], m[3])));
 }
 
-/* Σ exp(x - top), carried in double; the terms are kept in e where it is not NULL */
-SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e)
+/* Adds the sum of SUM_VECS vectors, first to each other in the compute type: one or two roundings of terms that are themselves
+ * rounded, for half the work. */
+SIMD_INLINE void add_vectors(const vec *v, vd acc[SUM_CHAINS])
+{
+    for (int u = 0; u < SUM_VECS; u += 2)
+        add_term(TERM_X, v[u] + v[u + 1], v[u], acc + u / 2 * PARTS);
+}
+
+/* Σ exp(x - top), carried in double; the terms are kept in e where it is not NULL. Asks for the row at `next` meanwhile. */
+SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e, const real *next)
 {
     vd acc[SUM_CHAINS];
     for (int k = 0; k < SUM_CHAINS; k++)
         acc[k] = splat_d(0);
-    const vec shift = splat(top), zero = splat(0);
+    const vec shift = splat(top);
     int64_t i = 0;
-    for (; i + SUM_VECS * LANES <= n; i += SUM_VECS * LANES)
+    for (; i + SUM_VECS * LANES <= n; i += SUM_VECS * LANES) {
+        vec v[SUM_VECS];
         for (int u = 0; u < SUM_VECS; u++) {
-            vec v = exp_(load(x + i + u * LANES) - shift);
+            prefetch(next + i + u * LANES);
+            v[u] = exp_(load(x + i + u * LANES) - shift);
             if (e)
-                store(e + i + u * LANES, v);
-            add_term(TERM_X, v, zero, zero, zero, acc + u * PARTS);
+                store(e + i + u * LANES, v[u]);
         }
+        add_vectors(v, acc);
+    }
     for (; i < n; i += LANES) {
         /* padding of -infinity would be NaN less an infinite top; zeros in its place are cut off after the exponential */
         vec v = exp_(load_rest(x, i, n) - shift);
@@ -68,29 +80,33 @@ SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e)
             v = keep_first(v, n - i);
         if (e)
             store_rest(e, v, i, n);
-        add_term(TERM_X, v, zero, zero, zero, acc);
+        add_term(TERM_X, v, v, acc);
     }
-    return sum_d((acc[0] + acc[1]) + (acc[2] + acc[3]));
+    return join_chains(acc);
 }
+
+enum { KEPT_ROW = 4096 }; /* a row of exponentials that stays in the nearest cache until it is scaled */
 
 static void softmax(int64_t rows, int64_t n, const void *x, void *y)
 {
+    real kept[KEPT_ROW] __attribute__((aligned(SIMD_BYTES)));
+    bool stream = n <= KEPT_ROW && rows_stream(rows, n, y);
     for (int64_t r = 0; r < rows; r++) {
-        const real *xr = (const real *)x + r * n;
-        real *yr = (real *)y + r * n;
-        double sum = exp_row(n, xr, row_max_of_numbers(n, xr), yr);
-        const vec scale = splat((real)(1 / sum));
-        ROW_PASS(n, yr, false, load_rest(yr, i, n) * scale);
+        const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
+        real *yr = (real *)y + r * n, *e = stream ? kept : yr;
+        const vec scale = splat((real)(1 / exp_row(n, xr, row_max_of_numbers(n, xr), e, next)));
+        ROW_PASS(n, yr, stream, e, load_rest(e, i, n) * scale);
     }
+    finish(stream);
 }
 
 static void softmax_grad(int64_t rows, int64_t n, const void *y, const void *dy, void *dx)
 {
     bool stream = rows_stream(rows, n, dx);
     for (int64_t r = 0; r < rows; r++) {
-        const real *yr = (const real *)y + r * n, *gr = (const real *)dy + r * n;
-        const vec s = splat((real)row_sum(TERM_PRODUCT, n, yr, gr, 0, 0));
-        ROW_PASS(n, (real *)dx + r * n, stream, load_rest(yr, i, n) * (load_rest(gr, i, n) - s));
+        const real *yr = (const real *)y + r * n, *gr = (const real *)dy + r * n, *next = r + 1 < rows ? gr + n : gr;
+        const vec s = splat((real)row_sum(TERM_PRODUCT, n, yr, gr));
+        ROW_PASS(n, (real *)dx + r * n, stream, next, load_rest(yr, i, n) * (load_rest(gr, i, n) - s));
     }
     finish(stream);
 }
@@ -99,10 +115,10 @@ static void log_softmax(int64_t rows, int64_t n, const void *x, void *y)
 {
     bool stream = rows_stream(rows, n, y);
     for (int64_t r = 0; r < rows; r++) {
-        const real *xr = (const real *)x + r * n;
+        const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
         real top = row_max_of_numbers(n, xr);
-        const vec shift = splat(top), log_sum = splat((real)log(exp_row(n, xr, top, NULL)));
-        ROW_PASS(n, (real *)y + r * n, stream, (load_rest(xr, i, n) - shift) - log_sum);
+        const vec shift = splat(top), log_sum = splat((real)log(exp_row(n, xr, top, NULL, next)));
+        ROW_PASS(n, (real *)y + r * n, stream, xr, (load_rest(xr, i, n) - shift) - log_sum);
     }
     finish(stream);
 }
@@ -111,9 +127,9 @@ static void log_softmax_grad(int64_t rows, int64_t n, const void *y, const void 
 {
     bool stream = rows_stream(rows, n, dx);
     for (int64_t r = 0; r < rows; r++) {
-        const real *yr = (const real *)y + r * n, *gr = (const real *)dy + r * n;
-        const vec s = splat((real)row_sum(TERM_X, n, gr, NULL, 0, 0));
-        ROW_PASS(n, (real *)dx + r * n, stream, load_rest(gr, i, n) - exp_(load_rest(yr, i, n)) * s);
+        const real *yr = (const real *)y + r * n, *gr = (const real *)dy + r * n, *next = r + 1 < rows ? gr + n : gr;
+        const vec s = splat((real)row_sum(TERM_X, n, gr, NULL));
+        ROW_PASS(n, (real *)dx + r * n, stream, next, load_rest(gr, i, n) - exp_(load_rest(yr, i, n)) * s);
     }
     finish(stream);
 }
@@ -123,17 +139,33 @@ typedef struct row_norm {
     vec mean_high, mean_low, scale;
 } row_norm;
 
+/* One pass, about the row's first element s: Σ(x - s) and Σ(x - s)². The variance cannot drown in the second, for (mean - s)² is
+ * at most n times the variance: s is one of the n. */
 static row_norm layer_statistics(int64_t n, double eps, const real *x)
 {
-    double mean = row_sum(TERM_X, n, x, NULL, 0, 0) / (double)n;
-    real high = (real)mean, low = (real)(mean - (double)high);
-    double variance = row_sum(TERM_CENTRED, n, x, NULL, high, low) / (double)n;
-    return (row_norm){splat(high), splat(low), splat((real)(1 / sqrt(variance + eps)))};
+    vd sum[SUM_CHAINS], square[SUM_CHAINS];
+    for (int k = 0; k < SUM_CHAINS; k++)
+        sum[k] = square[k] = splat_d(0);
+    const vd s = splat_d(x[0]);
+    for (int64_t i = 0; i < n; i += SUM_VECS * LANES)
+        for (int u = 0; u < SUM_VECS && i + u * LANES < n; u++) {
+            vd d[PARTS];
+            widen_vec(load_rest_over(x[0], x, i + u * LANES, n), d);
+            for (int p = 0; p < PARTS; p++) {
+                d[p] -= s;
+                sum[u * PARTS + p] += d[p];
+                square[u * PARTS + p] = mad_d(d[p], d[p], square[u * PARTS + p]);
+            }
+        }
+    double offset = join_chains(sum) / (double)n, variance = join_chains(square) / (double)n - offset * offset;
+    double mean = x[0] + offset, rest = offset - (mean - x[0]);
+    real high = (real)mean, low = (real)((mean - (double)high) + rest);
+    return (row_norm){splat(high), splat(low), splat((real)(1 / sqrt((variance < 0 ? 0 : variance) + eps)))};
 }
 
 static row_norm rms_statistics(int64_t n, double eps, const real *x)
 {
-    double square = row_sum(TERM_SQUARE, n, x, NULL, 0, 0) / (double)n;
+    double square = row_sum(TERM_SQUARE, n, x, NULL) / (double)n;
     return (row_norm){splat(0), splat(0), splat((real)(1 / sqrt(square + eps)))};
 }
 
@@ -144,18 +176,20 @@ SIMD_INLINE vec normalised(row_norm s, vec x)
 
 static void layer_norm(int64_t rows, int64_t n, double eps, const void *x, const void *w, const void *b, void *y)
 {
+    if (n <= 0)
+        return;
     bool stream = rows_stream(rows, n, y);
     const vec zero = splat(0);
     for (int64_t r = 0; r < rows; r++) {
-        const real *xr = (const real *)x + r * n;
+        const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
         real *yr = (real *)y + r * n;
         const row_norm s = layer_statistics(n, eps, xr);
         if (w && b)
-            ROW_PASS(n, yr, stream, mad(normalised(s, load_rest(xr, i, n)), load_rest(w, i, n), load_rest(b, i, n)));
+            ROW_PASS(n, yr, stream, next, mad(normalised(s, load_rest(xr, i, n)), load_rest(w, i, n), load_rest(b, i, n)));
         else if (w)
-            ROW_PASS(n, yr, stream, normalised(s, load_rest(xr, i, n)) * load_rest(w, i, n));
+            ROW_PASS(n, yr, stream, next, normalised(s, load_rest(xr, i, n)) * load_rest(w, i, n));
         else
-            ROW_PASS(n, yr, stream, normalised(s, load_rest(xr, i, n)) + (b ? load_rest(b, i, n) : zero));
+            ROW_PASS(n, yr, stream, next, normalised(s, load_rest(xr, i, n)) + (b ? load_rest(b, i, n) : zero));
     }
     finish(stream);
 }
@@ -165,12 +199,12 @@ static void rms_norm(int64_t rows, int64_t n, double eps, double offset, const v
     bool stream = rows_stream(rows, n, y);
     const vec shift = splat((real)offset);
     for (int64_t r = 0; r < rows; r++) {
-        const real *xr = (const real *)x + r * n;
+        const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
         const vec scale = rms_statistics(n, eps, xr).scale;
         if (w)
-            ROW_PASS(n, (real *)y + r * n, stream, (load_rest(xr, i, n) * scale) * (shift + load_rest(w, i, n)));
+            ROW_PASS(n, (real *)y + r * n, stream, next, (load_rest(xr, i, n) * scale) * (shift + load_rest(w, i, n)));
         else
-            ROW_PASS(n, (real *)y + r * n, stream, load_rest(xr, i, n) * scale);
+            ROW_PASS(n, (real *)y + r * n, stream, next, load_rest(xr, i, n) * scale);
     }
     finish(stream);
 }
@@ -189,8 +223,8 @@ SIMD_INLINE void norm_grad_row(bool centred, int64_t n, row_norm s, vec shift, c
             g = g * (shift + load_rest(w, i, n));
         vec h = normalised(s, load_rest(x, i, n));
         if (centred)
-            add_term(TERM_X, g, g, g, g, sum[0]);
-        add_term(TERM_PRODUCT, g, h, g, g, sum[1]);
+            add_term(TERM_X, g, g, sum[0]);
+        add_term(TERM_PRODUCT, g, h, sum[1]);
     }
     vd all[2] = {sum[0][0], sum[1][0]};
     for (int p = 1; p < PARTS; p++)
