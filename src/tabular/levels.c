@@ -127,6 +127,28 @@ static weft_status sorted_levels(const cell_set *set, weft_levels *out)
     return WEFT_OK;
 }
 
+/* Continuation bytes must follow a leading byte in the right number; overlong forms, surrogates and zero bytes are no text. */
+bool weft_levels_is_text(const char *text, size_t length)
+{
+    const unsigned char *c = (const unsigned char *)text, *end = c + length;
+    while (c < end) {
+        int more = *c < 0x80 ? 0 : *c >= 0xc2 && *c < 0xe0 ? 1 : *c >= 0xe0 && *c < 0xf0 ? 2 : *c >= 0xf0 && *c < 0xf5 ? 3 : -1;
+        if (more < 0 || *c == 0 || end - c <= more)
+            return false;
+        uint32_t code = more == 0 ? *c : *c & (0x3fu >> more);
+        for (int i = 1; i <= more; i++) {
+            if ((c[i] & 0xc0) != 0x80)
+                return false;
+            code = code << 6 | (c[i] & 0x3fu);
+        }
+        if ((more == 2 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) ||
+            (more == 3 && (code < 0x10000 || code > 0x10ffff)))
+            return false;
+        c += more + 1;
+    }
+    return true;
+}
+
 weft_status weft_levels_collect(weft_csv *csv, int column, const int64_t *rows, int64_t count, bool numeric, bool missing,
                                 int most, weft_levels *out, bool *more)
 {
@@ -146,11 +168,13 @@ weft_status weft_levels_collect(weft_csv *csv, int column, const int64_t *rows, 
         if (weft_csv_is_missing(cell)) {
             if (missing)
                 *more = !set_add(&set, (weft_cell){"", 0}, -INFINITY);
-        } else if (memchr(cell.text, 0, cell.length)) {
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s line %lld, column \"%s\": the cell holds a zero byte", weft_csv_path(csv),
-                               (long long)weft_csv_line(csv, row), weft_csv_column_at(csv, column).name);
-        } else {
+        } else if (numeric || set_find(&set, cell, value, &ignored) >= 0 || weft_levels_is_text(cell.text, cell.length)) {
             *more = !set_add(&set, cell, value);
+        } else {
+            status = weft_fail(
+                WEFT_ERROR_FORMAT,
+                "%s line %lld, column \"%s\": the cell is not text in UTF-8; convert the file (iconv -f latin1 -t utf-8)",
+                weft_csv_path(csv), (long long)weft_csv_line(csv, row), weft_csv_column_at(csv, column).name);
         }
     }
     if (status == WEFT_OK)

@@ -15,9 +15,13 @@ typedef struct weft_levels {
 } weft_levels;
 
 /* The levels of `column` in `rows` (NULL: all `count` rows from 0 on), at most `most` of them; *more: whether there were more
- * (then the levels are the first ones met). Without `missing`, missing cells are passed over. */
+ * (then the levels are the first ones met). Without `missing`, missing cells are passed over. A text that is not UTF-8 is an
+ * error. */
 weft_status weft_levels_collect(weft_csv *, int column, const int64_t *rows, int64_t count, bool numeric, bool missing, int most,
                                 weft_levels *out, bool *more);
+
+/* Levels and column names must be text in UTF-8 without zero bytes, or a schema file could not hold them. */
+bool weft_levels_is_text(const char *text, size_t length);
 
 /* From texts already in order, as a schema file lists them; NULL stands for the missing level. `numeric`: every text but the
  * missing one must be a finite number, ascending; else they must ascend as bytes. The error says which text breaks the rule. */

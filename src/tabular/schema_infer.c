@@ -287,8 +287,14 @@ static weft_status name_columns(weft_inference *in)
     s->file = strdup(slash ? slash + 1 : path);
     s->file_rows = weft_csv_rows(in->csv);
     bool enough = s->file != NULL;
-    for (int c = 0; c < s->n_columns; c++)
-        enough = (s->columns[c].name = strdup(weft_csv_column_at(in->csv, c).name)) && enough;
+    for (int c = 0; c < s->n_columns; c++) {
+        const char *name = weft_csv_column_at(in->csv, c).name;
+        if (!weft_levels_is_text(name, strlen(name)))
+            return weft_fail(WEFT_ERROR_FORMAT,
+                             "%s: the name of column %d is not text in UTF-8; convert the file (iconv -f latin1 -t utf-8)", path,
+                             c + 1);
+        enough = (s->columns[c].name = strdup(name)) && enough;
+    }
     return enough ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "schema: out of memory");
 }
 

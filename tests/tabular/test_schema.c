@@ -436,6 +436,14 @@ static void bad_tables_are_refused(void **state)
     TRY("one class only");
 #undef TRY
     weft_csv_free(csv);
+    csv = csv_of("x,y\n1,caf\xc3\xa9\n2,caf\xe9\n3,the\n");
+    o = (weft_schema_options){.target = "y", .task = -1};
+    assert_error(infer_all(csv, &o, &s), "line 3, column \"y\"", "UTF-8");
+    weft_csv_free(csv);
+    static const char *const broken[] = {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "a\xff"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        assert_false(weft_levels_is_text(broken[i], strlen(broken[i])));
+    assert_true(weft_levels_is_text("\xe2\x82\xac \xf0\x9f\x8c\xb3 \xed\x9f\xbf", 12) && !weft_levels_is_text("a\0b", 3));
     csv = csv_of("x,y\n1,\n2,NA\n3,\n");
     o = (weft_schema_options){.target = "y", .task = -1};
     assert_error(infer_all(csv, &o, &s), "\"y\"", "empty in every row");
