@@ -103,7 +103,9 @@ void weft_enter(weft_graph *g, const char *format, ...)
         return;
     }
     g->scope_ends[g->scope_depth++] = (int)end;
-    snprintf(g->scope + end, sizeof g->scope - end, "%s%s", end ? "." : "", part);
+    if (end)
+        g->scope[end++] = '.';
+    memcpy(g->scope + end, part, (size_t)length + 1);
 }
 
 void weft_leave(weft_graph *g)

@@ -3,6 +3,8 @@
 #include "graph/graph.h"
 #include "kernels/vector.h"
 
+#include <string.h>
+
 weft_value weft_derivative(weft_graph *g, weft_binary function, weft_value dy, weft_value x, double p);
 
 enum { WHERE = WEFT_BINARY_COUNT };
@@ -188,6 +190,24 @@ static bool strip_reads(weft_dims operand, weft_dims whole)
     return last > 0 && count == all / last && operand.rank == whole.rank && operand.size[operand.rank - 1] == 1;
 }
 
+/* An operand that only repeats a value is read from that value, where a strip can and the shape stays. */
+static void see_through_broadcasts(weft_graph *g, weft_value *inputs, int n, weft_dims whole)
+{
+    for (int i = 0; i < n; i++) {
+        const weft_node *x = &g->nodes[inputs[i].id];
+        if (strcmp(x->op->name, "broadcast") != 0)
+            continue;
+        weft_dims dims = weft_shape(g, x->inputs[0]);
+        if (!strip_reads(dims, whole))
+            continue;
+        for (int k = 0; k < n; k++)
+            if (k != i)
+                join(dims, weft_shape(g, inputs[k]), &dims);
+        if (weft_dims_equal(dims, whole))
+            inputs[i] = x->inputs[0];
+    }
+}
+
 static weft_value elementwise(weft_graph *g, const weft_op *op, weft_value *inputs, int n, double p)
 {
     for (int i = 0; i < n; i++)
@@ -197,6 +217,7 @@ static weft_value elementwise(weft_graph *g, const weft_op *op, weft_value *inpu
     for (int i = 1; i < n; i++)
         if (!join(dims, weft_shape(g, inputs[i]), &dims))
             return weft_apply(g, op, inputs, n, NULL); /* says what does not fit */
+    see_through_broadcasts(g, inputs, n, dims);
     for (int i = 0; i < n; i++)
         if (!strip_reads(weft_shape(g, inputs[i]), dims))
             inputs[i] = weft_broadcast(g, inputs[i], dims);
