@@ -47,6 +47,11 @@ static void binary_by_hand(void **state)
     /* top probabilities 0.9 right | 0.5 right, 0.5 wrong | 0.8 right, 0.8 wrong | 0.7 wrong, each value in a bin of its own */
     near(m.ece, (fabs(1 - 0.9) + fabs(1 - 1.0) + fabs(1 - 1.6) + fabs(0 - 0.7)) / 6);
     weft_metrics_free(&m);
+    const double edge[2] = {0.6, 0.41}; /* a bin holds its upper end: 9/15 and 0.59 share one */
+    const int64_t right_wrong[2] = {1, 1};
+    assert_ok(weft_metrics_classification(edge, right_wrong, 2, 2, DBL_EPSILON, &m));
+    near(m.ece, fabs(1 - 1.19) / 2);
+    weft_metrics_free(&m);
     const int64_t one[6] = {1, 1, 1, 1, 1, 1};
     assert_ok(weft_metrics_classification(p, one, 6, 2, DBL_EPSILON, &m));
     assert_true(isnan(m.auc));

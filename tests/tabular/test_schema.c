@@ -390,6 +390,11 @@ static void person_line(weft_text *t, int i)
 }
 static const char person[] = "id,name,size,rate,born,small,y";
 
+static void city_line(weft_text *t, int i)
+{
+    weft_text_add(t, "%d.5,city %d,city %d,%d", i, i % 200, i % 201, i % 2);
+}
+
 static void bad_tables_are_refused(void **state)
 {
     (void)state;
@@ -435,6 +440,14 @@ static void bad_tables_are_refused(void **state)
     o.target = "y";
     TRY("one class only");
 #undef TRY
+    weft_csv_free(csv);
+    csv = made("x,fine,many,y", 2010, city_line);
+    o = (weft_schema_options){.target = "y", .task = -1};
+    assert_error(infer_all(csv, &o, &s), "column \"many\"", "more than 200 different texts");
+    o.drop = "many";
+    assert_ok(infer_all(csv, &o, &s));
+    assert_int_equal(column(s, "fine")->levels.count, 200);
+    weft_schema_free(s);
     weft_csv_free(csv);
     csv = csv_of("x,y\n1,caf\xc3\xa9\n2,caf\xe9\n3,the\n");
     o = (weft_schema_options){.target = "y", .task = -1};

@@ -127,6 +127,26 @@ static void classes_keep_their_shares(void **state)
     }
 }
 
+/* Rows of rare classes may not all leave the training part, or their class would be unknown there. */
+static void rare_classes_stay_in_training(void **state)
+{
+    (void)state;
+    enum { rows = 400, classes = 240 }; /* 0 … 79 have one row, 80 … 239 two */
+    int64_t class_of_row[rows];
+    for (int64_t i = 0; i < rows; i++)
+        class_of_row[i] = i < 240 ? i : i - 160;
+    weft_split split;
+    assert_ok(weft_split_random(rows, class_of_row, 0.2, 0.2, 1, &split));
+    check_cover(&split, rows, class_of_row);
+    bool known[classes] = {false};
+    for (int64_t i = 0; i < split.count[WEFT_PART_TRAIN]; i++)
+        known[class_of_row[split.rows[WEFT_PART_TRAIN][i]]] = true;
+    for (int c = 0; c < classes; c++)
+        assert_true(known[c]);
+    weft_split_free(&split);
+    assert_error(weft_split_random(80, class_of_row, 0.2, 0.2, 1, &split), "part would be empty");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +154,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(random_sizes),
         cmocka_unit_test(classes_keep_their_shares),
+        cmocka_unit_test(rare_classes_stay_in_training),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
