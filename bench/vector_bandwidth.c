@@ -22,7 +22,7 @@ typedef struct job {
     void (*run)(int64_t start, int64_t n);
 } job;
 
-enum { ROW = 1024, KEPT = 4096 };
+enum { ROW = 1024, KEPT = 4096, RUN = 1 << 21 };
 
 static const weft_vector_table *f32;
 static float *x, *z, *y;
@@ -118,26 +118,30 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* GB/s of one run */
-static double bandwidth(const job *j, int64_t total, int64_t piece, int threads)
+/* GB/s of one run over `count` elements from `start` */
+static double bandwidth(const job *j, int64_t start, int64_t count, int64_t piece, int threads)
 {
-    double start = omp_get_wtime();
+    double before = omp_get_wtime();
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t p = 0; p < total / piece; p++)
-        j->run(p * piece, piece);
-    return (double)total * 4 * j->streams / (omp_get_wtime() - start) / 1e9;
+    for (int64_t p = 0; p < count / piece; p++)
+        j->run(start + p * piece, piece);
+    return (double)count * 4 * j->streams / (omp_get_wtime() - before) / 1e9;
 }
 
-/* The best of the runs of a kernel in small and in large pieces, and of what was written by hand, taken in turns so
- * that all have their share of a quiet machine. */
+/* The best of many short runs of a kernel in small and in large pieces, and of what was written by hand. They take turns along
+ * the arrays, each where nothing is in the caches, so that all have their share of a quiet machine. */
 static void compare(const char *level, const job *j, const job *hand, int hands, int64_t total, int threads)
 {
     double small = 0, large = 0, machine = 0;
-    for (int repeat = 0; repeat < 12; repeat++) {
-        small = larger(small, bandwidth(j, total, 1 << 14, threads));
-        large = larger(large, bandwidth(j, total, WEFT_STREAM_BYTES / 4, threads));
-        for (int k = 0; k < hands; k++)
-            machine = larger(machine, bandwidth(&hand[k], total, 1 << 14, threads));
+    for (int64_t start = 0, repeat = 0; repeat < 200; repeat++) {
+        int64_t turn = repeat % (hands + 2);
+        if (turn == 0)
+            small = larger(small, bandwidth(j, start, RUN, 1 << 14, threads));
+        else if (turn == 1)
+            large = larger(large, bandwidth(j, start, RUN, WEFT_STREAM_BYTES / 4, threads));
+        else
+            machine = larger(machine, bandwidth(&hand[turn - 2], start, RUN, 1 << 14, threads));
+        start = start + 2 * RUN <= total ? start + RUN : 0;
     }
     printf("%-10s %-14s %6.1f GB/s in small pieces, %6.1f in large; by hand %6.1f: %3.0f %%\n", level, j->name, small, large,
            machine, 100 * larger(small, large) / machine);
@@ -159,9 +163,9 @@ static double nanoseconds(weft_unary op)
 int main(int count, char **argument)
 {
     int threads = count > 1 ? atoi(argument[1]) : omp_get_num_procs();
-    int64_t total = (count > 2 ? atoll(argument[2]) : 64) << 20, large = WEFT_STREAM_BYTES / 4;
+    int64_t total = (count > 2 ? atoll(argument[2]) : 64) << 20;
     int lowest = count > 3 ? atoi(argument[3]) : 0;
-    if (lowest < 0 || threads < 1 || total < large) {
+    if (lowest < 0 || threads < 1 || total < 16 * RUN) {
         fprintf(stderr, "usage: vector_bandwidth [THREADS [MILLIONS [LOWEST_LEVEL]]]\n");
         return 2;
     }
@@ -182,8 +186,8 @@ int main(int count, char **argument)
         weight[i] = 1, bias[i] = 0.5f;
     for (size_t k = 0; k < sizeof by_hand / sizeof *by_hand; k++) {
         double rate = 0;
-        for (int repeat = 0; repeat < 8; repeat++)
-            rate = larger(rate, bandwidth(&by_hand[k], total, 1 << 14, threads));
+        for (int64_t start = 0; start + RUN <= total; start += RUN)
+            rate = larger(rate, bandwidth(&by_hand[k], start, RUN, 1 << 14, threads));
         printf("by hand, %d threads: %-16s %6.1f GB/s\n", threads, by_hand[k].name, rate);
     }
     for (int level = lowest; level < WEFT_LEVEL_COUNT; level++) {

@@ -85,10 +85,10 @@ SIMD_INLINE void put(real *y, vec v, bool stream)
         store(y, v);
 }
 
-/* Asks for the memory line of p before it is needed. Any address will do. */
+/* Asks for the memory line of p, into the second cache: the first has too few requests to spare. Any address will do. */
 SIMD_INLINE void prefetch(const real *p)
 {
-    __builtin_prefetch(p);
+    __builtin_prefetch(p, 0, 2);
 }
 
 /* Arrays this long leave the caches before anyone reads them; writing past the caches then saves reading the old content. */

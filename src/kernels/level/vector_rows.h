@@ -55,8 +55,18 @@ SIMD_INLINE void add_vectors(const vec *v, vd acc[SUM_CHAINS])
         add_term(TERM_X, v[u] + v[u + 1], v[u], acc + u / 2 * PARTS);
 }
 
-/* Σ exp(x - top), carried in double; the terms are kept in e where it is not NULL. Asks for the row at `next` meanwhile. */
-SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e, const real *next)
+/* A row that waits to be scaled: y = e · scale. Written while the next row's exponentials are computed, so that the memory is
+ * never idle; y NULL: none. */
+typedef struct pending_row {
+    real *y;
+    const real *e;
+    vec scale;
+    bool stream;
+} pending_row;
+
+/* Σ exp(x - top), carried in double; the terms are kept in e where it is not NULL. Meanwhile writes the pending row and asks for
+ * the row at `next`. */
+SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e, const real *next, pending_row pending)
 {
     vd acc[SUM_CHAINS];
     for (int k = 0; k < SUM_CHAINS; k++)
@@ -66,10 +76,13 @@ SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e, const re
     for (; i + SUM_VECS * LANES <= n; i += SUM_VECS * LANES) {
         vec v[SUM_VECS];
         for (int u = 0; u < SUM_VECS; u++) {
-            prefetch(next + i + u * LANES);
-            v[u] = exp_(load(x + i + u * LANES) - shift);
+            const int64_t j = i + u * LANES;
+            prefetch(next + j);
+            v[u] = exp_(load(x + j) - shift);
             if (e)
-                store(e + i + u * LANES, v[u]);
+                store(e + j, v[u]);
+            if (pending.y)
+                put(pending.y + j, load(pending.e + j) * pending.scale, pending.stream);
         }
         add_vectors(v, acc);
     }
@@ -80,24 +93,30 @@ SIMD_INLINE double exp_row(int64_t n, const real *x, real top, real *e, const re
             v = keep_first(v, n - i);
         if (e)
             store_rest(e, v, i, n);
+        if (pending.y)
+            store_rest(pending.y, load_rest(pending.e, i, n) * pending.scale, i, n);
         add_term(TERM_X, v, v, acc);
     }
     return join_chains(acc);
 }
 
-enum { KEPT_ROW = 4096 }; /* a row of exponentials that stays in the nearest cache until it is scaled */
+enum { KEPT_ROW = 2048 }; /* a row of exponentials, of two in turn, that stays in the nearest cache until it is scaled */
 
 static void softmax(int64_t rows, int64_t n, const void *x, void *y)
 {
-    real kept[KEPT_ROW] __attribute__((aligned(SIMD_BYTES)));
-    bool stream = n <= KEPT_ROW && rows_stream(rows, n, y);
+    real kept[2][KEPT_ROW] __attribute__((aligned(SIMD_BYTES)));
+    pending_row pending = {NULL, NULL, splat(0), n <= KEPT_ROW && rows_stream(rows, n, y)};
     for (int64_t r = 0; r < rows; r++) {
         const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
-        real *yr = (real *)y + r * n, *e = stream ? kept : yr;
-        const vec scale = splat((real)(1 / exp_row(n, xr, row_max_of_numbers(n, xr), e, next)));
-        ROW_PASS(n, yr, stream, e, load_rest(e, i, n) * scale);
+        real *yr = (real *)y + r * n, *e = pending.stream ? kept[r % 2] : yr;
+        double sum = exp_row(n, xr, row_max_of_numbers(n, xr), e, next, pending);
+        pending.y = yr;
+        pending.e = e;
+        pending.scale = splat((real)(1 / sum));
     }
-    finish(stream);
+    if (rows > 0)
+        ROW_PASS(n, pending.y, pending.stream, pending.e, load_rest(pending.e, i, n) * pending.scale);
+    finish(pending.stream);
 }
 
 static void softmax_grad(int64_t rows, int64_t n, const void *y, const void *dy, void *dx)
@@ -117,7 +136,7 @@ static void log_softmax(int64_t rows, int64_t n, const void *x, void *y)
     for (int64_t r = 0; r < rows; r++) {
         const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
         real top = row_max_of_numbers(n, xr);
-        const vec shift = splat(top), log_sum = splat((real)log(exp_row(n, xr, top, NULL, next)));
+        const vec shift = splat(top), log_sum = splat((real)log(exp_row(n, xr, top, NULL, next, (pending_row){0})));
         ROW_PASS(n, (real *)y + r * n, stream, xr, (load_rest(xr, i, n) - shift) - log_sum);
     }
     finish(stream);
