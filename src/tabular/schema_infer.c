@@ -213,6 +213,27 @@ static weft_status infer_date(weft_inference *in, int c, int64_t missing, bool h
     return weft_infer_reason(column, "the same date in every training row");
 }
 
+/* Identifiers are named together, so that one correction of the command line is enough. */
+static weft_status note_identifier(weft_inference *in, const char *name, bool more, int distinct, int64_t present)
+{
+    bool first = !in->identifiers.data;
+    weft_text_add(&in->identifiers, "%s column \"%s\" (%s%d different texts in %lld cells)", first ? "" : ",", name,
+                  more ? "more than " : "", distinct, (long long)present);
+    weft_text_add(&in->identifier_names, "%s%s", first ? "" : ",", name);
+    return WEFT_OK;
+}
+
+static weft_status refuse_identifiers(const weft_inference *in)
+{
+    if (!in->identifiers.data || !in->identifier_names.data)
+        return WEFT_OK;
+    return weft_fail(
+        WEFT_ERROR_ARGUMENT,
+        "%s,%s: text with so many values looks like an identifier; leave it out with --drop \"%s\", or take it as it "
+        "is with --categorical \"%s\"",
+        weft_csv_path(in->csv), in->identifiers.data, in->identifier_names.data, in->identifier_names.data);
+}
+
 static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, int64_t missing)
 {
     int64_t present = stats.numbers + stats.infinities + stats.texts, shaped, dates, first_bad;
@@ -235,11 +256,7 @@ static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, 
     if (status != WEFT_OK)
         return status;
     if (more || (distinct > few_levels && 5 * (int64_t)distinct > present))
-        return weft_fail(WEFT_ERROR_ARGUMENT,
-                         "%s, column \"%s\": %s%d different texts in %lld cells look like an identifier; leave it out with "
-                         "--drop \"%s\", or take it as it is with --categorical \"%s\"",
-                         weft_csv_path(in->csv), stats.name, more ? "more than " : "", distinct, (long long)present, stats.name,
-                         stats.name);
+        return note_identifier(in, stats.name, more, distinct, present);
     if (distinct == 2 && missing == 0)
         return make_binary(in, c, false, "two different texts");
     return make_categorical(in, c, false, missing ? "text, with missing as a level" : "text");
@@ -315,8 +332,10 @@ static weft_status infer_columns(weft_inference *in, const weft_target *target, 
         if (c != target->column)
             status = infer_column(in, c);
     if (status == WEFT_OK)
+        status = refuse_identifiers(in);
+    if (status == WEFT_OK)
         status = weft_infer_fit(in);
-    if (status == WEFT_OK && in->schema->warnings.failed)
+    if (status == WEFT_OK && (in->schema->warnings.failed || in->identifiers.failed || in->identifier_names.failed))
         status = weft_fail(WEFT_ERROR_MEMORY, "schema: out of memory");
     return status;
 }
@@ -342,6 +361,8 @@ weft_status weft_schema_infer(weft_csv *csv, const weft_schema_options *options,
         status = infer_columns(&in, &target, train_rows, count, kept);
     free(in.named_categorical);
     free(in.named_drop);
+    weft_text_free(&in.identifiers);
+    weft_text_free(&in.identifier_names);
     free(kept);
     weft_levels_free(&target.levels);
     if (status != WEFT_OK) {

@@ -18,7 +18,8 @@ typedef struct weft_inference {
     const weft_schema_options *options;
     const int64_t *rows; /* training rows with a target */
     int64_t count;
-    bool *named_categorical, *named_drop; /* [columns] */
+    bool *named_categorical, *named_drop;    /* [columns] */
+    weft_text identifiers, identifier_names; /* columns refused as such: as a message, as a list for --drop */
     weft_schema *schema;
 } weft_inference;
 

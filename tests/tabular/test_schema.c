@@ -441,6 +441,10 @@ static void bad_tables_are_refused(void **state)
     TRY("one class only");
 #undef TRY
     weft_csv_free(csv);
+    csv = made("x,ticket,many,y", 250, city_line);
+    o = (weft_schema_options){.target = "y", .task = -1};
+    assert_error(infer_all(csv, &o, &s), "column \"ticket\" (200", "column \"many\" (more than 200", "--drop \"ticket,many\"");
+    weft_csv_free(csv);
     csv = made("x,fine,many,y", 2010, city_line);
     o = (weft_schema_options){.target = "y", .task = -1};
     assert_error(infer_all(csv, &o, &s), "column \"many\"", "more than 200 different texts");
