@@ -411,7 +411,7 @@ static void bad_tables_are_refused(void **state)
     TRY("no column \"nam\"", "--drop", "\"name\"");
     o.drop = "small";
     TRY("\"small\"", "--drop");
-    o.drop = NULL;
+    o.drop = "size,rate,born";
     TRY("column \"name\"", "60 different texts", "identifier", "--drop");
     o.drop = "name";
     TRY("line 43, column \"size\"", "\"?\"", "99.5 %", "--categorical");
