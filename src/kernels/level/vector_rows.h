@@ -104,7 +104,7 @@ enum { KEPT_ROW = 2048 }; /* a row of exponentials, of two in turn, that stays i
 
 static void softmax(int64_t rows, int64_t n, const void *x, void *y)
 {
-    real kept[2][KEPT_ROW] __attribute__((aligned(SIMD_BYTES)));
+    real kept[2][KEPT_ROW + 512 / sizeof(real)] __attribute__((aligned(SIMD_BYTES)));
     pending_row pending = {NULL, NULL, splat(0), n <= KEPT_ROW && rows_stream(rows, n, y)};
     for (int64_t r = 0; r < rows; r++) {
         const real *xr = (const real *)x + r * n, *next = r + 1 < rows ? xr + n : xr;
