@@ -3,6 +3,7 @@
  * (distance, key number), so how the work is cut shows nowhere in the result. */
 #include "kernels/search.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static void free_best(weft_search_best *best)
     free(best->limit);
     free(best->order);
     free(best->key);
+    free(best->sample);
     *best = (weft_search_best){0};
 }
 
@@ -142,7 +144,8 @@ static bool new_best(const weft_search *s, int64_t queries, int64_t m, int64_t c
     best->limit = allocate((size_t)queries, size);
     best->order = allocate(n, size);
     best->key = allocate(n, sizeof *best->key);
-    if (best->found && best->limit && best->order && best->key)
+    best->sample = allocate((size_t)WEFT_SEARCH_QUERIES * WEFT_SEARCH_SAMPLE, size);
+    if (best->found && best->limit && best->order && best->key && best->sample)
         return true;
     free_best(best);
     return false;
@@ -153,7 +156,8 @@ static weft_search_best one_query(const weft_search *s, const weft_search_best *
 {
     weft_search_best one = *best;
     const size_t size = weft_dtype_size(s->dtype);
-    one.exclude = NULL;
+    if (one.exclude)
+        one.exclude += query;
     one.found += query;
     one.limit = (char *)one.limit + (size_t)query * size;
     one.order = (char *)one.order + (size_t)(query * best->row) * size;
@@ -174,6 +178,38 @@ typedef struct run_job {
     weft_search_best *best; /* [threads], or [pieces] when there are several ranges */
 } run_job;
 
+/* Scans panels [p0, p1) for all queries, tile by tile. */
+static void scan_tiles(const weft_search *s, int64_t queries, const char *query, int64_t p0, int64_t p1, weft_search_best *best)
+{
+    const int64_t panel_bytes = s->table->panel * s->d * (int64_t)weft_dtype_size(s->dtype);
+    const int64_t tile = 1 + TILE_BYTES / panel_bytes;
+    for (int64_t p = p0; p < p1; p += tile)
+        s->table->scan(queries, s->d, query, s->panel, p, smaller(p + tile, p1), s->inner_product, best);
+}
+
+/* Without a limit a query's first keys are all candidates, and its limit falls slowly. So the limit is first guessed from a
+ * sample of the keys, with a margin of several standard deviations of the sample's count of near keys. Where the guess was too
+ * low after all, as tables sorted by place can make it, fewer than m are found, and the query is scanned again without one. */
+static void scan_range(const weft_search *s, int64_t queries, const char *query, int64_t p0, int64_t p1, weft_search_best *best)
+{
+    const int64_t full = smaller(p1, s->count / s->table->panel) - p0, keys = full * s->table->panel;
+    const bool guessed = keys >= 2048 && keys >= 16 * best->m;
+    s->table->start(queries, best);
+    if (guessed) {
+        const int64_t least = ceil_div(keys, WEFT_SEARCH_SAMPLE), stride = least > 8 ? least : 8;
+        const double near = (double)best->m / (double)stride;
+        const int64_t rank = (int64_t)(near + 4.5 * sqrt(near) + 3);
+        s->table->guess(queries, s->d, query, s->panel, p0, p0 + full, stride, rank, s->inner_product, best);
+    }
+    scan_tiles(s, queries, query, p0, p1, best);
+    for (int64_t q = 0; guessed && q < queries; q++)
+        if (best->found[q] < best->m) {
+            weft_search_best one = one_query(s, best, q);
+            s->table->start(1, &one);
+            scan_tiles(s, 1, query + (size_t)(q * s->d) * weft_dtype_size(s->dtype), p0, p1, &one);
+        }
+}
+
 static void run_piece(void *argument, int64_t piece, int thread)
 {
     run_job *job = argument;
@@ -182,13 +218,9 @@ static void run_piece(void *argument, int64_t piece, int thread)
     const int64_t queries = smaller(job->group, job->rows - first);
     const int64_t p0 = s->panels * range / job->ranges, p1 = s->panels * (range + 1) / job->ranges;
     const size_t size = weft_dtype_size(s->dtype);
-    const int64_t tile = 1 + (int64_t)(TILE_BYTES / (size * (size_t)s->table->panel) / (size_t)s->d);
     weft_search_best *best = job->best + (job->ranges > 1 ? piece : thread);
     best->exclude = job->exclude ? job->exclude + first : NULL;
-    s->table->start(queries, best);
-    for (int64_t p = p0; p < p1; p += tile)
-        s->table->scan(queries, s->d, job->queries + (size_t)(first * s->d) * size, s->panel, p, smaller(p + tile, p1),
-                       s->inner_product, best);
+    scan_range(s, queries, job->queries + (size_t)(first * s->d) * size, p0, p1, best);
     if (job->ranges > 1)
         return;
     for (int64_t q = 0; q < queries; q++)

@@ -48,9 +48,10 @@ static uint32_t draw(void)
     return (uint32_t)(state >> 33);
 }
 
-typedef enum content { SPREAD, DUPLICATES, ALL_EQUAL, WHOLE_NUMBERS } content;
+typedef enum content { SPREAD, DUPLICATES, ALL_EQUAL, SORTED, WHOLE_NUMBERS } content;
 
-/* [rows, d]. Whole numbers make distances exact in either type, and ties frequent. */
+/* [rows, d]. Sorted rows mislead the guess of a limit from every few panels. Whole numbers make distances exact in either type,
+ * and ties frequent. */
 static void *fill(bool f32, content kind, int64_t rows, int64_t d)
 {
     void *x = malloc((size_t)(rows * d) * (f32 ? 4 : 8));
@@ -58,6 +59,7 @@ static void *fill(bool f32, content kind, int64_t rows, int64_t d)
         const int64_t copy_of = kind == DUPLICATES && i > 5 && draw() % 3 ? (int64_t)draw() % 5 : -1;
         for (int64_t c = 0; c < d; c++) {
             double v = kind == ALL_EQUAL       ? 0.25 * (double)(c % 7)
+                       : kind == SORTED        ? (double)i / (double)rows + (double)(c % 3)
                        : kind == WHOLE_NUMBERS ? draw() % 4
                                                : (draw() % 20001) / 1e4 - 1;
             if (f32)

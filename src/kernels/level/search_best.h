@@ -14,13 +14,21 @@ typedef uint64_t order_bits;
 #endif
 enum { ORDER_SHIFT = WEFT_REAL_BITS - 1 };
 
-/* The bits of numbers as integers that compare as the numbers do. Adding 0 makes -0 and 0 one; NaN, of an inner product that
+/* The bits of a number as an integer that compares as the numbers do. Adding 0 makes -0 and 0 one; NaN, of an inner product that
  * overflows both ways, becomes infinity. */
-SIMD_INLINE mask order_of(vec x)
+SIMD_INLINE order_number order_of(real x)
 {
-    x = select(x == x, x, splat((real)INFINITY)) + splat(0);
-    const mask o = (mask)x;
-    return o ^ ((o >> ORDER_SHIFT) & (mask)abs_((vec) ~(mask){0}));
+    order_number o;
+    x = x == x ? x + 0 : (real)INFINITY;
+    memcpy(&o, &x, sizeof o);
+    return o ^ (order_number)((order_bits)(o >> ORDER_SHIFT) >> 1);
+}
+
+/* The same for a vector. */
+SIMD_INLINE vec orders_of(vec x)
+{
+    const mask o = (mask)(select(x == x, x, splat((real)INFINITY)) + splat(0));
+    return (vec)(o ^ ((o >> ORDER_SHIFT) & (mask)abs_((vec) ~(mask){0})));
 }
 
 SIMD_INLINE real number_of(order_number o)
@@ -104,55 +112,22 @@ SIMD_INLINE unsigned below_lanes(vec x, real limit)
 #endif
 }
 
-/* Appends the chosen lanes; what stands behind them may be overwritten. Gives their number. */
-SIMD_INLINE int append(unsigned lanes, vec x, uint32_t number, order_number *order, uint32_t *key)
+/* Those of the panel's keys first, first + 1, … whose bit is set in `below`; x holds the distances. Rare, but for a query's first
+ * panels when it has no limit yet. */
+static void add_candidates(int64_t query, int64_t first, int64_t panel, uint64_t below, const real *x, weft_search_best *best)
 {
-#if defined(WEFT_LEVEL_v4) && WEFT_REAL_BITS == 32
-    const __m512i numbers =
-        _mm512_add_epi32(_mm512_set1_epi32((int)number), _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-    _mm512_storeu_si512(order, _mm512_maskz_compress_epi32((__mmask16)lanes, (__m512i)order_of(x)));
-    _mm512_storeu_si512(key, _mm512_maskz_compress_epi32((__mmask16)lanes, numbers));
-    return __builtin_popcount(lanes);
-#elif defined(WEFT_LEVEL_v4)
-    const __m256i numbers = _mm256_add_epi32(_mm256_set1_epi32((int)number), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
-    _mm512_storeu_si512(order, _mm512_maskz_compress_epi64((__mmask8)lanes, (__m512i)order_of(x)));
-    _mm256_storeu_si256((__m256i *)(void *)key, _mm256_maskz_compress_epi32((__mmask8)lanes, numbers));
-    return __builtin_popcount(lanes);
-#else
-    const mask o = order_of(x);
-    int n = 0;
-    for (; lanes; lanes &= lanes - 1, n++) {
-        const int k = __builtin_ctz(lanes);
-        order[n] = o[k];
-        key[n] = number + (uint32_t)k;
-    }
-    return n;
-#endif
-}
-
-/* Lanes of the keys first, first + 1, … that are keys and not the query's excluded one. */
-static unsigned allowed_lanes(const weft_search_best *best, int64_t excluded, int64_t first)
-{
-    unsigned lanes = 0;
-    for (int64_t k = 0; k < LANES; k++)
-        lanes |= (unsigned)(first + k < best->count && first + k != excluded) << k;
-    return lanes;
-}
-
-/* Those of the panel's keys, first, first + 1, …, that are below the query's limit. Rare, but for a query's first panels. */
-static void add_candidates(int64_t query, int64_t first, int vecs, const vec *sums, weft_search_best *best)
-{
-    const int64_t at = query * best->row, excluded = best->exclude ? best->exclude[query] : -1;
-    const real limit = ((const real *)best->limit)[query];
+    const int64_t at = query * best->row;
     order_number *order = (order_number *)best->order + at;
     uint32_t *key = best->key + at;
     int64_t n = best->found[query];
-    for (int v = 0; v < vecs; v++, first += LANES) {
-        unsigned lanes = below_lanes(sums[v], limit);
-        if (first + LANES > best->count || (excluded >= first && excluded < first + LANES))
-            lanes &= allowed_lanes(best, excluded, first);
-        if (lanes)
-            n += append(lanes, sums[v], (uint32_t)first, order + n, key + n);
+    if (first + panel > best->count)
+        below &= ((uint64_t)1 << (best->count - first)) - 1;
+    if (best->exclude && (uint64_t)(best->exclude[query] - first) < (uint64_t)panel)
+        below &= ~((uint64_t)1 << (best->exclude[query] - first));
+    for (; below; below &= below - 1, n++) {
+        const int k = __builtin_ctzll(below);
+        order[n] = order_of(x[k]);
+        key[n] = (uint32_t)(first + k);
     }
     best->found[query] = (int32_t)n;
     if (n > best->capacity)

@@ -10,6 +10,7 @@ const weft_search_table WEFT_LEVEL_NAME(weft_search_f32) = {
     .scan = scan,
     .bad_row = bad_row,
     .start = start,
+    .guess = guess,
     .keep_best = keep_best,
     .join = join,
     .finish = finish,

@@ -10,7 +10,10 @@
 
 #include "kernels/level.h"
 
-enum { WEFT_SEARCH_QUERIES = 4 }; /* queries whose sums are held in registers together */
+enum {
+    WEFT_SEARCH_QUERIES = 4, /* queries whose sums are held in registers together */
+    WEFT_SEARCH_SAMPLE = 8192
+};
 
 /* The candidates of some queries, for keys that were scanned in ascending order. */
 typedef struct weft_search_best {
@@ -23,6 +26,7 @@ typedef struct weft_search_best {
     void *limit;            /* [queries] of the compute type: only smaller distances are of interest; NaN: all are */
     void *order;            /* [queries, row] int32_t (f32) or int64_t (f64) */
     uint32_t *key;          /* [queries, row] */
+    void *sample; /* [WEFT_SEARCH_QUERIES, WEFT_SEARCH_SAMPLE] like order: distances to some keys, to guess a limit from */
 } weft_search_best;
 
 typedef struct weft_search_table {
@@ -34,7 +38,11 @@ typedef struct weft_search_table {
                  weft_search_best *);
     /* row -1 or the first row of x [rows, d] that holds a NaN or Inf */
     int64_t (*bad_row)(int64_t rows, int64_t d, const void *x);
-    void (*start)(int64_t queries, weft_search_best *);   /* no candidates, no limit */
+    void (*start)(int64_t queries, weft_search_best *); /* no candidates, no limit */
+    /* limits the queries to the rank-th smallest distance among the keys of panels p0, p0 + stride, … below p1, all full, and at
+     * most WEFT_SEARCH_SAMPLE keys. A guess: a query that then finds fewer than m must start again without it. */
+    void (*guess)(int64_t queries, int64_t d, const void *query, const void *panels, int64_t p0, int64_t p1, int64_t stride,
+                  int64_t rank, bool inner_product, weft_search_best *);
     void (*keep_best)(int64_t query, weft_search_best *); /* drops all but the m best */
     /* adds the candidates of query 0 of `from`, whose keys are all larger, to those of query 0 of the other */
     void (*join)(weft_search_best *, const weft_search_best *from);
