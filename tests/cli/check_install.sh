@@ -1,6 +1,6 @@
 #!/bin/sh
 # An install into an empty folder is whole: a consumer builds and runs by pkg-config and by find_package, shared and static; every
-# public header compiles alone, as C and as C++; pages and completions lie where the system looks for them.
+# public header compiles alone; pages and completions lie where the system looks for them.
 source=$2
 build=$3
 grep -q '^WEFT_SANITIZE:[A-Z]*=.\+' "$build/CMakeCache.txt" && { echo "skipped: a sanitizer build is not for installing"; exit 77; }
