@@ -70,10 +70,10 @@ void weft_report_table(weft_report *, const char *caption, const weft_report_col
 /* ---- charts ---- */
 
 typedef struct weft_chart {
-    const char *title;            /* above the chart */
+    const char *title;             /* above the chart */
     const char *x_label, *y_label; /* NULL: none; say the unit */
-    const char *note;             /* a line under the chart; NULL: none */
-    bool log_x, log_y;            /* lines and scatter; falls back to linear when nothing is positive */
+    const char *note;              /* a line under the chart; NULL: none */
+    bool log_x, log_y;             /* lines and scatter; falls back to linear when nothing is positive */
 } weft_chart;
 
 typedef struct weft_series {
