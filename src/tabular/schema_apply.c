@@ -42,11 +42,12 @@ weft_status weft_schema_read_numbers(const weft_column *column, weft_csv *csv, i
 {
     if (column->kind == WEFT_COLUMN_DATE)
         return read_dates(column, csv, csv_column, rows, count, out, stride);
-    const double *values = weft_csv_column_at(csv, csv_column).values;
+    weft_csv_column stats = weft_csv_column_at(csv, csv_column);
+    bool numbers_only = stats.texts == 0 && stats.infinities == 0; /* then what is no number is missing */
     for (int64_t i = 0; i < count; i++) {
         int64_t row = rows ? rows[i] : i;
-        float x = (float)values[row];
-        if (!isfinite(x)) {
+        float x = (float)stats.values[row];
+        if (!isfinite(x) && !(numbers_only && isnan(x))) {
             weft_status status = check_number(csv, row, csv_column);
             if (status != WEFT_OK)
                 return status;

@@ -43,11 +43,14 @@ static weft_status mark_names(weft_csv *csv, const char *list, const char *optio
 
 static int64_t missing_in_train(const weft_inference *in, int c)
 {
-    if (weft_csv_column_at(in->csv, c).missing == 0)
+    weft_csv_column stats = weft_csv_column_at(in->csv, c);
+    if (stats.missing == 0)
         return 0;
+    bool numbers_only = stats.texts == 0 && stats.infinities == 0; /* then what is no number is missing */
     int64_t missing = 0;
     for (int64_t i = 0; i < in->count; i++)
-        missing += weft_csv_is_missing(weft_csv_cell(in->csv, in->rows[i], c));
+        missing +=
+            numbers_only ? isnan(stats.values[in->rows[i]]) != 0 : weft_csv_is_missing(weft_csv_cell(in->csv, in->rows[i], c));
     return missing;
 }
 

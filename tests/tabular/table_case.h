@@ -32,11 +32,28 @@
         assert_null(strchr(weft_error(), '\n')); \
     } while (0)
 
+/* Tables read their text in place, so every text is kept until the program ends. */
+enum { most_texts = 200 };
+static char *kept_texts[most_texts];
+static int kept_count;
+
+static inline void free_texts(void)
+{
+    while (kept_count > 0)
+        free(kept_texts[--kept_count]);
+}
+
 static inline weft_csv *csv_of(const char *text)
 {
+    if (kept_count == 0)
+        atexit(free_texts);
+    assert_true(kept_count < most_texts);
+    char *copy = strdup(text);
+    assert_non_null(copy);
+    kept_texts[kept_count++] = copy;
     weft_csv *csv = NULL;
     weft_csv_options options = {0};
-    assert_ok(weft_csv_parse(text, strlen(text), "t.csv", &options, &csv));
+    assert_ok(weft_csv_parse(copy, strlen(copy), "t.csv", &options, &csv));
     return csv;
 }
 
