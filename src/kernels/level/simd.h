@@ -32,6 +32,7 @@ typedef __m128d vd;
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
 
 typedef int32_t vi32 __attribute__((vector_size(SIMD_BYTES), may_alias));
+typedef uint32_t vu32 __attribute__((vector_size(SIMD_BYTES), may_alias)); /* where bits may overflow or be shifted out */
 typedef int64_t vi64 __attribute__((vector_size(SIMD_BYTES), may_alias));
 typedef uint64_t vu64 __attribute__((vector_size(SIMD_BYTES), may_alias));
 enum { FLOATS = SIMD_BYTES / 4, DOUBLES = SIMD_BYTES / 8 };

@@ -23,8 +23,8 @@ SIMD_INLINE vec scale_by_power(vec p, vec n, vec shifted)
     return _mm512_scalef_ps(p, n);
 #else
     (void)n;
-    vi32 k = (vi32)shifted - 0x4b400000; /* the bits of 1.5·2^23 */
-    vi32 half = k >> 1;
+    vu32 k = (vu32)shifted - 0x4b400000; /* the bits of 1.5·2^23 */
+    vu32 half = (vu32)((vi32)k >> 1);
     return p * (vec)((half + 127) << 23) * (vec)((k - half + 127) << 23);
 #endif
 }
@@ -54,8 +54,9 @@ SIMD_INLINE vec log_(vec x)
 {
     mask subnormal = x < splat(0x1p-126f);
     vec y = select(subnormal, x * splat(0x1p23f), x);
-    vi32 bits = (vi32)y, e = (bits - 0x3f3504f3) >> 23;
-    vec f = (vec)(bits - (e << 23)) - splat(1.0f);
+    vu32 bits = (vu32)y;
+    vi32 e = (vi32)(bits - 0x3f3504f3) >> 23;
+    vec f = (vec)(bits - ((vu32)e << 23)) - splat(1.0f);
 #if defined(WEFT_LEVEL_v4)
     vec n = _mm512_cvtepi32_ps((__m512i)e);
 #elif defined(WEFT_LEVEL_v3)
@@ -149,9 +150,9 @@ SIMD_INLINE vd sine_of_double(vd x, int64_t quarter)
     c = mad_d(c, z, splat_d(1.0 / 24));
     c = mad_d(c, z, splat_d(-0.5));
     c = mad_d(c, z, splat_d(1.0));
-    vi64 q = (vi64)shifted + quarter;
-    vd y = select_d((q & 1) == 1, c, s);
-    return (vd)((vi64)y ^ ((q & 2) << 62));
+    vu64 q = (vu64)shifted + (uint64_t)quarter;
+    vd y = select_d((vi64)((q & 1) == 1), c, s);
+    return (vd)((vu64)y ^ ((q & 2) << 62));
 }
 
 SIMD_INLINE vec sine(vec x, int64_t quarter)

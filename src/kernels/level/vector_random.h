@@ -78,9 +78,10 @@ static void uniform_words(const uint32_t *words, int64_t n, double a, double b, 
 /* log u for u in (0, 1), to 1e-13: u = m 2^e, log m = 2 artanh((m - 1) / (m + 1)) as a series */
 SIMD_INLINE vd log_of_unit(vd u)
 {
-    vi64 bits = (vi64)u, e = (bits - 0x3fe6a09e667f3bcd) >> 52;
-    vd m = (vd)(bits - (e << 52));
-    vd n = (vd)(e + 0x4338000000000000) - splat_d(0x1.8p52);
+    vu64 bits = (vu64)u;
+    vi64 e = (vi64)(bits - 0x3fe6a09e667f3bcd) >> 52;
+    vd m = (vd)(bits - ((vu64)e << 52));
+    vd n = (vd)((vu64)e + 0x4338000000000000) - splat_d(0x1.8p52);
     vd s = (m - splat_d(1)) / (m + splat_d(1)), z = s * s, p = splat_d(1.0 / 17);
     for (int k = 15; k >= 3; k -= 2)
         p = mad_d(p, z, splat_d(1.0 / k));
@@ -91,7 +92,7 @@ SIMD_INLINE vd log_of_unit(vd u)
 SIMD_INLINE void turn(vd u, vd *cosine, vd *sine_out)
 {
     vd shifted = u * splat_d(4) + splat_d(0x1.8p52);
-    vi64 q = (vi64)shifted;
+    vu64 q = (vu64)shifted;
     vd f = (u - (shifted - splat_d(0x1.8p52)) * splat_d(0.25)) * splat_d(6.28318530717958647693), z = f * f;
     vd s = splat_d(1.0 / 6227020800), c = splat_d(-1.0 / 87178291200);
     static const double sines[] = {-1.0 / 39916800, 1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6};
@@ -101,9 +102,9 @@ SIMD_INLINE void turn(vd u, vd *cosine, vd *sine_out)
     for (int k = 0; k < 7; k++)
         c = mad_d(c, z, splat_d(cosines[k]));
     s = mad_d(s * z, f, f);
-    vi64 odd = (q & 1) == 1;
-    *cosine = (vd)((vi64)select_d(odd, s, c) ^ (((q + 1) & 2) << 62));
-    *sine_out = (vd)((vi64)select_d(odd, c, s) ^ ((q & 2) << 62));
+    vi64 odd = (vi64)((q & 1) == 1);
+    *cosine = (vd)((vu64)select_d(odd, s, c) ^ (((q + 1) & 2) << 62));
+    *sine_out = (vd)((vu64)select_d(odd, c, s) ^ ((q & 2) << 62));
 }
 
 /* Box-Muller on pairs of words; a vector of float takes as many words as it has lanes, two to a 64-bit lane. */
