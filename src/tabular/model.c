@@ -1,0 +1,230 @@
+/* The registry's rows for TabR and MLP: opening config.json, describing the graph, running on tensors from a file. */
+#include "tabular/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- rows from arrays ---- */
+
+static weft_status take(const weft_arrays *arrays, const char *prefix, const char *name, weft_tensor *out, bool *found)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    *found = weft_arrays_find(arrays, full, out);
+    return WEFT_OK;
+}
+
+static float number_at(weft_tensor t, int64_t i)
+{
+    return t.dtype == WEFT_F64 ? (float)((const double *)t.data)[i] : ((const float *)t.data)[i];
+}
+
+static weft_status refuse(const char *where, const char *prefix, const char *name, weft_tensor t, const char *wanted)
+{
+    char dims[WEFT_DIMS_TEXT];
+    return weft_fail(WEFT_ERROR_ARGUMENT, "%s: %s%s is %s %s, expected %s", where, prefix, name, weft_dtype_name(t.dtype),
+                     weft_dims_text(t.dims, dims), wanted);
+}
+
+static weft_status read_codes(const weft_tabular_config *c, weft_tensor t, const char *where, weft_rows_data *data)
+{
+    int64_t at = 0;
+    for (int j = 0; j < c->n_cat; j++) {
+        for (int64_t i = 0; i < data->rows; i++) {
+            int64_t code = ((const int64_t *)t.data)[i * c->n_cat + j];
+            if (code < -1 || code >= c->cat_cardinalities[j])
+                return weft_fail(WEFT_ERROR_ARGUMENT, "%s: x_cat row %lld column %d is %lld, codes go from -1 to %lld", where, (long long)i,
+                                 j, (long long)code, (long long)c->cat_cardinalities[j] - 1);
+            if (code >= 0)
+                data->x_hot[i * data->one_hot + at + code] = 1;
+        }
+        at += c->cat_cardinalities[j];
+    }
+    return WEFT_OK;
+}
+
+static weft_status read_targets(const weft_tabular_config *c, weft_tensor t, const char *prefix, const char *where, weft_rows_data *data)
+{
+    if (weft_dims_count(t.dims) != data->rows || t.dims.rank != 1)
+        return refuse(where, prefix, "y", t, "one target a row");
+    for (int64_t i = 0; i < data->rows; i++) {
+        if (data->y) {
+            if (t.dtype != WEFT_F32 && t.dtype != WEFT_F64)
+                return refuse(where, prefix, "y", t, "F32 standardised targets");
+            data->y[i] = number_at(t, i);
+            continue;
+        }
+        if (t.dtype != WEFT_I64)
+            return refuse(where, prefix, "y", t, "I64 class numbers");
+        data->label[i] = ((const int64_t *)t.data)[i];
+        if (data->label[i] < 0 || data->label[i] >= c->n_classes)
+            return weft_fail(WEFT_ERROR_ARGUMENT, "%s: %sy of row %lld is %lld, classes go from 0 to %lld", where, prefix, (long long)i,
+                             (long long)data->label[i], (long long)c->n_classes - 1);
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_arrays *arrays, const char *prefix, const char *where,
+                                  weft_rows_data **out)
+{
+    *out = NULL;
+    weft_tensor x[3], y;
+    bool has[3], has_y;
+    static const char *const names[3] = {"x_num", "x_bin", "x_cat"};
+    const int64_t widths[3] = {c->n_num_features, c->n_bin_features, c->n_cat};
+    int64_t rows = -1;
+    for (int i = 0; i < 3; i++) {
+        take(arrays, prefix, names[i], &x[i], &has[i]);
+        if (has[i] && rows < 0 && x[i].dims.rank == 2)
+            rows = x[i].dims.size[0];
+    }
+    if (!has[0] && !has[1] && !has[2])
+        return WEFT_OK;
+    weft_status status = weft_rows_new(c, rows < 0 ? 0 : rows, out);
+    for (int i = 0; i < 3 && status == WEFT_OK; i++) {
+        if (!has[i] && widths[i] == 0)
+            continue;
+        char wanted[96];
+        snprintf(wanted, sizeof wanted, "%s [%lld, %lld]", i == 2 ? "I64" : "F32", (long long)rows, (long long)widths[i]);
+        bool type = has[i] && (i == 2 ? x[i].dtype == WEFT_I64 : x[i].dtype == WEFT_F32 || x[i].dtype == WEFT_F64);
+        if (!has[i])
+            status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: %s%s is missing, expected %s", where, prefix, names[i], wanted);
+        else if (!type || x[i].dims.rank != 2 || x[i].dims.size[0] != rows || x[i].dims.size[1] != widths[i])
+            status = refuse(where, prefix, names[i], x[i], wanted);
+        else if (i == 2)
+            status = read_codes(c, x[i], where, *out);
+        else
+            for (int64_t k = 0; k < rows * widths[i]; k++)
+                (i == 0 ? (*out)->x_num : (*out)->x_bin)[k] = number_at(x[i], k);
+    }
+    take(arrays, prefix, "y", &y, &has_y);
+    if (status == WEFT_OK && has_y)
+        status = read_targets(c, y, prefix, where, *out);
+    for (int64_t i = 0; status == WEFT_OK && i < rows; i++)
+        (*out)->row[i] = i;
+    if (status != WEFT_OK) {
+        weft_rows_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- the registry's rows ---- */
+
+static weft_status open_config(weft_json_value config, const char *where, void **self)
+{
+    weft_tabular_config *c = calloc(1, sizeof *c);
+    if (!c)
+        return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", where);
+    *c = weft_tabular_default();
+    weft_status status = weft_tabular_config_read(config, where, c);
+    if (status != WEFT_OK) {
+        weft_tabular_config_free(c);
+        free(c);
+        return status;
+    }
+    *self = c;
+    return WEFT_OK;
+}
+
+static void close_config(void *self)
+{
+    if (self)
+        weft_tabular_config_free(self);
+    free(self);
+}
+
+static weft_status describe(void *self, weft_graph *g, weft_value *fetches, int *count)
+{
+    const weft_tabular_config *c = self;
+    if (c->arch == WEFT_TABULAR_MLP) {
+        fetches[0] = weft_mlp_build(g, c, 1, false, false);
+    } else {
+        weft_tabr_form form = {.batch = 1, .capacity = c->context_size};
+        fetches[0] = weft_tabr_build(g, c, &form);
+    }
+    *count = 1;
+    return weft_graph_status(g);
+}
+
+static void list_inputs(const weft_tabular_config *c, weft_text *out)
+{
+    if (c->n_num_features)
+        weft_text_add(out, "input   x_num [B, %lld] F32\n", (long long)c->n_num_features);
+    if (c->n_bin_features)
+        weft_text_add(out, "input   x_bin [B, %lld] F32\n", (long long)c->n_bin_features);
+    if (c->n_cat)
+        weft_text_add(out, "input   x_cat [B, %d] I64\n", c->n_cat);
+    weft_text_add(out, "input   y [B] %s (optional)\n", c->task == WEFT_TASK_REGRESSION ? "F32" : "I64");
+}
+
+static void list_tabr(void *self, weft_text *out)
+{
+    const weft_tabular_config *c = self;
+    long long m = (long long)c->context_size, d = (long long)c->d_main;
+    list_inputs(c, out);
+    weft_text_add(out,
+                  "input   candidate.x_num, candidate.x_bin, candidate.x_cat, candidate.y (optional: the folder's own)\n"
+                  "input   index [B] I64 (optional: the rows' places among the candidates)\n"
+                  "input   context_index [B, %lld] I64 (optional: no search)\n"
+                  "input   mask.* (optional dropout multipliers)\n"
+                  "output  output [B, %lld]\noutput  context_index [B, %lld] I64\noutput  loss [1] (where y is given)\n"
+                  "tap     encoder_out [B, %lld]\ntap     keys [B, %lld]\ntap     candidate_keys [N, %lld]\n"
+                  "tap     similarities [B, %lld]\ntap     probs [B, %lld]\ntap     values [B, %lld, %lld]\ntap     after_retrieval [B, %lld]\n",
+                  m, (long long)weft_tabular_outputs(c), m, d, d, d, m, m, m, d, d);
+}
+
+static void list_mlp(void *self, weft_text *out)
+{
+    const weft_tabular_config *c = self;
+    list_inputs(c, out);
+    weft_text_add(out, "output  output [B, %lld]\noutput  loss [1] (where y is given)\n", (long long)weft_tabular_outputs(c));
+}
+
+static weft_status run_tabr(void *self, weft_engine *engine, weft_params *params, const char *folder, const weft_run_request *request,
+                            weft_arrays *out)
+{
+    return weft_tabr_run(self, engine, params, folder, request, out);
+}
+
+static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params, const char *folder, const weft_run_request *request,
+                           weft_arrays *out)
+{
+    (void)folder;
+    const weft_tabular_config *c = self;
+    static const char *const known[] = {"x_num", "x_bin", "x_cat", "y", "cotangent.*", NULL};
+    weft_rows_data *rows = NULL;
+    weft_tensor y;
+    weft_status status = weft_check_inputs(request->inputs, known);
+    if (status == WEFT_OK)
+        status = weft_rows_from_arrays(c, request->inputs, "", "inputs", &rows);
+    if (status == WEFT_OK && !rows)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "inputs: no rows: expected x_num, x_bin or x_cat");
+    if (status != WEFT_OK)
+        return status;
+    bool loss = weft_arrays_find(request->inputs, "y", &y);
+    weft_graph *g = weft_graph_new(request->dtype);
+    if (g) {
+        int64_t n = rows->rows;
+        weft_mlp_build(g, c, n, false, loss);
+        weft_binding bindings[] = {
+            {"x_num", {rows->x_num, WEFT_F32, DIMS(n, rows->n_num)}},
+            {"x_bin", {rows->x_bin, WEFT_F32, DIMS(n, rows->n_bin)}},
+            {"one_hot", {rows->x_hot, WEFT_F32, DIMS(n, rows->one_hot)}},
+            {"y", {rows->y ? (void *)rows->y : (void *)rows->label, rows->y ? WEFT_F32 : WEFT_I64, DIMS(n)}},
+        };
+        static const char *const outputs[] = {"output", "loss"}, *const inputs[] = {"x_num", "x_bin"};
+        weft_evaluation e = {.engine = engine, .graph = g, .params = params, .bindings = bindings, .binding_count = 4,
+                             .outputs = outputs, .output_count = 2, .inputs = inputs, .input_count = 2};
+        status = weft_evaluate(&e, request, out);
+    } else {
+        status = WEFT_ERROR_MEMORY;
+    }
+    weft_graph_free(g);
+    weft_rows_free(rows);
+    return status;
+}
+
+const weft_model_type weft_tabr_model = {"tabr", open_config, close_config, describe, list_tabr, run_tabr};
+const weft_model_type weft_mlp_model = {"mlp", open_config, close_config, describe, list_mlp, run_mlp};

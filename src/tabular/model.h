@@ -1,0 +1,19 @@
+/* Tabular models as rows of the registry, and reading their rows from named arrays. */
+#ifndef WEFT_TABULAR_MODEL_H
+#define WEFT_TABULAR_MODEL_H
+
+#include "nn/model_type.h"
+#include "tabular/retrieval.h"
+
+extern const weft_model_type weft_tabr_model, weft_mlp_model;
+
+/* Rows from arrays PREFIXx_num [rows, F], x_bin, x_cat (I64 codes, -1: none of the levels), y. Shapes and codes are checked against
+ * the configuration; `where` for messages. *out is NULL when none of them is there. */
+weft_status weft_rows_from_arrays(const weft_tabular_config *, const weft_arrays *, const char *prefix, const char *where,
+                                  weft_rows_data **out);
+
+/* Evaluates TabR on given rows (cli.md, Model folders). */
+weft_status weft_tabr_run(const weft_tabular_config *, weft_engine *, weft_params *, const char *folder, const weft_run_request *,
+                          weft_arrays *out);
+
+#endif
