@@ -27,8 +27,8 @@ GROUPS = [
     (["tabr_step"], ["torch_tabr.py", "step"]),
     ([], ["torch_tabr.py", "step_memory_efficient"]),
     (["tabr_predict_one", "tabr_predict_bulk"], ["torch_tabr.py", "predict"]),
-    (["knn_1m_8"], ["knn_faiss.py", "knn_1m_8"]),
-    (["knn_1m_96"], ["knn_faiss.py", "knn_1m_96"]),
+    (["knn_1m_8"], ["search_faiss.py", "knn_1m_8"]),
+    (["knn_1m_96"], ["search_faiss.py", "knn_1m_96"]),
     (["csv_read"], ["csv_pandas.py"]),
 ]
 # Rows of the table: what it is, Weft's name, the peer, the peer's name, the quantity compared, the least ratio aimed at.
@@ -97,7 +97,8 @@ def run_peer(python, arguments, threads, found):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     output, error, status, _ = run([python, PEERS / arguments[0], *arguments[1:], "--threads", threads], environment)
     for line in output.splitlines():
-        keep_best(found, json.loads(line))
+        if line.startswith("{"):  # libraries may print lines of their own
+            keep_best(found, json.loads(line))
     if status != 0:
         print(f"compare.py: {' '.join(arguments)}: {error or f'exit status {status}'}", file=sys.stderr)
 

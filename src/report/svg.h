@@ -6,7 +6,7 @@
 
 #define WEFT_CHART_WIDTH   440
 #define WEFT_CHART_HEIGHT  300
-#define WEFT_CHARACTER     6.1 /* estimated width of a character of the charts' text */
+#define WEFT_CHARACTER     6.8 /* estimated width of a character of the charts' text */
 #define WEFT_SERIES_STYLES 6   /* classes l0 … l5 and f0 … f5 of the style sheet */
 
 /* What values span. Only finite ones count. */
@@ -49,6 +49,9 @@ void weft_svg_nothing(weft_report *, const weft_chart *, const char *why);
 /* Places the axes around the plot, the y axis as wide as its texts, and draws grid, ticks and labels. `top` is where the plot
  * begins (below a legend), `height` the view box's. */
 weft_frame weft_svg_axes(weft_report *, const weft_chart *, weft_axis *x, weft_axis *y, double top, double height);
+
+/* The upright grid lines of an axis along the bottom, and as many of its tick texts as fit. */
+void weft_svg_scale(weft_text *, const weft_axis *, double top, double bottom);
 
 /* Names with a sample of their line; returns the height used. With no `out` it only measures. */
 double weft_svg_legend(weft_text *out, const char *const *names, size_t count);

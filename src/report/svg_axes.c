@@ -84,7 +84,7 @@ weft_axis weft_axis_fit(weft_range range, bool log, double room, int wanted)
         double span = log10(axis.high) - log10(axis.low);
         double more = span < 1e-3 ? 0.15 : span * room;
         axis.low = fmax(axis.low * pow(10, -more), 1e-305);
-        axis.high = fmax(axis.high, 1e-304) * pow(10, more);
+        axis.high = fmin(fmax(axis.high, 1e-304) * pow(10, more), 1e305);
         log_ticks(&axis, wanted);
         if (axis.tick_count < 3) { /* less than a step of 2 or 5 in sight: round numbers do better */
             axis.tick_count = 0;
@@ -128,7 +128,7 @@ char *weft_axis_tick_text(const weft_axis *axis, double tick, char out[WEFT_NUMB
 {
     if (axis->digits < 0)
         return weft_report_number(tick, axis->significant, out);
-    if (axis->digits == 0 && fabs(tick) >= 10000)
+    if (axis->digits == 0 && fmax(fabs(axis->low), fabs(axis->high)) >= 10000)
         return weft_report_integer(tick, out);
     return weft_report_fixed(tick, axis->digits, out);
 }
@@ -158,6 +158,40 @@ static void line(weft_text *out, const char *class, double x1, double y1, double
     weft_text_add(out, " />");
 }
 
+/* Texts of every stride-th tick stand free of each other. */
+static bool texts_fit(const weft_axis *axis, int stride)
+{
+    char text[WEFT_NUMBER_TEXT];
+    double free_from = -1e9;
+    for (int i = 0; i < axis->tick_count; i += stride) {
+        double at = weft_axis_place(axis, axis->ticks[i]);
+        double half = (double)weft_report_characters(weft_axis_tick_text(axis, axis->ticks[i], text)) * WEFT_CHARACTER / 2;
+        if (at - half < free_from)
+            return false;
+        free_from = at + half + 6;
+    }
+    return true;
+}
+
+void weft_svg_scale(weft_text *out, const weft_axis *axis, double top, double bottom)
+{
+    char text[WEFT_NUMBER_TEXT];
+    int stride = 1;
+    while (stride < axis->tick_count && !texts_fit(axis, stride))
+        stride++;
+    for (int i = 0; i < axis->tick_count; i++) {
+        double at = weft_axis_place(axis, axis->ticks[i]);
+        double half = (double)weft_report_characters(weft_axis_tick_text(axis, axis->ticks[i], text)) * WEFT_CHARACTER / 2;
+        line(out, "grid", at, top, at, bottom);
+        if (i % stride)
+            continue;
+        weft_text_add(out, "<text class=\"mid\"");
+        weft_svg_attribute(out, "x", at + half > WEFT_CHART_WIDTH - 2 ? WEFT_CHART_WIDTH - 2 - half : at);
+        weft_svg_attribute(out, "y", bottom + 16);
+        weft_text_add(out, ">%s</text>\n", text);
+    }
+}
+
 weft_frame weft_svg_axes(weft_report *report, const weft_chart *chart, weft_axis *x, weft_axis *y, double top, double height)
 {
     weft_text *out = &report->body;
@@ -182,19 +216,7 @@ weft_frame weft_svg_axes(weft_report *report, const weft_chart *chart, weft_axis
         weft_svg_attribute(out, "y", at + 4);
         weft_text_add(out, ">%s</text>\n", weft_axis_tick_text(y, y->ticks[i], text));
     }
-    double free_from = -1e9; /* where the last x text ended: the next one must not touch it */
-    for (int i = 0; i < x->tick_count; i++) {
-        double at = weft_axis_place(x, x->ticks[i]);
-        line(out, "grid", at, frame.top, at, frame.bottom);
-        double half = (double)weft_report_characters(weft_axis_tick_text(x, x->ticks[i], text)) * WEFT_CHARACTER / 2;
-        if (at - half < free_from || at + half > WEFT_CHART_WIDTH)
-            continue;
-        free_from = at + half + 6;
-        weft_text_add(out, "<text class=\"mid\"");
-        weft_svg_attribute(out, "x", at);
-        weft_svg_attribute(out, "y", frame.bottom + 16);
-        weft_text_add(out, ">%s</text>\n", text);
-    }
+    weft_svg_scale(out, x, frame.top, frame.bottom);
     line(out, "axis", frame.left, frame.bottom, frame.right, frame.bottom);
     line(out, "axis", frame.left, frame.top, frame.left, frame.bottom);
     if (x_named) {

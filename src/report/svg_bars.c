@@ -92,11 +92,11 @@ void weft_report_histogram(weft_report *report, const weft_chart *chart, const d
         if (isfinite(values[i]))
             finite[good++] = fmax(range.low, fmin(range.high, values[i]));
     double low = range.low, span = range.high - range.low;
-    if (span <= fmax(fabs(range.low), fabs(range.high)) * 1e-11 || span < 1e-300) { /* all the same: one bar around it */
+    if (span <= fmax(fabs(range.low), fabs(range.high)) * 1e-11 || span < 1e-300) { /* all the same: the bar in the middle */
         double half = fmax(fabs(low) * 0.05, 0.5);
         low -= half;
         span = 2 * half;
-        bins = 1;
+        bins = 5;
     } else if (bins <= 0) {
         bins = choose_bins(finite, good);
     }
@@ -110,7 +110,6 @@ void weft_report_histogram(weft_report *report, const weft_chart *chart, const d
     draw_bins(report, chart, counts, bins, low, span / bins, good, count - good);
 }
 
-/* The value axis along the bottom; draw_bar fills a row of the chart. */
 static void draw_bar(weft_text *out, const weft_axis *axis, const char *name, double value, double spread, double left,
                      double top)
 {
@@ -147,29 +146,6 @@ static void draw_bar(weft_text *out, const weft_axis *axis, const char *name, do
     weft_text_add(out, "\" />\n");
 }
 
-static void draw_scale(weft_text *out, const weft_axis *axis, double top, double bottom)
-{
-    char text[WEFT_NUMBER_TEXT];
-    double free_from = -1e9;
-    for (int i = 0; i < axis->tick_count; i++) {
-        double at = weft_axis_place(axis, axis->ticks[i]);
-        double half = (double)weft_report_characters(weft_axis_tick_text(axis, axis->ticks[i], text)) * WEFT_CHARACTER / 2;
-        weft_text_add(out, "<line class=\"%s\"", axis->ticks[i] == 0 ? "axis" : "grid");
-        weft_svg_attribute(out, "x1", at);
-        weft_svg_attribute(out, "x2", at);
-        weft_svg_attribute(out, "y1", top);
-        weft_svg_attribute(out, "y2", bottom);
-        weft_text_add(out, " />");
-        if (at - half < free_from || at + half > WEFT_CHART_WIDTH)
-            continue;
-        free_from = at + half + 6;
-        weft_text_add(out, "<text class=\"mid\"");
-        weft_svg_attribute(out, "x", at);
-        weft_svg_attribute(out, "y", bottom + 15);
-        weft_text_add(out, ">%s</text>\n", text);
-    }
-}
-
 void weft_report_bars(weft_report *report, const weft_chart *chart, const char *const *names, const double *values,
                       const double *spread, size_t count)
 {
@@ -200,7 +176,7 @@ void weft_report_bars(weft_report *report, const weft_chart *chart, const char *
     double height = bottom + (named ? 40 : 22);
     axis.from = left, axis.to = WEFT_CHART_WIDTH - 16;
     weft_svg_open(report, chart, WEFT_CHART_WIDTH, height, description.data);
-    draw_scale(out, &axis, 4, bottom);
+    weft_svg_scale(out, &axis, 4, bottom);
     for (size_t i = 0; i < shown; i++)
         draw_bar(out, &axis, names[i], values[i], spread ? spread[i] : 0, left, 6 + 19 * (double)i);
     if (named) {

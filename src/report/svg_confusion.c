@@ -60,13 +60,13 @@ static size_t choose(weft_class_errors *of, const int64_t *counts, size_t classe
     return CLASSES;
 }
 
-static void label(weft_text *out, const char *name, size_t limit, double x, double y, bool slanted)
+static void label(weft_text *out, const char *name, size_t limit, double x, double y, int turn)
 {
     weft_text_add(out, "<text class=\"end\" transform=\"translate(");
     weft_svg_number(out, x);
     weft_text_add(out, " ");
     weft_svg_number(out, y);
-    weft_text_add(out, ")%s\">", slanted ? " rotate(-45)" : "");
+    weft_text_add(out, ") rotate(%d)\">", turn);
     weft_report_escape_short(out, name, limit);
     weft_text_add(out, "</text>\n");
 }
@@ -117,9 +117,9 @@ static void draw_matrix(weft_report *report, const weft_chart *chart, const char
     widest = widest < limit ? widest : limit;
     double text = (double)widest * WEFT_CHARACTER, left = 26 + text;
     double size = fmin(64, (WEFT_CHART_WIDTH - left - 14) / (double)shown);
-    bool slanted = text > size - 4;
+    int turn = text <= size - 4 ? 0 : size < 20 ? -90 : -45; /* of the names below the columns */
     double side = size * (double)shown, bottom = 6 + side;
-    double height = bottom + (slanted ? 12 + text * 0.72 : 18) + 24;
+    double height = bottom + (turn == 0 ? 18 : turn == -45 ? 14 + text * 0.72 : 10 + text) + 24;
     char a[WEFT_NUMBER_TEXT], b[WEFT_NUMBER_TEXT];
     weft_text_add(&description, "Confusion matrix of %zu classes: %s of %s rows are on the diagonal.", classes,
                   weft_report_integer(right, a), weft_report_integer(total, b));
@@ -130,12 +130,12 @@ static void draw_matrix(weft_report *report, const weft_chart *chart, const char
         for (size_t j = 0; j < classes; j++)
             row += count_at(counts, classes, truth, j);
         double middle = size * ((double)i + 0.5);
-        label(out, names[truth], limit, left - 5, 6 + middle + 4, false);
-        if (slanted)
-            label(out, names[truth], limit, left + middle + 4, bottom + 12, true);
+        label(out, names[truth], limit, left - 5, 6 + middle + 4, 0);
+        if (turn)
+            label(out, names[truth], limit, left + middle + 4, bottom + (turn == -45 ? 12 : 6), turn);
         else
             label(out, names[truth], limit, left + middle + (double)weft_report_characters(names[truth]) * WEFT_CHARACTER / 2,
-                  bottom + 15, false);
+                  bottom + 15, 0);
         for (size_t j = 0; j < shown; j++) {
             double count = count_at(counts, classes, truth, chosen[j].class);
             draw_cell(out, names[truth], names[chosen[j].class], count, row > 0 ? count / row : 0, left + size * (double)j,

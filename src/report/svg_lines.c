@@ -118,7 +118,7 @@ static void draw_mark(const weft_plot *plot, double mark, const char *label)
     if (!label || !*label)
         return;
     char number[WEFT_NUMBER_TEXT];
-    weft_text_add(plot->out, "<text class=\"strong%s\"", at > middle ? " end" : "");
+    weft_text_add(plot->out, "<text class=\"strong tag%s\"", at > middle ? " end" : "");
     weft_svg_attribute(plot->out, "x", at + (at > middle ? -5 : 5));
     weft_svg_attribute(plot->out, "y", plot->y.to + 11);
     weft_text_add(plot->out, ">");
@@ -185,14 +185,14 @@ void weft_report_lines(weft_report *report, const weft_chart *chart, const weft_
     weft_svg_open(report, chart, WEFT_CHART_WIDTH, height, description.data);
     weft_svg_legend(&report->body, names, named);
     weft_svg_axes(report, chart, &plot.x, &plot.y, top, height);
-    if (isfinite(mark))
-        draw_mark(&plot, mark, mark_label);
     for (size_t s = 0; s < shown; s++) {
         draw_series(&plot, &series[s], s % WEFT_SERIES_STYLES);
         for (size_t i = 0; i < series[s].count; i++)
             left_out += !drawable(&plot, &series[s], i);
     }
     weft_text notes = {0};
+    if (isfinite(mark))
+        draw_mark(&plot, mark, mark_label);
     if (left_out)
         weft_text_add(&notes, "%zu value%s not finite%s left out. ", left_out, left_out == 1 ? "" : "s",
                       plot.x.log || plot.y.log ? " or not positive" : "");
