@@ -66,6 +66,24 @@ static int64_t count_line_feeds(const char *at, const char *end, bool *others)
     return count;
 }
 
+/* Which of 64 bytes equal `byte`: one bit each. */
+static uint64_t mask_of(const char *at, char byte)
+{
+    uint64_t mask = 0;
+    for (int i = 0; i < 4; i++) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i));
+        mask |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte))) << 16 * i;
+    }
+    return mask;
+}
+
+static void add_line_feeds(piece *p, int inside, uint64_t mask, const char *at)
+{
+    if (mask && p->line_feeds[inside] == 0)
+        p->first_line_feed[inside] = at + __builtin_ctzll(mask);
+    p->line_feeds[inside] += __builtin_popcountll(mask);
+}
+
 static void count_piece(void *argument, int64_t number, int thread)
 {
     (void)thread;
@@ -79,13 +97,23 @@ static void count_piece(void *argument, int64_t number, int thread)
     p->line_feeds[0] = 0;
     p->first_line_feed[0] = NULL;
     p->zero_byte = memchr(p->from, 0, (size_t)(p->to - p->from));
-    unsigned inside = 0;
-    for (const char *c = p->from; c < p->to; c++) {
-        inside ^= *c == '"';
-        if (*c == '\n' && p->line_feeds[inside]++ == 0)
-            p->first_line_feed[inside] = c;
+    uint64_t inside = 0; /* all ones after an odd number of quotes */
+    char rest[64];
+    for (const char *at = p->from; at < p->to; at += 64) {
+        const char *bytes = at;
+        if (p->to - at < 64) {
+            memset(rest, 'x', sizeof rest);
+            bytes = memcpy(rest, at, (size_t)(p->to - at));
+        }
+        uint64_t quoted = mask_of(bytes, '"'), line_feeds = mask_of(bytes, '\n');
+        for (int shift = 1; shift < 64; shift *= 2) /* every bit: the parity of the quotes up to it */
+            quoted ^= quoted << shift;
+        quoted ^= inside;
+        add_line_feeds(p, 0, line_feeds & ~quoted, at);
+        add_line_feeds(p, 1, line_feeds & quoted, at);
+        inside = quoted >> 63 ? ~(uint64_t)0 : 0;
     }
-    p->odd_quotes = inside;
+    p->odd_quotes = inside != 0;
 }
 
 static bool same_letters(const char *text, size_t length, const char *lower)
