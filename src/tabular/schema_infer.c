@@ -158,24 +158,25 @@ static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stat
     return status == WEFT_OK ? weft_infer_reason(column, stats.integers == stats.numbers ? "whole numbers" : "numbers") : status;
 }
 
-/* How many cells have the look of a date, how many are one; the first that is none. */
-static void count_dates(const weft_inference *in, int c, int64_t *shaped, int64_t *dates, int64_t *first_bad, bool *has_time)
+/* Whether 95 % of the `present` cells have the look of a date; then *first_bad is the first cell that is none, -1 when all are.
+ */
+static bool looks_like_dates(const weft_inference *in, int c, int64_t present, int64_t *first_bad, bool *has_time)
 {
-    *shaped = *dates = 0;
+    int64_t others = 0;
     *first_bad = -1;
     *has_time = false;
-    for (int64_t i = 0, rows = weft_csv_rows(in->csv); i < rows; i++) {
+    for (int64_t i = 0, rows = weft_csv_rows(in->csv); i < rows && 20 * others <= present; i++) {
         weft_cell cell = weft_csv_cell(in->csv, i, c);
         if (weft_csv_is_missing(cell))
             continue;
         weft_date date;
         bool parsed = weft_date_parse(cell.text, cell.length, &date);
-        *shaped += weft_date_shaped(cell.text, cell.length);
-        *dates += parsed;
+        others += !parsed && !weft_date_shaped(cell.text, cell.length);
         *has_time = *has_time || (parsed && date.has_time);
         if (!parsed && *first_bad < 0)
             *first_bad = i;
     }
+    return 20 * others <= present;
 }
 
 /* Keeps the parts of a date that differ between training rows. */
@@ -239,10 +240,9 @@ static weft_status refuse_identifiers(const weft_inference *in)
 
 static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, int64_t missing)
 {
-    int64_t present = stats.numbers + stats.infinities + stats.texts, shaped, dates, first_bad;
+    int64_t present = stats.numbers + stats.infinities + stats.texts, first_bad;
     bool has_time, more;
-    count_dates(in, c, &shaped, &dates, &first_bad, &has_time);
-    if (20 * shaped >= 19 * present || 20 * dates >= 19 * present) {
+    if (looks_like_dates(in, c, present, &first_bad, &has_time)) {
         if (first_bad < 0)
             return infer_date(in, c, missing, has_time);
         char place[WEFT_PLACE_TEXT], text[WEFT_CELL_TEXT];
