@@ -1,0 +1,212 @@
+/* Prediction in batches of fixed size; a row's result does not depend on the rows beside it, so the last batch is padded. */
+#include "graph/engine.h"
+#include "tabular/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREDICT_BATCH = 512 };
+
+struct weft_predictor {
+    weft_engine *engine;
+    const weft_tabular_config *config;
+    weft_params *params;
+    const weft_rows_data *candidates;
+    /* tabr */
+    weft_retriever *retriever;
+    weft_tabr_runner *runner;
+    int64_t *context; /* [batch, m] */
+    /* mlp */
+    weft_graph *graph;
+    weft_plan *plan;
+    weft_session *session;
+    int64_t batch;
+};
+
+static weft_status open_mlp(weft_predictor *p)
+{
+    p->batch = PREDICT_BATCH;
+    p->graph = weft_graph_new(WEFT_F32);
+    if (!p->graph)
+        return WEFT_ERROR_MEMORY;
+    weft_value y = weft_mlp_build(p->graph, p->config, p->batch, false, false);
+    weft_status status = weft_compile(p->engine, p->graph, NULL, 0, &y, 1, &p->plan);
+    return status == WEFT_OK ? weft_session_new(p->plan, &p->params, 1, &p->session) : status;
+}
+
+/* One batch size for bulk work, and one of a single row, which looks at m rows only. */
+static weft_status open_tabr(weft_predictor *p, int64_t batch)
+{
+    if (p->runner && p->batch == batch)
+        return WEFT_OK;
+    weft_tabr_runner_free(p->runner);
+    p->runner = NULL;
+    int64_t m = p->config->context_size, most = batch * m;
+    weft_tabr_form form = {.batch = batch, .capacity = most < p->candidates->rows ? most : p->candidates->rows,
+                           .folded = weft_tabr_folds(p->config)};
+    static const char *const fetches[] = {"probs"};
+    int64_t *context = realloc(p->context, (size_t)(batch * m) * sizeof *context);
+    if (!context)
+        return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    p->context = context;
+    p->batch = batch;
+    return weft_tabr_runner_new(p->engine, p->config, &form, WEFT_F32, p->params, false, fetches, 1, &p->runner);
+}
+
+weft_status weft_predictor_new(weft_engine *engine, const weft_tabular_config *config, weft_params *params,
+                               const weft_rows_data *candidates, weft_predictor **out)
+{
+    *out = NULL;
+    weft_predictor *p = calloc(1, sizeof *p);
+    if (!p)
+        return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    *p = (weft_predictor){.engine = engine, .config = config, .params = params, .candidates = candidates};
+    weft_status status;
+    if (config->arch == WEFT_TABULAR_MLP)
+        status = open_mlp(p);
+    else
+        status = weft_retriever_new(engine, config, WEFT_F32, candidates, true, &p->retriever);
+    if (status == WEFT_OK)
+        status = weft_predictor_refresh(p);
+    if (status != WEFT_OK) {
+        weft_predictor_free(p);
+        return status;
+    }
+    *out = p;
+    return WEFT_OK;
+}
+
+void weft_predictor_free(weft_predictor *p)
+{
+    if (!p)
+        return;
+    weft_retriever_free(p->retriever);
+    weft_tabr_runner_free(p->runner);
+    weft_session_free(p->session);
+    weft_plan_free(p->plan);
+    weft_graph_free(p->graph);
+    free(p->context);
+    free(p);
+}
+
+weft_status weft_predictor_refresh(weft_predictor *p)
+{
+    return p->retriever ? weft_retriever_refresh(p->retriever, p->params, false, 0, 0) : WEFT_OK;
+}
+
+static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context, double *probs)
+{
+    weft_status status = open_tabr(p, rows->rows == 1 ? 1 : PREDICT_BATCH);
+    int64_t m = p->config->context_size, width = weft_tabular_outputs(p->config);
+    int64_t *mine = malloc((size_t)(p->batch + 1) * sizeof *mine);
+    if (!mine && status == WEFT_OK)
+        status = weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    for (int64_t from = 0; from < rows->rows && status == WEFT_OK; from += p->batch) {
+        int64_t n = from + p->batch < rows->rows ? p->batch : rows->rows - from;
+        for (int64_t i = 0; i < p->batch; i++)
+            mine[i] = i < n ? from + i : from + n - 1;
+        if (own)
+            status = weft_retriever_find_own(p->retriever, mine, n, m, p->context);
+        else
+            status = weft_retriever_find(p->retriever, p->params, rows, from, n, m, p->context);
+        for (int64_t i = n; i < p->batch; i++)
+            memcpy(p->context + i * m, p->context + (n - 1) * m, (size_t)m * sizeof *p->context);
+        /* a row's own place among the candidates does not matter any more: it is bound as a query */
+        if (status == WEFT_OK)
+            status = weft_tabr_runner_bind(p->runner, p->candidates, NULL, rows, from, p->context);
+        weft_session *session = weft_tabr_runner_session(p->runner);
+        weft_tensor y, w;
+        if (status != WEFT_OK || (status = weft_run(session)) != WEFT_OK || (status = weft_fetch(session, "output", &y)) != WEFT_OK ||
+            (status = weft_fetch(session, "probs", &w)) != WEFT_OK)
+            break;
+        for (int64_t k = 0; k < n * width; k++)
+            output[from * width + k] = (double)((const float *)y.data)[k];
+        for (int64_t k = 0; probs && k < n * m; k++)
+            probs[from * m + k] = (double)((const float *)w.data)[k];
+        if (context)
+            memcpy(context + from * m, p->context, (size_t)(n * m) * sizeof *context);
+    }
+    free(mine);
+    return status;
+}
+
+static weft_status bind_rows(weft_session *s, const weft_graph *g, const char *name, float *data, int64_t from, int64_t rows, int64_t width)
+{
+    if (!data || !weft_find(g, name).id)
+        return WEFT_OK;
+    return weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(rows, width)});
+}
+
+static weft_status run_mlp(weft_predictor *p, const weft_rows_data *rows, double *output)
+{
+    weft_status status = WEFT_OK;
+    int64_t width = weft_tabular_outputs(p->config);
+    /* arrays are padded to a multiple of WEFT_ROWS_CHUNK, itself a multiple of the batch */
+    for (int64_t from = 0; from < rows->rows && status == WEFT_OK; from += p->batch) {
+        int64_t n = from + p->batch < rows->rows ? p->batch : rows->rows - from;
+        weft_tensor y;
+        if ((status = bind_rows(p->session, p->graph, "x_num", rows->x_num, from, p->batch, rows->n_num)) != WEFT_OK ||
+            (status = bind_rows(p->session, p->graph, "x_bin", rows->x_bin, from, p->batch, rows->n_bin)) != WEFT_OK ||
+            (status = bind_rows(p->session, p->graph, "one_hot", rows->x_hot, from, p->batch, rows->one_hot)) != WEFT_OK ||
+            (status = weft_run(p->session)) != WEFT_OK || (status = weft_fetch(p->session, "output", &y)) != WEFT_OK)
+            break;
+        for (int64_t k = 0; k < n * width; k++)
+            output[from * width + k] = (double)((const float *)y.data)[k];
+    }
+    return status;
+}
+
+weft_status weft_predictor_run(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context, double *probs)
+{
+    return p->retriever ? run_tabr(p, rows, own, output, context, probs) : run_mlp(p, rows, output);
+}
+
+weft_status weft_predictor_distances(weft_predictor *p, const weft_rows_data *rows, int64_t i, const int64_t *context, double *out)
+{
+    return weft_retriever_distances(p->retriever, p->params, rows, i, p->config->context_size, context, out);
+}
+
+/* ---- from outputs to what people read ---- */
+
+void weft_probabilities(const weft_tabular_config *c, int64_t rows, double *output)
+{
+    if (c->task == WEFT_TASK_BINARY) {
+        for (int64_t i = 0; i < rows; i++)
+            output[i] = 1 / (1 + exp(-output[i]));
+        return;
+    }
+    for (int64_t i = 0; c->task == WEFT_TASK_MULTICLASS && i < rows; i++) {
+        double *row = output + i * c->n_classes, most = row[0], sum = 0;
+        for (int64_t k = 1; k < c->n_classes; k++)
+            most = row[k] > most ? row[k] : most;
+        for (int64_t k = 0; k < c->n_classes; k++)
+            sum += row[k] = exp(row[k] - most);
+        for (int64_t k = 0; k < c->n_classes; k++)
+            row[k] /= sum;
+    }
+}
+
+weft_status weft_fit_metrics(const weft_tabular_config *c, const weft_rows_data *rows, const double *output, double mean, double sd,
+                             weft_metrics *out)
+{
+    int64_t n = rows->rows, width = weft_tabular_outputs(c);
+    double *values = malloc((size_t)(n * (width + 1) + 1) * sizeof *values);
+    if (!values)
+        return weft_fail(WEFT_ERROR_MEMORY, "metrics: memory is short");
+    memcpy(values, output, (size_t)(n * width) * sizeof *values);
+    weft_status status;
+    if (c->task == WEFT_TASK_REGRESSION) {
+        double *truth = values + n;
+        for (int64_t i = 0; i < n; i++) {
+            values[i] = mean + sd * values[i];
+            truth[i] = mean + sd * (double)rows->y[i];
+        }
+        status = weft_metrics_regression(values, truth, n, out);
+    } else {
+        weft_probabilities(c, n, values);
+        status = weft_metrics_classification(values, rows->label, n, (int)c->n_classes, 0x1p-23, out);
+    }
+    free(values);
+    return status;
+}
