@@ -128,16 +128,21 @@ static int64_t row_total(const weft_step *s, const weft_run_state *run)
     return width ? weft_used_count(run, &s->in[0]) / width : 0;
 }
 
+static int64_t rows_of(const weft_step *s)
+{
+    return weft_rows_per_piece(row_width(s), weft_piece_elements(weft_dims_count(s->in[0].dims), s->out[0].dtype, ROW_PIECE));
+}
+
 static int64_t row_pieces(const weft_step *s, const weft_run_state *run)
 {
-    int64_t rows = weft_rows_per_piece(row_width(s), ROW_PIECE);
+    int64_t rows = rows_of(s);
     return (row_total(s, run) + rows - 1) / rows;
 }
 
 static void row_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
     (void)thread;
-    int64_t n = row_width(s), rows = weft_rows_per_piece(n, ROW_PIECE), all = row_total(s, run);
+    int64_t n = row_width(s), rows = rows_of(s), all = row_total(s, run);
     int64_t r0 = piece * rows, r1 = r0 + rows < all ? r0 + rows : all;
     size_t at = (size_t)(r0 * n) * weft_dtype_size(s->out[0].dtype);
     const char *x = (const char *)weft_at(run, &s->in[0]) + at;

@@ -50,7 +50,7 @@ typedef struct weft_planner weft_planner;
 typedef int64_t (*weft_pieces_function)(const weft_step *, const weft_run_state *);
 typedef void (*weft_piece_function)(const weft_step *, const weft_run_state *, int64_t piece, int thread);
 
-enum { WEFT_STEP_INPUTS = 14, WEFT_STEP_OUTPUTS = 4, WEFT_STRIP = 2048 };
+enum { WEFT_STEP_INPUTS = 14, WEFT_STEP_OUTPUTS = 4, WEFT_STRIP = 2048, WEFT_STREAM_FROM = 32 << 20 };
 
 struct weft_step {
     const weft_op *op;
@@ -131,6 +131,13 @@ static inline int64_t weft_rows_per_piece(int64_t row, int64_t elements)
 {
     int64_t rows = row > 0 ? elements / row : elements;
     return rows < 1 ? 1 : rows;
+}
+
+/* Elements a piece should have: enough work in the caches; for results larger than those, so much that kernels write past them. */
+static inline int64_t weft_piece_elements(int64_t total, weft_dtype dtype, int64_t small)
+{
+    int64_t size = (int64_t)weft_dtype_size(dtype);
+    return total * size > WEFT_STREAM_FROM ? WEFT_STREAM_BYTES / size : small;
 }
 
 /* Runs the step's program on rows [r0, r1) × columns [c0, c1) of its result. */

@@ -267,12 +267,17 @@ void weft_program_run(const weft_step *s, const weft_run_state *run, int64_t r0,
 
 enum { PROGRAM_PIECE = 32768 };
 
+static int64_t piece_of(const weft_step *s)
+{
+    return weft_piece_elements(weft_dims_count(s->out[0].dims), s->out[0].dtype, PROGRAM_PIECE);
+}
+
 int64_t weft_program_pieces(const weft_step *s, const weft_run_state *run)
 {
-    int64_t count = weft_used_count(run, &s->out[0]);
+    int64_t count = weft_used_count(run, &s->out[0]), piece = piece_of(s);
     if (s->program->flat)
-        return (count + PROGRAM_PIECE - 1) / PROGRAM_PIECE;
-    int64_t columns = s->program->columns, rows = columns ? count / columns : 0, each = weft_rows_per_piece(columns, PROGRAM_PIECE);
+        return (count + piece - 1) / piece;
+    int64_t columns = s->program->columns, rows = columns ? count / columns : 0, each = weft_rows_per_piece(columns, piece);
     return (rows + each - 1) / each;
 }
 
@@ -280,7 +285,7 @@ void weft_program_piece(const weft_step *s, const weft_run_state *run, int64_t p
 {
     int64_t count = weft_used_count(run, &s->out[0]), columns = s->program->columns;
     if (!s->program->flat) {
-        int64_t rows = columns ? count / columns : 0, each = weft_rows_per_piece(columns, PROGRAM_PIECE);
+        int64_t rows = columns ? count / columns : 0, each = weft_rows_per_piece(columns, piece_of(s));
         int64_t r0 = piece * each, r1 = r0 + each < rows ? r0 + each : rows;
         weft_program_run(s, run, r0, r1, 0, columns, thread);
         return;
@@ -288,9 +293,10 @@ void weft_program_piece(const weft_step *s, const weft_run_state *run, int64_t p
     size_t e = weft_dtype_size(s->out[0].dtype);
     strip t = {.s = s, .run = run, .e = e, .scratch = run->scratch[thread], .rows = 1};
     char *out = weft_at(run, &s->out[0]);
-    int64_t begin = piece * PROGRAM_PIECE, end = begin + PROGRAM_PIECE < count ? begin + PROGRAM_PIECE : count;
-    for (int64_t at = begin; at < end; at += WEFT_STRIP) {
-        t.n = at + WEFT_STRIP < end ? WEFT_STRIP : end - at;
+    int64_t begin = piece * piece_of(s), end = begin + piece_of(s) < count ? begin + piece_of(s) : count;
+    int64_t strip = s->program->count == 1 && s->program->instruction[0].kind != WEFT_OP_WHERE ? piece_of(s) : WEFT_STRIP; /* a single op needs no scratch */
+    for (int64_t at = begin; at < end; at += strip) {
+        t.n = at + strip < end ? strip : end - at;
         t.out = out + (size_t)at * e;
         set_operands(&t, 0, 1, at);
         run_strip(&t);
