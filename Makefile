@@ -25,13 +25,11 @@ everything: deps $(CONFIGURED)
 
 check: everything ## build all and run the tests and checks: minutes
 	@sh tools/check_includes.sh
-	@sh tools/check_clang.sh $(BUILD)
 	@sh tools/check_format.sh --count
 	@cd $(BUILD) && ctest --output-on-failure --label-exclude long $(CTEST_FLAGS)
 
 check-long: everything ## the tests that take long, too
 	@sh tools/check_includes.sh
-	@sh tools/check_clang.sh $(BUILD)
 	@cd $(BUILD) && ctest --output-on-failure $(CTEST_FLAGS)
 
 tour: deps all ## every job, small, with a report: tour/report.html
