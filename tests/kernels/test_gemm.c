@@ -20,7 +20,7 @@ static int levels(level out[3])
 {
     int count = 0;
     out[count++] = (level){"v2", &weft_gemm_v2, false};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         out[count++] = (level){"v3", &weft_gemm_v3, true};
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))

@@ -40,8 +40,11 @@ static void pack(const weft_gemm *g, void *packed, int64_t piece)
 {
     const gemm_plan plan = plan_of(g);
     const int64_t first = plan.pack_units * piece / plan.pack_pieces, end = plan.pack_units * (piece + 1) / plan.pack_pieces;
+    const int64_t depth_units = plan.pack_units / plan.column_units;
     for (int64_t unit = first; unit < end; unit++) {
-        const int64_t from = unit / plan.column_units * GEMM_PACK_DEPTH, column = unit % plan.column_units * plan.width;
+        const bool down = plan.right.step == 1; /* neighbours in memory follow one another */
+        const int64_t from = (down ? unit % depth_units : unit / plan.column_units) * GEMM_PACK_DEPTH;
+        const int64_t column = (down ? unit / depth_units : unit % plan.column_units) * plan.width;
         const int64_t to = from + GEMM_PACK_DEPTH < plan.depth ? from + GEMM_PACK_DEPTH : plan.depth;
         int64_t width;
         width_of(&plan, column, &width);
@@ -151,6 +154,11 @@ static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char 
         weft_gemm_tile *tile = tiles->tile[p->order][p->narrow][height];
         char *c = p->c + row * p->c_row * plan->size;
         if (!buffered) {
+            if (row + tiles->heights[height] < rows) /* the next tile's part of C, while this one runs */
+                for (int64_t i = tiles->heights[height]; i < 2 * tiles->heights[height] && row + i < rows; i++) {
+                    __builtin_prefetch(c + i * p->c_row * plan->size, 1);
+                    __builtin_prefetch(c + (i * p->c_row + p->columns - 1) * plan->size, 1);
+                }
             tile(p->depth, left, p->stride, p->right, p->right_step, c, p->c_row, p->columns, p->load);
             continue;
         }
@@ -187,8 +195,12 @@ static void take_left(const gemm_plan *plan, const weft_gemm_area *part, int64_t
     p->stride = GEMM_TALLEST;
     p->line_bytes = plan->size;
     p->tall_bytes = (to - from) * GEMM_TALLEST * plan->size;
-    for (int64_t row = part->row0; row < part->row1; row += GEMM_TALLEST, scratch += p->tall_bytes)
-        pack_panel(left, plan->kind, from, to, row, part->row1, scratch, GEMM_TALLEST);
+    enum { STEPS = 16 }; /* so few pages that all groups find them in the translation buffer */
+    for (int64_t step = from; step < to; step += STEPS) {
+        char *out = scratch + (step - from) * GEMM_TALLEST * plan->size;
+        for (int64_t row = part->row0; row < part->row1; row += GEMM_TALLEST, out += p->tall_bytes)
+            pack_panel(left, plan->kind, step, step + STEPS < to ? step + STEPS : to, row, part->row1, out, GEMM_TALLEST);
+    }
 }
 
 /* Finds, or packs to the scratch, elements from … to of the panel at line `column` of right. */
@@ -216,6 +228,9 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
     char *space = scratch;
     panel p = {.c_row = plan.swapped ? 1 : g->c_row, .c_column = plan.swapped ? g->c_row : 1};
     char *c = (char *)g->c + part.row0 * p.c_row * plan.size;
+    /* Little depth: writing C is the work, so go along its rows; the panels fit the first cache. */
+    const int64_t rows = part.row1 - part.row0;
+    const int64_t rows_at_once = plan.depth <= 32 && (plan.packed || plan.direct) ? 2 * GEMM_TALLEST : rows + GEMM_TALLEST;
     if (plan.depth == 0 && !g->accumulate) {
         const weft_gemm_area zeros = plan.swapped ? swap_area(part) : part;
         for (int64_t i = zeros.row0; i < zeros.row1; i++)
@@ -227,13 +242,14 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
         p.depth = to - from;
         p.load = g->accumulate || from > 0;
         take_left(&plan, &part, from, to, space, at.stride, &p);
-        for (int64_t column = part.column0; column < part.column1; column += plan.width) {
-            p.narrow = width_of(&plan, column, &p.width);
-            p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
-            p.c = c + column * p.c_column * plan.size;
-            take_right(&plan, g->packed, column, from, to, space + at.panel, &p);
-            run_panel(&plan, &p, part.row1 - part.row0, space + at.tile);
-        }
+        for (int64_t row = 0; row < rows; row += rows_at_once, p.left += rows_at_once / GEMM_TALLEST * p.tall_bytes)
+            for (int64_t column = part.column0; column < part.column1; column += plan.width) {
+                p.narrow = width_of(&plan, column, &p.width);
+                p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
+                p.c = c + (row * p.c_row + column * p.c_column) * plan.size;
+                take_right(&plan, g->packed, column, from, to, space + at.panel, &p);
+                run_panel(&plan, &p, rows - row < rows_at_once ? rows - row : rows_at_once, space + at.tile);
+            }
     }
 }
 

@@ -134,30 +134,33 @@ static void stage_across(const gemm_operand *x, gemm_element kind, int64_t p, in
     memcpy(out, bits, (size_t)count * sizeof(uint32_t));
 }
 
-/* out[p · width + i] = lines[i · stride + p] for 4-byte elements. */
+/* out[p · width + i] = lines[i · stride + p] for 4-byte elements. Four lines at a time, a cache line of each: lines a multiple of
+ * 4 KB apart would push one another out of the cache if all were read in step. */
 static void transpose_words(const float *lines, int64_t stride, int64_t count, int64_t depth, float *out, int64_t width)
 {
-    int64_t p = 0;
-    for (; p + 4 <= depth; p += 4) {
-        int64_t i = 0;
-        for (; i + 4 <= count; i += 4) {
-            const float *from = lines + i * stride + p;
-            float *to = out + p * width + i;
-            __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + stride);
-            __m128 c = _mm_loadu_ps(from + 2 * stride), d = _mm_loadu_ps(from + 3 * stride);
-            _MM_TRANSPOSE4_PS(a, b, c, d);
-            _mm_storeu_ps(to, a);
-            _mm_storeu_ps(to + width, b);
-            _mm_storeu_ps(to + 2 * width, c);
-            _mm_storeu_ps(to + 3 * width, d);
+    for (int64_t p0 = 0; p0 < depth; p0 += 16) {
+        const int64_t end = p0 + 16 < depth ? p0 + 16 : depth;
+        for (int64_t i0 = 0; i0 < count; i0 += 4) {
+            int64_t p = p0;
+            if (i0 + 4 <= count)
+                for (int64_t q = 0; q < 4; q++)
+                    __builtin_prefetch(lines + (i0 + q) * stride + p0 + 48); /* the hardware does not follow so many lines */
+            for (; i0 + 4 <= count && p + 4 <= end; p += 4) {
+                const float *from = lines + i0 * stride + p;
+                float *to = out + p * width + i0;
+                __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + stride);
+                __m128 c = _mm_loadu_ps(from + 2 * stride), d = _mm_loadu_ps(from + 3 * stride);
+                _MM_TRANSPOSE4_PS(a, b, c, d);
+                _mm_storeu_ps(to, a);
+                _mm_storeu_ps(to + width, b);
+                _mm_storeu_ps(to + 2 * width, c);
+                _mm_storeu_ps(to + 3 * width, d);
+            }
+            for (; p < end; p++)
+                for (int64_t i = i0; i < count && i < i0 + 4; i++)
+                    out[p * width + i] = lines[i * stride + p];
         }
-        for (; i < count; i++)
-            for (int64_t q = p; q < p + 4; q++)
-                out[q * width + i] = lines[i * stride + q];
     }
-    for (; p < depth; p++)
-        for (int64_t i = 0; i < count; i++)
-            out[p * width + i] = lines[i * stride + p];
 }
 
 /* The same for 8-byte elements. */
@@ -190,26 +193,44 @@ static void transpose(const void *lines, int64_t stride, int64_t count, int64_t 
         transpose_words(lines, stride, count, depth, out, width);
 }
 
+/* Whole lines as they are. A block of a line is too short for the processor to foresee the next: ask for it a few ahead. */
+static void copy_lines(const char *from, int64_t from_stride, int64_t lines, int64_t bytes, char *out, int64_t out_stride)
+{
+    enum { AHEAD = 4 };
+    for (int64_t i = 0; i < lines; i++, from += from_stride, out += out_stride) {
+        const char *later = from + (i + AHEAD < lines ? AHEAD * from_stride : 0);
+        int64_t p = 0;
+        for (; p + 64 <= bytes; p += 64) {
+            __builtin_prefetch(later + p);
+            memcpy(out + p, from + p, 64);
+        }
+        memcpy(out + p, from + p, (size_t)(bytes - p));
+    }
+}
+
 void WEFT_LEVEL_NAME(weft_gemm_pack_lines)(const gemm_operand *x, gemm_element kind, int64_t from, int64_t to, int64_t line0,
                                            int64_t line1, void *out, int64_t stride)
 {
+    const int64_t size = (int64_t)element_size(kind);
+    if (kind == GEMM_DOUBLES || (kind == GEMM_FLOATS && x->dtype == WEFT_F32)) {
+        copy_lines(at(x, line0, from), x->line * size, line1 - line0, (to - from) * size, out, stride * size);
+        return;
+    }
     for (int64_t i = line0; i < line1; i++)
-        stage_line(x, kind, i, from, to, (char *)out + (i - line0) * stride * (int64_t)element_size(kind));
+        stage_line(x, kind, i, from, to, (char *)out + (i - line0) * stride * size);
 }
 
-/* memcpy that knows the common sizes, so that they become a few moves. */
-static inline void copy(char *out, const char *from, size_t bytes)
+/* Runs of `bytes` from every `stride`-th place, one after another; a constant size makes a run a few moves. `later` from here is
+ * what the next calls will want. */
+static inline __attribute__((always_inline)) void gather_runs(char *out, const char *from, int64_t stride, int64_t steps,
+                                                              int64_t later, size_t bytes)
 {
-    if (bytes == 128)
-        memcpy(out, from, 128);
-    else if (bytes == 64)
-        memcpy(out, from, 64);
-    else if (bytes == 48)
-        memcpy(out, from, 48);
-    else if (bytes == 32)
-        memcpy(out, from, 32);
-    else
+    for (int64_t p = 0; p < steps; p++, from += stride, out += bytes) {
+        __builtin_prefetch(from + later);
+        if (bytes > 64)
+            __builtin_prefetch(from + later + 64);
         memcpy(out, from, bytes);
+    }
 }
 
 static void pack_across(const gemm_operand *x, gemm_element kind, int64_t from, int64_t to, int64_t line0, int64_t count,
@@ -217,9 +238,23 @@ static void pack_across(const gemm_operand *x, gemm_element kind, int64_t from, 
 {
     const size_t size = element_size(kind), used = (size_t)count * size, rest = (size_t)(width - count) * size;
     const bool plain = kind == GEMM_DOUBLES || (kind == GEMM_FLOATS && x->dtype == WEFT_F32);
+    if (plain && rest == 0) {
+        const char *source = at(x, line0, from);
+        const int64_t stride = x->step * (int64_t)size, steps = to - from;
+        const int64_t later = used % 64 == 0 ? (int64_t)used : 16 * stride; /* the next panel; or the same lines, deeper */
+        if (used == 128)
+            gather_runs(out, source, stride, steps, later, 128);
+        else if (used == 64)
+            gather_runs(out, source, stride, steps, later, 64);
+        else if (used == 48)
+            gather_runs(out, source, stride, steps, later, 48);
+        else
+            gather_runs(out, source, stride, steps, later, used);
+        return;
+    }
     for (int64_t p = from; p < to; p++, out += (size_t)width * size) {
         if (plain)
-            copy(out, at(x, line0, p), used);
+            memcpy(out, at(x, line0, p), used);
         else
             stage_across(x, kind, p, line0, count, out);
         if (rest)

@@ -9,9 +9,9 @@
 
 enum {
     BLOCK_BYTES = 1536,        /* depth of a block: 384 floats */
-    DIRECT_BLOCK = 32,         /* the same when right is read in place: whole rows of it follow one another */
-    LEFT_BYTES = 96 * 1536,    /* of left a piece, where it is copied */
-    RIGHT_BYTES = 256 * 1536,  /* of right a piece */
+    DIRECT_BLOCK = 16,         /* the same when right is read in place: whole rows of it follow one another */
+    LEFT_BYTES = 192 * 1536,   /* of left a piece, where it is copied */
+    RIGHT_BYTES = 512 * 1536,  /* of right a piece */
     FEW_COLUMNS = 4,           /* at most so many are swapped */
     SMALL_BYTES = 16 << 10,    /* right is read in place when it is no larger */
     TINY_NANOSECONDS = 20000,  /* one piece */
@@ -76,7 +76,11 @@ static void cut(gemm_plan *plan)
     if (plan->copied && pieces > 1)
         rows = most(1, least(rows, LEFT_BYTES / deep / GEMM_TALLEST));
     while (ceiling(plan->row_units, rows) * ceiling(plan->column_units, columns) < pieces) {
-        if (rows * GEMM_TALLEST >= 48)
+        if (rows * GEMM_TALLEST >= 96)
+            rows = ceiling(rows, 2);
+        else if (columns > 8)
+            columns = ceiling(columns, 2);
+        else if (rows * GEMM_TALLEST >= 48)
             rows = ceiling(rows, 2);
         else if (columns > 1)
             columns = ceiling(columns, 2);
@@ -89,6 +93,12 @@ static void cut(gemm_plan *plan)
     plan->across = ceiling(plan->column_units, columns);
     plan->rows_most = least(plan->m, ceiling(plan->row_units, plan->down) * GEMM_TALLEST);
     plan->columns_most = least(plan->n, ceiling(plan->column_units, plan->across) * plan->width);
+}
+
+/* Whether a dozen lines of left lie along the depth and not all in one or two sets of the first cache (4 KB apart, or 2). */
+static bool easy_lines(const gemm_plan *plan)
+{
+    return plan->left.step == 1 && plan->left.line * plan->size % 2048 != 0;
 }
 
 gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
@@ -122,7 +132,7 @@ gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
     const int64_t limit = in_place && plan.n > plan.width && plan.m <= GEMM_TALLEST ? DIRECT_BLOCK : BLOCK_BYTES / plan.size;
     const int64_t blocks = most(1, ceiling(plan.depth, limit));
     plan.block = most(16, ceiling(ceiling(plan.depth, blocks), 16) * 16);
-    plan.copied = !plain || plan.left.dtype != g->dtype || plan.n >= 4 * plan.width;
+    plan.copied = !plain || plan.left.dtype != g->dtype || (plan.n >= 4 * plan.width && !easy_lines(&plan));
     cut(&plan);
 
     plan.pack_units = plan.packed ? ceiling(plan.depth, GEMM_PACK_DEPTH) * plan.column_units : 0;

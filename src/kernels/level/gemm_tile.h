@@ -49,6 +49,9 @@ enum { GEMM_TALLEST = 6 };
 #define GEMM_EACH_HEIGHT(X, ...) X(6, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #endif
 
+#ifndef GEMM_AHEAD
+#define GEMM_AHEAD 8
+#endif
 #define GEMM_INLINE static inline __attribute__((always_inline, unused))
 #if defined(__clang__)
 #define GEMM_UNROLL(n)    _Pragma("clang loop unroll(full)")
@@ -134,6 +137,8 @@ enum { GEMM_TALLEST = 6 };
         GEMM_UNROLL_DEPTH \
         for (int64_t p = 0; p < depth; p++) { \
             kit##_vector right[2]; \
+            for (int v = 0; v < V; v++) \
+                __builtin_prefetch(b + GEMM_AHEAD * b_step + v * kit##_lanes, 0, 3); \
             GEMM_UNROLL(2) \
             for (int v = 0; v < V; v++) \
                 right[v] = kit##_take(b + v * kit##_lanes); \
