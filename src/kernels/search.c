@@ -21,7 +21,7 @@ struct weft_search {
 enum {
     TILE_BYTES = 256 * 1024, /* keys scanned by all queries of a piece while they are in the second cache */
     PIECE_QUERIES = 128,     /* at most; each holds its candidates, and each piece reads all keys once */
-    PIECE_WORK = 4000000,    /* multiply-adds below which a second thread costs more than it brings, about 0.1 ms */
+    PIECE_WORK = 1 << 20,    /* multiply-adds, some 0.03 ms: less is not worth a piece of its own */
     PIECES_A_THREAD = 4,
     MOST_NEIGHBOURS = 1 << 24,
     CANDIDATES_A_PIECE = 4 << 20 /* bounds a piece's memory when m is large */
