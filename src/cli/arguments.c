@@ -170,7 +170,7 @@ weft_status cli_arguments_slots(cli_arguments *arguments)
         for (const cli_option *option = tables[t]; option && option->name && status == WEFT_OK; option++) {
             cli_value *value = &arguments->values[arguments->option_count];
             arguments->options[arguments->option_count++] = option;
-            if (option->otherwise && option->kind != CLI_LIST)
+            if (option->otherwise)
                 status = cli_value_read(option, option->otherwise, value);
         }
     return status;

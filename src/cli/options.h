@@ -44,7 +44,7 @@ typedef struct cli_option {
     cli_kind kind;
     double least, most;    /* of CLI_INT and CLI_NUMBER */
     const char *choices;   /* of CLI_CHOICE: "cpu|cuda" */
-    const char *otherwise; /* the default, as it would be typed; NULL: none */
+    const char *otherwise; /* the default, as it would be typed; NULL: none, as for flags and lists */
     const char *help;      /* a phrase without a full stop */
     const char *group;     /* heading in help; NULL: "Options" */
     unsigned traits;

@@ -305,6 +305,8 @@ static void the_rows_are_sound(void **state)
                 fail_msg("%s --%s: an empty range", name, option->name);
             if ((option->kind == CLI_CHOICE) != (option->choices != NULL))
                 fail_msg("%s --%s: choices belong to CLI_CHOICE", name, option->name);
+            if (option->otherwise && (option->kind == CLI_LIST || option->kind == CLI_FLAG))
+                fail_msg("%s --%s: lists and flags have no default", name, option->name);
             if ((option->traits & CLI_WORDS) && option->kind != CLI_LIST)
                 fail_msg("%s --%s: only a list takes several words", name, option->name);
             for (const cli_option *other = command->options; other < option; other++)

@@ -1,5 +1,5 @@
 /* A program outside the project: it sees the installed headers and libraries, nothing else. */
-#include <weft/base.h>
+#include <weft/weft.h>
 
 #include <stdio.h>
 #include <string.h>

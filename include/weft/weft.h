@@ -1,0 +1,10 @@
+/* Weft: all public headers, from the ground up. Each is the manual of its layer. */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include "weft/base.h"
+#include "weft/graph.h"
+#include "weft/nn.h"
+#include "weft/train.h"
+
+#endif
