@@ -4,7 +4,6 @@
 #include "cli/arguments.h"
 #include "cli/spelling.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,8 +81,7 @@ weft_status cli_unknown(const cli_command *const *commands, const char *name, co
     return status;
 }
 
-/* Finds the row of argv[1] (and argv[2]); *next is the first word after it. A room's name alone before --help is no row: *room.
- */
+/* Finds the row of argv[1] (and argv[2]); *next is the first word after it. A room's name before --help is no row: *room. */
 static weft_status choose_command(const cli_command *const *commands, int argc, const char *const *argv, const cli_command **out,
                                   int *next, const char **room)
 {
