@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_API                 __attribute__((visibility("default")))
 #define WEFT_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define WEFT_API
@@ -77,9 +77,8 @@ typedef struct weft_dims {
 } weft_dims;
 
 #define WEFT_COUNT_ARGUMENTS_(a, b, c, d, e, f, g, h, n, ...) n
-#define DIMS(...)                                                                                                                \
-    ((weft_dims){WEFT_COUNT_ARGUMENTS_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0), {__VA_ARGS__}})
-#define SCALAR ((weft_dims){0, {0}})
+#define DIMS(...)                                             ((weft_dims){WEFT_COUNT_ARGUMENTS_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0), {__VA_ARGS__}})
+#define SCALAR                                                ((weft_dims){0, {0}})
 
 WEFT_API int64_t weft_dims_count(weft_dims dims); /* product of sizes; -1 when it does not fit in 63 bits */
 WEFT_API bool weft_dims_equal(weft_dims a, weft_dims b);

@@ -45,19 +45,26 @@ WEFT_API const char *weft_engine_level(const weft_engine *);
 /* ---- Parameters: named tensors, outside graph and plan. ------------------------------------------------------------------ */
 
 /* How a parameter starts when no file holds it. Random laws draw from the stream named like the parameter. */
-typedef enum weft_init_kind { WEFT_INIT_ZEROS, WEFT_INIT_ONES, WEFT_INIT_CONSTANT, WEFT_INIT_UNIFORM, WEFT_INIT_NORMAL } weft_init_kind;
+typedef enum weft_init_kind {
+    WEFT_INIT_ZEROS,
+    WEFT_INIT_ONES,
+    WEFT_INIT_CONSTANT,
+    WEFT_INIT_UNIFORM,
+    WEFT_INIT_NORMAL
+} weft_init_kind;
 typedef struct weft_init {
     weft_init_kind kind;
     double a, b; /* constant: a; uniform: U(a, b); normal: mean a, standard deviation b */
 } weft_init;
-#define WEFT_ZEROS            ((weft_init){WEFT_INIT_ZEROS, 0, 0})
-#define WEFT_ONES             ((weft_init){WEFT_INIT_ONES, 0, 0})
-#define WEFT_UNIFORM(bound)   ((weft_init){WEFT_INIT_UNIFORM, -(bound), (bound)})
-#define WEFT_NORMAL(sd)       ((weft_init){WEFT_INIT_NORMAL, 0, (sd)})
+#define WEFT_ZEROS          ((weft_init){WEFT_INIT_ZEROS, 0, 0})
+#define WEFT_ONES           ((weft_init){WEFT_INIT_ONES, 0, 0})
+#define WEFT_UNIFORM(bound) ((weft_init){WEFT_INIT_UNIFORM, -(bound), (bound)})
+#define WEFT_NORMAL(sd)     ((weft_init){WEFT_INIT_NORMAL, 0, (sd)})
 
 WEFT_API weft_status weft_params_new(weft_params **out);
-WEFT_API weft_status weft_params_open(const char *path, weft_params **out);      /* a safetensors file, or a folder with model.safetensors */
-WEFT_API weft_status weft_params_save(const weft_params *, const char *path);    /* atomic */
+WEFT_API weft_status weft_params_open(const char *path,
+                                      weft_params **out); /* a safetensors file, or a folder with model.safetensors */
+WEFT_API weft_status weft_params_save(const weft_params *, const char *path); /* atomic */
 WEFT_API void weft_params_free(weft_params *);
 WEFT_API weft_status weft_params_set(weft_params *, const char *name, weft_tensor tensor); /* copies; replaces one of that name */
 WEFT_API bool weft_params_get(const weft_params *, const char *name, weft_tensor *out);    /* a view; false when there is none */
@@ -73,21 +80,22 @@ WEFT_API void weft_params_touch(weft_params *);
 WEFT_API weft_graph *weft_graph_new(weft_dtype compute); /* F32 or F64; NULL when memory is short */
 WEFT_API void weft_graph_free(weft_graph *);
 WEFT_API weft_dtype weft_graph_dtype(const weft_graph *);
-WEFT_API weft_status weft_graph_status(const weft_graph *);                  /* the first mistake, text in weft_error() */
+WEFT_API weft_status weft_graph_status(const weft_graph *);                         /* the first mistake, text in weft_error() */
 WEFT_API void weft_poison(weft_graph *, const char *format, ...) WEFT_PRINTF(2, 3); /* scope is put before the text */
 WEFT_API weft_dims weft_shape(const weft_graph *, weft_value);
 WEFT_API void weft_enter(weft_graph *, const char *format, ...) WEFT_PRINTF(2, 3); /* name scopes: "encoder", "layer.3" */
 WEFT_API void weft_leave(weft_graph *);
-WEFT_API weft_value weft_name(weft_graph *, weft_value, const char *format, ...) WEFT_PRINTF(3, 4); /* in no scope: as it stands */
+WEFT_API weft_value weft_name(weft_graph *, weft_value, const char *format, ...)
+    WEFT_PRINTF(3, 4);                                               /* in no scope: as it stands */
 WEFT_API weft_value weft_find(const weft_graph *, const char *name); /* an input, parameter, random leaf or named value; {0} */
 
 /* Leaves. Inputs, states and random leaves are named as given; parameters get the scope in front ("blocks.0.linear.weight"). */
-WEFT_API weft_value weft_input(weft_graph *, const char *name, weft_dtype, weft_dims);          /* F32/F64: compute type; I64, I32, U8 */
-WEFT_API weft_value weft_index(weft_graph *, const char *name, weft_dims, int64_t rows);        /* I64 row numbers in [0, rows) */
-WEFT_API weft_value weft_count_input(weft_graph *, const char *name, int64_t most);             /* an integer in [0, most], by weft_set */
+WEFT_API weft_value weft_input(weft_graph *, const char *name, weft_dtype, weft_dims);   /* F32/F64: compute type; I64, I32, U8 */
+WEFT_API weft_value weft_index(weft_graph *, const char *name, weft_dims, int64_t rows); /* I64 row numbers in [0, rows) */
+WEFT_API weft_value weft_count_input(weft_graph *, const char *name, int64_t most); /* an integer in [0, most], by weft_set */
 WEFT_API weft_value weft_param(weft_graph *, const char *name, weft_init, weft_dims);
 WEFT_API weft_value weft_constant(weft_graph *, double value, weft_dims);
-WEFT_API weft_value weft_iota(weft_graph *, int64_t n);                                          /* 0, 1, …, n-1 in the compute type */
+WEFT_API weft_value weft_iota(weft_graph *, int64_t n); /* 0, 1, …, n-1 in the compute type */
 
 typedef enum weft_law_kind_ { WEFT_UNIFORM_LAW, WEFT_NORMAL_LAW, WEFT_DROPOUT_LAW } weft_law_kind_;
 typedef struct weft_law {
@@ -106,16 +114,16 @@ WEFT_API weft_value weft_used_after(weft_graph *, weft_value x, int64_t base, we
 /* Views and moves. */
 WEFT_API weft_value weft_reshape(weft_graph *, weft_value x, weft_dims);
 WEFT_API weft_value weft_slice(weft_graph *, weft_value x, int axis, int64_t from, int64_t to);
-WEFT_API weft_value weft_rows(weft_graph *, weft_value x, int64_t from, int64_t to);             /* slice of the outermost axis: a view */
+WEFT_API weft_value weft_rows(weft_graph *, weft_value x, int64_t from, int64_t to); /* slice of the outermost axis: a view */
 WEFT_API weft_value weft_permute(weft_graph *, weft_value x, const int *axes);
-WEFT_API weft_value weft_transpose(weft_graph *, weft_value x);                                   /* the last two axes */
+WEFT_API weft_value weft_transpose(weft_graph *, weft_value x);                                    /* the last two axes */
 WEFT_API weft_value weft_pad(weft_graph *, weft_value x, int axis, int64_t before, int64_t after); /* with zeros */
 WEFT_API weft_value weft_concat(weft_graph *, int axis, const weft_value *parts, int n);
 WEFT_API weft_value weft_broadcast(weft_graph *, weft_value x, weft_dims);
-WEFT_API weft_value weft_gather(weft_graph *, weft_value table, weft_value index);                /* [rows, …] by [i…] → [i…, …] */
+WEFT_API weft_value weft_gather(weft_graph *, weft_value table, weft_value index); /* [rows, …] by [i…] → [i…, …] */
 WEFT_API weft_value weft_scatter_add(weft_graph *, weft_value x, weft_value index, int64_t rows); /* gather's transpose */
-WEFT_API weft_value weft_pick(weft_graph *, weft_value x, weft_value index);                      /* x [rows, n], index [rows] → [rows] */
-WEFT_API weft_value weft_place(weft_graph *, weft_value x, weft_value index, int64_t n);          /* pick's transpose */
+WEFT_API weft_value weft_pick(weft_graph *, weft_value x, weft_value index); /* x [rows, n], index [rows] → [rows] */
+WEFT_API weft_value weft_place(weft_graph *, weft_value x, weft_value index, int64_t n); /* pick's transpose */
 
 /* Elementwise; two operands broadcast as in NumPy. */
 WEFT_API weft_value weft_add(weft_graph *, weft_value a, weft_value b);
@@ -145,7 +153,7 @@ WEFT_API weft_value weft_scale(weft_graph *, weft_value x, double factor);
 WEFT_API weft_value weft_shift(weft_graph *, weft_value x, double term);
 WEFT_API weft_value weft_relu(weft_graph *, weft_value x);
 WEFT_API weft_value weft_leaky_relu(weft_graph *, weft_value x, double slope);
-WEFT_API weft_value weft_gelu(weft_graph *, weft_value x);      /* exact: x Φ(x) */
+WEFT_API weft_value weft_gelu(weft_graph *, weft_value x); /* exact: x Φ(x) */
 WEFT_API weft_value weft_gelu_tanh(weft_graph *, weft_value x);
 WEFT_API weft_value weft_quick_gelu(weft_graph *, weft_value x); /* x σ(1.702 x) */
 WEFT_API weft_value weft_silu(weft_graph *, weft_value x);
@@ -157,7 +165,7 @@ WEFT_API weft_value weft_sum(weft_graph *, weft_value x, int first, int last);
 WEFT_API weft_value weft_mean(weft_graph *, weft_value x, int first, int last);
 WEFT_API weft_value weft_max(weft_graph *, weft_value x, int first, int last);
 WEFT_API weft_value weft_sum_all(weft_graph *, weft_value x);
-WEFT_API weft_value weft_mean_all(weft_graph *, weft_value x); /* over the used part */
+WEFT_API weft_value weft_mean_all(weft_graph *, weft_value x);          /* over the used part */
 WEFT_API weft_value weft_sum_to(weft_graph *, weft_value x, weft_dims); /* broadcast's transpose */
 
 /* Products. a [… , m, k] · b [… , k, n]; leading axes equal, or b has none. _nt: b is [… , n, k]; _tn: a is [… , k, m]. */
@@ -176,9 +184,10 @@ WEFT_API weft_value weft_normalize_rms(weft_graph *, weft_value x, weft_value we
 WEFT_API weft_value weft_pair_sqdist(weft_graph *, weft_value query, weft_value table, weft_value index); /* [rows, m] */
 /* out[i] = Σ_j p[i,j] drop(i,j,·) relu(a[i] - table[index[i,j]] + bias): a [rows, h], bias [h], p [rows, m] → [rows, h];
  * the dropout's factors are the random leaf `mask` [rows, m, h], or {0}. */
-WEFT_API weft_value weft_pair_relu_sum(weft_graph *, weft_value a, weft_value table, weft_value bias, weft_value index, weft_value p,
-                                       weft_value mask);
-WEFT_API weft_value weft_gather_sum(weft_graph *, weft_value weights, weft_value table, weft_value index); /* Σ_j w[i,j] table[index[i,j]] */
+WEFT_API weft_value weft_pair_relu_sum(weft_graph *, weft_value a, weft_value table, weft_value bias, weft_value index,
+                                       weft_value p, weft_value mask);
+WEFT_API weft_value weft_gather_sum(weft_graph *, weft_value weights, weft_value table,
+                                    weft_value index); /* Σ_j w[i,j] table[index[i,j]] */
 
 /* Marks for later readings (decomposition's sign rule, block boundaries). */
 typedef enum weft_mark_kind { WEFT_SIGN_RULE = 1, WEFT_BLOCK_BOUNDARY = 2 } weft_mark_kind;
@@ -188,7 +197,8 @@ WEFT_API weft_value weft_mark(weft_graph *, weft_value, weft_mark_kind);
 
 /* Appends the gradient of y (a scalar, or the sum over y's elements weighted by `cotangent`, {0}: ones) with respect to wrt[i]
  * as values out[i]. A value that y does not depend on gets zeros. Can be applied to its own results. */
-WEFT_API weft_status weft_gradient(weft_graph *, weft_value y, weft_value cotangent, const weft_value *wrt, int n, weft_value *out);
+WEFT_API weft_status weft_gradient(weft_graph *, weft_value y, weft_value cotangent, const weft_value *wrt, int n,
+                                   weft_value *out);
 
 /* The parameters in order of first use: names and values; answers how many there are. */
 WEFT_API int weft_graph_params(const weft_graph *, int i, const char **name, weft_value *value);
@@ -215,16 +225,18 @@ WEFT_API weft_status weft_count(const weft_graph *, const weft_value *fetches, i
 WEFT_API weft_status weft_compile(weft_engine *, weft_graph *, const weft_value *feeds, int nf, const weft_value *fetches, int n,
                                   weft_plan **out);
 WEFT_API void weft_plan_free(weft_plan *);
-WEFT_API void weft_describe(const weft_plan *, weft_text *out);  /* steps, buffers, memory: a page for people */
+WEFT_API void weft_describe(const weft_plan *, weft_text *out); /* steps, buffers, memory: a page for people */
 typedef struct weft_plan_memory {
     int64_t arena, packed, steps;
 } weft_plan_memory;
 WEFT_API weft_plan_memory weft_plan_size(const weft_plan *);
 
-/* A plan with its memory and bindings. Parameters are looked up by name in the sets, first one that has it; shapes are checked. */
+/* A plan with its memory and bindings. Parameters are looked up by name in the sets, first one that has it; shapes are checked.
+ */
 WEFT_API weft_status weft_session_new(weft_plan *, weft_params *const *params, int n, weft_session **out);
 WEFT_API void weft_session_free(weft_session *);
-WEFT_API weft_status weft_bind(weft_session *, const char *name, weft_tensor); /* input, index, random leaf, feed; or a fetch: written there */
+WEFT_API weft_status weft_bind(weft_session *, const char *name,
+                               weft_tensor); /* input, index, random leaf, feed; or a fetch: written there */
 WEFT_API weft_status weft_set(weft_session *, const char *name, int64_t value); /* count inputs */
 WEFT_API void weft_seed(weft_session *, uint64_t seed, uint64_t step);          /* of the unbound random leaves */
 WEFT_API weft_status weft_run(weft_session *);

@@ -38,20 +38,31 @@ WEFT_API weft_value weft_dropout_rows(weft_graph *, weft_value x, const char *na
 WEFT_API weft_value weft_embedding(weft_graph *, weft_value index, const char *name, int64_t rows, int64_t width, weft_init init);
 
 /* act(gate) · up, elementwise. */
-typedef enum weft_activation { WEFT_ACT_RELU, WEFT_ACT_GELU, WEFT_ACT_GELU_TANH, WEFT_ACT_QUICK_GELU, WEFT_ACT_SILU } weft_activation;
+typedef enum weft_activation {
+    WEFT_ACT_RELU,
+    WEFT_ACT_GELU,
+    WEFT_ACT_GELU_TANH,
+    WEFT_ACT_QUICK_GELU,
+    WEFT_ACT_SILU
+} weft_activation;
 WEFT_API weft_value weft_activate(weft_graph *, weft_value x, weft_activation);
 WEFT_API weft_value weft_gated(weft_graph *, weft_value gate, weft_value up, weft_activation);
 
 /* Attention with all scores written out: q [batch, heads, m, head], k and v [batch, heads, n, head] → [batch, heads, m, head];
  * scale 0: 1/√head. bias broadcasts to [batch, heads, m, n] ({0}: none); causal: key j is seen by query i where j ≤ i + n − m. */
-WEFT_API weft_value weft_attend(weft_graph *, weft_value q, weft_value k, weft_value v, weft_value bias, bool causal, double scale);
+WEFT_API weft_value weft_attend(weft_graph *, weft_value q, weft_value k, weft_value v, weft_value bias, bool causal,
+                                double scale);
 /* [batch, tokens, heads · head] ↔ [batch, heads, tokens, head] */
 WEFT_API weft_value weft_heads(weft_graph *, weft_value x, int heads);
 WEFT_API weft_value weft_merge_heads(weft_graph *, weft_value x);
 
 /* Numerical feature embeddings (arXiv 2203.05556): x [rows, features] → [rows, features · width], feature-major. */
 typedef enum weft_numeric_embedding_kind {
-    WEFT_NUMERIC_NONE, WEFT_NUMERIC_LINEAR, WEFT_NUMERIC_LR, WEFT_NUMERIC_PLR, WEFT_NUMERIC_PLR_LITE
+    WEFT_NUMERIC_NONE,
+    WEFT_NUMERIC_LINEAR,
+    WEFT_NUMERIC_LR,
+    WEFT_NUMERIC_PLR,
+    WEFT_NUMERIC_PLR_LITE
 } weft_numeric_embedding_kind;
 typedef struct weft_numeric_embedding {
     weft_numeric_embedding_kind kind;
@@ -64,9 +75,9 @@ typedef struct weft_numeric_embedding {
 WEFT_API weft_value weft_embed_numbers(weft_graph *, weft_value x, const char *name, const weft_numeric_embedding *);
 
 /* Losses: the mean over rows, a scalar. */
-WEFT_API weft_value weft_mse(weft_graph *, weft_value prediction, weft_value target);          /* equal shapes */
-WEFT_API weft_value weft_bce_logits(weft_graph *, weft_value logit, weft_value target);        /* max(z,0) − z y + log(1+e^−|z|) */
-WEFT_API weft_value weft_cross_entropy(weft_graph *, weft_value logits, weft_value classes);   /* [rows, n], I64 [rows] */
+WEFT_API weft_value weft_mse(weft_graph *, weft_value prediction, weft_value target);   /* equal shapes */
+WEFT_API weft_value weft_bce_logits(weft_graph *, weft_value logit, weft_value target); /* max(z,0) − z y + log(1+e^−|z|) */
+WEFT_API weft_value weft_cross_entropy(weft_graph *, weft_value logits, weft_value classes); /* [rows, n], I64 [rows] */
 WEFT_API weft_value weft_huber(weft_graph *, weft_value prediction, weft_value target, double delta);
 
 #ifdef __cplusplus

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #define ROWS(ROW) \
+    ROW(tabular_train) \
+    ROW(tabular_predict) \
+    ROW(tabular_eval) \
     ROW(help) \
     ROW(version) \
     ROW(generate_man) \

@@ -85,7 +85,8 @@ void weft_describe(const weft_plan *plan, weft_text *out)
     for (int32_t i = 0; i < plan->step_count; i++) {
         const weft_step *s = plan->steps[i];
         const char *name = weft_node_of(plan->graph, (weft_value){s->value})->name;
-        weft_text_add(out, "%4d  %-20s %-28s", i, s->op->kind == WEFT_OP_UNARY || s->op->kind == WEFT_OP_BINARY ? "elementwise" : s->op->name,
+        weft_text_add(out, "%4d  %-20s %-28s", i,
+                      s->op->kind == WEFT_OP_UNARY || s->op->kind == WEFT_OP_BINARY ? "elementwise" : s->op->name,
                       weft_dims_text(s->out[0].dims, dims));
         if (s->program) {
             weft_text_add(out, s->program->producer ? " then" : " ");

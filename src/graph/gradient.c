@@ -7,10 +7,10 @@
 
 typedef struct pullback {
     weft_graph *g;
-    int32_t count;      /* nodes when it began; those that the gradient appends are not walked */
-    weft_value *cot;    /* [count × outputs] cotangents so far */
-    bool *reaches;      /* [count] depends on something in wrt */
-    bool *end;          /* [count] in wrt, and nothing behind it is asked for */
+    int32_t count;   /* nodes when it began; those that the gradient appends are not walked */
+    weft_value *cot; /* [count × outputs] cotangents so far */
+    bool *reaches;   /* [count] depends on something in wrt */
+    bool *end;       /* [count] in wrt, and nothing behind it is asked for */
 } pullback;
 
 /* The cotangent in the used extent of the value it belongs to: less rows are marked, more rows are zeros. */

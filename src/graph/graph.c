@@ -176,7 +176,8 @@ static uint64_t node_hash(const weft_node *n)
 
 static bool node_equal(const weft_node *a, const weft_node *b)
 {
-    return a->op == b->op && a->input_count == b->input_count && memcmp(&a->attributes, &b->attributes, sizeof a->attributes) == 0 &&
+    return a->op == b->op && a->input_count == b->input_count &&
+           memcmp(&a->attributes, &b->attributes, sizeof a->attributes) == 0 &&
            (a->input_count == 0 || memcmp(a->inputs, b->inputs, (size_t)a->input_count * sizeof *a->inputs) == 0);
 }
 
@@ -226,7 +227,8 @@ weft_value weft_apply(weft_graph *g, const weft_op *op, const weft_value *inputs
         return (weft_value){0};
     if (!grow(g))
         return out_of_memory(g);
-    weft_node node = {.op = op, .dtype = g->dtype, .input_count = n, .output_count = 1, .inputs = (weft_value *)(uintptr_t)inputs};
+    weft_node node = {
+        .op = op, .dtype = g->dtype, .input_count = n, .output_count = 1, .inputs = (weft_value *)(uintptr_t)inputs};
     if (attributes)
         node.attributes = *attributes;
     uint64_t at = node_hash(&node) % (uint64_t)g->bucket_count;

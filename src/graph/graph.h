@@ -27,13 +27,13 @@ typedef struct weft_node {
     weft_dtype dtype;
     int input_count, output_count;
     weft_value *inputs;
-    weft_dims dims;                        /* of output 0 */
-    weft_dims more[WEFT_MAX_OUTPUTS - 1];  /* of outputs 1 …, reached through "part" nodes */
+    weft_dims dims;                       /* of output 0 */
+    weft_dims more[WEFT_MAX_OUTPUTS - 1]; /* of outputs 1 …, reached through "part" nodes */
     weft_attributes attributes;
     weft_extent extent;
-    const char *name;                      /* leaves: how they are bound; others: the tap's name, or NULL */
-    weft_init init;                        /* parameters */
-    weft_law law;                          /* random leaves */
+    const char *name; /* leaves: how they are bound; others: the tap's name, or NULL */
+    weft_init init;   /* parameters */
+    weft_law law;     /* random leaves */
     unsigned marks;
 } weft_node;
 
@@ -83,8 +83,11 @@ void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int
                    weft_value *out);
 
 /* Rows of the op table that are asked for by name elsewhere. */
-extern const weft_op *const weft_op_input, *const weft_op_index, *const weft_op_count_input, *const weft_op_param,
-    *const weft_op_random, *const weft_op_constant, *const weft_op_iota, *const weft_op_part, *const weft_op_rows;
+extern const weft_op *const weft_op_input,
+    *const weft_op_index, *const weft_op_count_input,
+                              *const weft_op_param, *const weft_op_random, *const weft_op_constant, *const weft_op_iota,
+                                                                                                        *const weft_op_part,
+                                                                                                            *const weft_op_rows;
 
 int64_t weft_dims_product(weft_dims dims, int from, int to); /* of sizes [from, to) */
 

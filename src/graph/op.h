@@ -10,23 +10,30 @@ struct weft_planner;
 
 typedef enum weft_op_kind {
     WEFT_OP_LEAF,
-    WEFT_OP_VIEW,   /* same memory, other shape or a run of outermost rows */
-    WEFT_OP_UNARY,  /* elementwise: `sub` is a weft_unary, weft_binary, or nothing for where */
+    WEFT_OP_VIEW,  /* same memory, other shape or a run of outermost rows */
+    WEFT_OP_UNARY, /* elementwise: `sub` is a weft_unary, weft_binary, or nothing for where */
     WEFT_OP_BINARY,
     WEFT_OP_WHERE,
-    WEFT_OP_KERNEL  /* everything else: emits steps */
+    WEFT_OP_KERNEL /* everything else: emits steps */
 } weft_op_kind;
 
 /* How contextual decomposition carries a (relevant, irrelevant) pair through the op. */
 typedef enum weft_decompose_class {
-    WEFT_CD_NONE, WEFT_CD_LINEAR, WEFT_CD_BIAS, WEFT_CD_ACTIVATION, WEFT_CD_GATE, WEFT_CD_NORM, WEFT_CD_ATTENTION, WEFT_CD_OFF
+    WEFT_CD_NONE,
+    WEFT_CD_LINEAR,
+    WEFT_CD_BIAS,
+    WEFT_CD_ACTIVATION,
+    WEFT_CD_GATE,
+    WEFT_CD_NORM,
+    WEFT_CD_ATTENTION,
+    WEFT_CD_OFF
 } weft_decompose_class;
 
 /* What becomes of used extents. */
 typedef enum weft_extent_rule {
-    WEFT_EXTENT_NONE,     /* operands must have none, or the op takes them in: the result is whole */
-    WEFT_EXTENT_SAME,     /* the result's outermost axis is that of operand 0 */
-    WEFT_EXTENT_OWN       /* the shape rule sets node->extent */
+    WEFT_EXTENT_NONE, /* operands must have none, or the op takes them in: the result is whole */
+    WEFT_EXTENT_SAME, /* the result's outermost axis is that of operand 0 */
+    WEFT_EXTENT_OWN   /* the shape rule sets node->extent */
 } weft_extent_rule;
 
 struct weft_op {
@@ -35,10 +42,10 @@ struct weft_op {
     int sub;
     weft_decompose_class decompose;
     weft_extent_rule extent;
-    bool smooth;        /* the op table's test differentiates it twice */
-    bool takes_program; /* its steps run elementwise ops on each piece they have written */
+    bool smooth;         /* the op table's test differentiates it twice */
+    bool takes_program;  /* its steps run elementwise ops on each piece they have written */
     int storage_operand; /* 1 + the number of the operand that may be stored as BF16 or F16; 0: none */
-    bool whole_rows;    /* … and such a piece is whole rows of the last axis */
+    bool whole_rows;     /* … and such a piece is whole rows of the last axis */
     /* checks the operands and sets dims, dtype (preset to the graph's), output_count; poisons on a mistake */
     void (*shape)(weft_graph *, struct weft_node *);
     /* appends the gradient: dy[k] is the cotangent of output k (or {0}); sets dx[i], which start as {0}: no gradient */

@@ -32,7 +32,8 @@ static void join_extent(weft_graph *g, weft_node *n)
         const weft_node *x = &g->nodes[n->inputs[i].id];
         if (!x->extent.count.id)
             continue;
-        if (x->dims.rank != n->dims.rank || x->dims.size[0] != n->dims.size[0] || (set && !weft_extent_equal(x->extent, n->extent))) {
+        if (x->dims.rank != n->dims.rank || x->dims.size[0] != n->dims.size[0] ||
+            (set && !weft_extent_equal(x->extent, n->extent))) {
             weft_poison(g, "%s: the operands use different parts of their outermost axes", n->op->name);
             return;
         }
@@ -95,7 +96,8 @@ static void binary_gradient(weft_graph *g, weft_value y, const weft_value *dy, w
     case WEFT_LEAKY_RELU_GRAD: /* linear in dy, constant in x */
         dx[0] = weft_derivative(g, (weft_binary)weft_node_of(g, y)->op->sub, d, b, weft_node_of(g, y)->attributes.f[0]);
         break;
-    default: break; /* comparisons */
+    default:
+        break; /* comparisons */
     }
 }
 
@@ -127,7 +129,8 @@ static weft_value slope(weft_graph *g, weft_binary function, weft_value x)
         weft_value s = weft_sigmoid(g, x);
         return weft_mul(g, s, weft_shift(g, weft_neg(g, s), 1));
     }
-    case WEFT_SOFTPLUS_GRAD: return weft_sigmoid(g, x);
+    case WEFT_SOFTPLUS_GRAD:
+        return weft_sigmoid(g, x);
     default: /* tanh */
         return weft_shift(g, weft_neg(g, weft_square(g, weft_tanh(g, x))), 1);
     }
@@ -148,12 +151,23 @@ static void where_gradient(weft_graph *g, weft_value y, const weft_value *dy, we
     dx[2] = weft_sum_to(g, weft_where(g, c, zero, dy[0]), db);
 }
 
-#define ROW(function, text, class, is_smooth)                                                                                    \
-    [function] = {.name = text, .kind = WEFT_OP_BINARY, .sub = function, .decompose = class, .extent = WEFT_EXTENT_OWN,          \
-                  .smooth = is_smooth, .shape = broadcast_shape, .gradient = binary_gradient}
-#define DERIVATIVE(function, text)                                                                                               \
-    [function] = {.name = text, .kind = WEFT_OP_BINARY, .sub = function, .extent = WEFT_EXTENT_OWN, .smooth = true,              \
-                  .shape = broadcast_shape, .lower = derivative_lower}
+#define ROW(function, text, class, is_smooth) \
+    [function] = {.name = text, \
+                  .kind = WEFT_OP_BINARY, \
+                  .sub = function, \
+                  .decompose = class, \
+                  .extent = WEFT_EXTENT_OWN, \
+                  .smooth = is_smooth, \
+                  .shape = broadcast_shape, \
+                  .gradient = binary_gradient}
+#define DERIVATIVE(function, text) \
+    [function] = {.name = text, \
+                  .kind = WEFT_OP_BINARY, \
+                  .sub = function, \
+                  .extent = WEFT_EXTENT_OWN, \
+                  .smooth = true, \
+                  .shape = broadcast_shape, \
+                  .lower = derivative_lower}
 
 const weft_op weft_ops_binary[] = {
     ROW(WEFT_ADD, "add", WEFT_CD_LINEAR, true),
@@ -173,8 +187,13 @@ const weft_op weft_ops_binary[] = {
     DERIVATIVE(WEFT_SIGMOID_GRAD, "sigmoid_grad"),
     DERIVATIVE(WEFT_SOFTPLUS_GRAD, "softplus_grad"),
     DERIVATIVE(WEFT_TANH_GRAD, "tanh_grad"),
-    [WHERE] = {.name = "where", .kind = WEFT_OP_WHERE, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = false,
-               .shape = broadcast_shape, .gradient = where_gradient},
+    [WHERE] = {.name = "where",
+               .kind = WEFT_OP_WHERE,
+               .decompose = WEFT_CD_LINEAR,
+               .extent = WEFT_EXTENT_OWN,
+               .smooth = false,
+               .shape = broadcast_shape,
+               .gradient = where_gradient},
     [WHERE + 1] = {0},
 };
 
@@ -234,10 +253,10 @@ weft_value weft_where(weft_graph *g, weft_value condition, weft_value a, weft_va
     return elementwise(g, &weft_ops_binary[WHERE], (weft_value[]){condition, a, b}, 3, 0);
 }
 
-#define PLAIN(function, code)                                                                                                    \
-    weft_value function(weft_graph *g, weft_value a, weft_value b)                                                               \
-    {                                                                                                                            \
-        return elementwise(g, &weft_ops_binary[code], (weft_value[]){a, b}, 2, 0);                                               \
+#define PLAIN(function, code) \
+    weft_value function(weft_graph *g, weft_value a, weft_value b) \
+    { \
+        return elementwise(g, &weft_ops_binary[code], (weft_value[]){a, b}, 2, 0); \
     }
 PLAIN(weft_add, WEFT_ADD)
 PLAIN(weft_sub, WEFT_SUB)

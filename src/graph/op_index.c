@@ -61,7 +61,8 @@ static void scatter_shape(weft_graph *g, weft_node *n)
         fits = x->dims.size[i] == index->dims.size[i];
     if (!fits || n->attributes.i[0] < 0) {
         char a[WEFT_DIMS_TEXT], b[WEFT_DIMS_TEXT];
-        weft_poison(g, "scatter_add: %s does not begin like its index %s", weft_dims_text(x->dims, a), weft_dims_text(index->dims, b));
+        weft_poison(g, "scatter_add: %s does not begin like its index %s", weft_dims_text(x->dims, a),
+                    weft_dims_text(index->dims, b));
         return;
     }
     n->dims.rank = 1;
@@ -156,7 +157,8 @@ static void index_run(const weft_step *s, const weft_run_state *run, int64_t pie
         }
         x = (const char *)run->base[s->in[0].buffer] + (size_t)s->in[0].offset * weft_dtype_size(stored);
         for (int64_t i = begin; i < end; i++)
-            run->vector->widen(stored, width, x + (size_t)(index[i] * width) * weft_dtype_size(stored), y + (size_t)(i * width) * e);
+            run->vector->widen(stored, width, x + (size_t)(index[i] * width) * weft_dtype_size(stored),
+                               y + (size_t)(i * width) * e);
         break;
     }
     case SCATTER_ADD: {
@@ -205,14 +207,39 @@ static void index_emit(weft_planner *p, weft_value v)
 }
 
 const weft_op weft_ops_index[] = {
-    [GATHER] = {.name = "gather", .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = true,
-                .shape = gather_shape, .gradient = gather_gradient, .emit = index_emit, .storage_operand = 1},
-    [SCATTER_ADD] = {.name = "scatter_add", .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN,
-                     .smooth = true, .shape = scatter_shape, .gradient = scatter_gradient, .emit = index_emit},
-    [PICK] = {.name = "pick", .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = true,
-              .shape = pick_shape, .gradient = pick_gradient, .emit = index_emit},
-    [PLACE] = {.name = "place", .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = true,
-               .shape = place_shape, .gradient = place_gradient, .emit = index_emit},
+    [GATHER] = {.name = "gather",
+                .kind = WEFT_OP_KERNEL,
+                .decompose = WEFT_CD_LINEAR,
+                .extent = WEFT_EXTENT_OWN,
+                .smooth = true,
+                .shape = gather_shape,
+                .gradient = gather_gradient,
+                .emit = index_emit,
+                .storage_operand = 1},
+    [SCATTER_ADD] = {.name = "scatter_add",
+                     .kind = WEFT_OP_KERNEL,
+                     .decompose = WEFT_CD_LINEAR,
+                     .extent = WEFT_EXTENT_OWN,
+                     .smooth = true,
+                     .shape = scatter_shape,
+                     .gradient = scatter_gradient,
+                     .emit = index_emit},
+    [PICK] = {.name = "pick",
+              .kind = WEFT_OP_KERNEL,
+              .decompose = WEFT_CD_LINEAR,
+              .extent = WEFT_EXTENT_OWN,
+              .smooth = true,
+              .shape = pick_shape,
+              .gradient = pick_gradient,
+              .emit = index_emit},
+    [PLACE] = {.name = "place",
+               .kind = WEFT_OP_KERNEL,
+               .decompose = WEFT_CD_LINEAR,
+               .extent = WEFT_EXTENT_OWN,
+               .smooth = true,
+               .shape = place_shape,
+               .gradient = place_gradient,
+               .emit = index_emit},
     {0},
 };
 

@@ -67,7 +67,8 @@ weft_value weft_random(weft_graph *g, const char *name, weft_law law, weft_value
             return (weft_value){0};
         weft_dims keys = weft_shape(g, row_keys);
         int64_t rows = dims.rank ? weft_dims_product(dims, 0, dims.rank - 1) : 1;
-        if (g->nodes[row_keys.id].op->kind != WEFT_OP_LEAF || g->nodes[row_keys.id].dtype != WEFT_I64 || weft_dims_count(keys) != rows) {
+        if (g->nodes[row_keys.id].op->kind != WEFT_OP_LEAF || g->nodes[row_keys.id].dtype != WEFT_I64 ||
+            weft_dims_count(keys) != rows) {
             weft_poison(g, "random \"%s\": row keys must be an I64 input of %lld numbers", name, (long long)rows);
             return (weft_value){0};
         }
@@ -76,8 +77,8 @@ weft_value weft_random(weft_graph *g, const char *name, weft_law law, weft_value
         weft_poison(g, "random \"%s\": a dropout rate of %g is not in [0, 1)", name, law.a);
         return (weft_value){0};
     }
-    weft_value v = weft_leaf(g, weft_op_random, name, g->dtype, dims,
-                             &(weft_attributes){.i = {law.kind, row_keys.id}, .f = {law.a, law.b}});
+    weft_value v =
+        weft_leaf(g, weft_op_random, name, g->dtype, dims, &(weft_attributes){.i = {law.kind, row_keys.id}, .f = {law.a, law.b}});
     if (v.id)
         g->nodes[v.id].law = law;
     return v;

@@ -114,8 +114,16 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
         p.m *= call.batch;
         call.batch = 1;
     }
-    call.one = (weft_gemm){.m = p.m, .n = p.n, .k = p.k, .dtype = a->dtype, .b_dtype = run->storage[b->buffer],
-                           .a_row = ta ? 1 : ac, .a_column = ta ? ac : 1, .b_row = tb ? 1 : bc, .b_column = tb ? bc : 1, .c_row = p.n};
+    call.one = (weft_gemm){.m = p.m,
+                           .n = p.n,
+                           .k = p.k,
+                           .dtype = a->dtype,
+                           .b_dtype = run->storage[b->buffer],
+                           .a_row = ta ? 1 : ac,
+                           .a_column = ta ? ac : 1,
+                           .b_row = tb ? 1 : bc,
+                           .b_column = tb ? bc : 1,
+                           .c_row = p.n};
     call.a_next = (size_t)(ar * ac) * e;
     call.b_next = (size_t)(br * bc) * be;
     call.c_next = (size_t)(p.m * p.n) * e;
@@ -202,8 +210,16 @@ static void matmul_emit(weft_planner *p, weft_value v)
     if (size.shared_b)
         size.m *= size.batch;
     int64_t ac = a.dims.size[a.dims.rank - 1], bc = b.dims.size[b.dims.rank - 1];
-    weft_gemm one = {.m = size.m, .n = size.n, .k = size.k, .dtype = n->dtype, .b_dtype = n->dtype, .c_row = size.n,
-                     .a_row = ta ? 1 : ac, .a_column = ta ? ac : 1, .b_row = tb ? 1 : bc, .b_column = tb ? bc : 1};
+    weft_gemm one = {.m = size.m,
+                     .n = size.n,
+                     .k = size.k,
+                     .dtype = n->dtype,
+                     .b_dtype = n->dtype,
+                     .c_row = size.n,
+                     .a_row = ta ? 1 : ac,
+                     .a_column = ta ? ac : 1,
+                     .b_row = tb ? 1 : bc,
+                     .b_column = tb ? bc : 1};
     weft_need_scratch(p, t->scratch_bytes(&one));
     size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
     if (bytes) { /* a step before the product packs b into panels */
@@ -232,8 +248,17 @@ static void matmul_emit(weft_planner *p, weft_value v)
 }
 
 const weft_op weft_ops_matmul[] = {
-    {.name = "matmul", .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_GATE, .extent = WEFT_EXTENT_OWN, .smooth = true,
-     .shape = matmul_shape, .gradient = matmul_gradient, .emit = matmul_emit, .macs = matmul_macs, .takes_program = true, .storage_operand = 2},
+    {.name = "matmul",
+     .kind = WEFT_OP_KERNEL,
+     .decompose = WEFT_CD_GATE,
+     .extent = WEFT_EXTENT_OWN,
+     .smooth = true,
+     .shape = matmul_shape,
+     .gradient = matmul_gradient,
+     .emit = matmul_emit,
+     .macs = matmul_macs,
+     .takes_program = true,
+     .storage_operand = 2},
     {0},
 };
 

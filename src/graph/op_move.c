@@ -333,15 +333,20 @@ static void move_emit(weft_planner *p, weft_value v)
         }
         break;
     }
-    case CLEAR: add_zero(p, v, x); break;
-    default: break;
+    case CLEAR:
+        add_zero(p, v, x);
+        break;
+    default:
+        break;
     }
     add_copy(p, v, x, c);
 }
 
-#define ROW(text, class, rule, prefix)                                                                                           \
-    {.name = text, .kind = WEFT_OP_KERNEL, .decompose = class, .extent = rule, .smooth = true, .shape = prefix##_shape,          \
-     .gradient = prefix##_gradient, .emit = move_emit}
+#define ROW(text, class, rule, prefix) \
+    { \
+        .name = text, .kind = WEFT_OP_KERNEL, .decompose = class, .extent = rule, .smooth = true, .shape = prefix##_shape, \
+        .gradient = prefix##_gradient, .emit = move_emit \
+    }
 
 const weft_op weft_ops_move[] = {
     [SLICE] = ROW("slice", WEFT_CD_LINEAR, WEFT_EXTENT_SAME, slice),

@@ -5,7 +5,17 @@
 
 #include <string.h>
 
-enum { SQDIST, SQDIST_DQUERY, SQDIST_DTABLE, RELU_SUM, RELU_SUM_DP_DA, RELU_SUM_DTABLE, GATHER_SUM, GATHER_SUM_DW, GATHER_SUM_DTABLE };
+enum {
+    SQDIST,
+    SQDIST_DQUERY,
+    SQDIST_DTABLE,
+    RELU_SUM,
+    RELU_SUM_DP_DA,
+    RELU_SUM_DTABLE,
+    GATHER_SUM,
+    GATHER_SUM_DW,
+    GATHER_SUM_DTABLE
+};
 
 static weft_value pair_op(weft_graph *g, int op, const weft_value *inputs, int n)
 {
@@ -19,8 +29,8 @@ static bool pair_fits(weft_graph *g, const weft_node *n, weft_dims rows, weft_di
     if (rows.rank == 2 && table.rank == 2 && index.rank == 2 && rows.size[0] == index.size[0] && rows.size[1] == table.size[1])
         return true;
     char a[WEFT_DIMS_TEXT], b[WEFT_DIMS_TEXT], c[WEFT_DIMS_TEXT];
-    weft_poison(g, "%s: rows %s, table %s and index %s do not fit", n->op->name, weft_dims_text(rows, a), weft_dims_text(table, b),
-                weft_dims_text(index, c));
+    weft_poison(g, "%s: rows %s, table %s and index %s do not fit", n->op->name, weft_dims_text(rows, a),
+                weft_dims_text(table, b), weft_dims_text(index, c));
     return false;
 }
 
@@ -93,7 +103,8 @@ static void relu_sum_gradient(weft_graph *g, weft_value y, const weft_value *dy,
     in[6] = dy[0];
     /* weights that come from a dropout: where one is zero, its gradient is multiplied by that zero and need not be known */
     const weft_node *p = weft_node_of(g, in[4]);
-    bool dropped = p->op->kind == WEFT_OP_BINARY && p->op->sub == WEFT_MUL && weft_node_of(g, p->inputs[1])->op == weft_op_random &&
+    bool dropped = p->op->kind == WEFT_OP_BINARY && p->op->sub == WEFT_MUL &&
+                   weft_node_of(g, p->inputs[1])->op == weft_op_random &&
                    weft_node_of(g, p->inputs[1])->law.kind == WEFT_DROPOUT_LAW;
     dx[4] = weft_apply(g, &weft_ops_pair[RELU_SUM_DP_DA], in, 7, &(weft_attributes){.i = {dropped}});
     if (!dx[4].id)
@@ -153,7 +164,8 @@ static void relu_sum_lower(weft_graph *g, weft_value v, weft_value *out)
 {
     const weft_node *n = weft_node_of(g, v);
     int op = (int)(n->op - weft_ops_pair);
-    weft_value a = n->inputs[0], table = n->inputs[1], b = n->inputs[2], index = n->inputs[3], p = n->inputs[4], mask = n->inputs[5];
+    weft_value a = n->inputs[0], table = n->inputs[1], b = n->inputs[2], index = n->inputs[3], p = n->inputs[4],
+               mask = n->inputs[5];
     weft_value dy = op == RELU_SUM ? p : n->inputs[6];
     bool masked = weft_shape(g, mask).rank != 0;
     weft_value u = weft_add(g, differences(g, a, table, index), b);
@@ -244,18 +256,33 @@ static void pair_run(const weft_step *s, const weft_run_state *run, int64_t piec
     }
     const weft_pair_table *t = run->pair;
     switch ((int)(s->op - weft_ops_pair)) {
-    case SQDIST: t->sqdist(r0, r1, m, width, x, table, index, y); break;
-    case SQDIST_DQUERY: t->sqdist_grad_query(r0, r1, m, width, x, table, index, dy, y); break;
-    case SQDIST_DTABLE: t->sqdist_grad_table(r0, r1, m, width, x, table, start, list, dy, y); break;
-    case RELU_SUM: t->relu_sum(r0, r1, m, width, x, table, bias, index, p, &drop, y); break;
+    case SQDIST:
+        t->sqdist(r0, r1, m, width, x, table, index, y);
+        break;
+    case SQDIST_DQUERY:
+        t->sqdist_grad_query(r0, r1, m, width, x, table, index, dy, y);
+        break;
+    case SQDIST_DTABLE:
+        t->sqdist_grad_table(r0, r1, m, width, x, table, start, list, dy, y);
+        break;
+    case RELU_SUM:
+        t->relu_sum(r0, r1, m, width, x, table, bias, index, p, &drop, y);
+        break;
     case RELU_SUM_DP_DA:
         t->relu_sum_grad_query(r0, r1, m, width, x, table, bias, index, p, &drop, dy, !s->attributes.i[0], y,
                                s->out_count > 1 ? weft_at(run, &s->out[1]) : NULL);
         break;
-    case RELU_SUM_DTABLE: t->relu_sum_grad_table(r0, r1, m, width, x, table, bias, start, list, p, &drop, dy, y); break;
-    case GATHER_SUM: t->gather_sum(r0, r1, m, width, x, table, index, y); break;
-    case GATHER_SUM_DW: t->gather_sum_grad_weight(r0, r1, m, width, dy, table, index, y); break;
-    default: t->gather_sum_grad_table(r0, r1, m, width, x, start, list, dy, y);
+    case RELU_SUM_DTABLE:
+        t->relu_sum_grad_table(r0, r1, m, width, x, table, bias, start, list, p, &drop, dy, y);
+        break;
+    case GATHER_SUM:
+        t->gather_sum(r0, r1, m, width, x, table, index, y);
+        break;
+    case GATHER_SUM_DW:
+        t->gather_sum_grad_weight(r0, r1, m, width, dy, table, index, y);
+        break;
+    default:
+        t->gather_sum_grad_table(r0, r1, m, width, x, start, list, dy, y);
     }
 }
 
@@ -312,12 +339,16 @@ static int64_t pair_macs(const weft_graph *g, const weft_node *n)
     return weft_dims_count(index->dims) * table->dims.size[1];
 }
 
-#define FORWARD(text, prefix)                                                                                                    \
-    {.name = text, .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_GATE, .extent = WEFT_EXTENT_OWN, .smooth = true,                 \
-     .shape = prefix##_shape, .gradient = prefix##_gradient, .lower = prefix##_lower, .emit = pair_emit, .macs = pair_macs}
-#define BACKWARD(text, prefix)                                                                                                   \
-    {.name = text, .kind = WEFT_OP_KERNEL, .extent = WEFT_EXTENT_OWN, .smooth = true, .shape = prefix##_shape,                   \
-     .lower = prefix##_lower, .emit = pair_emit, .macs = pair_macs}
+#define FORWARD(text, prefix) \
+    { \
+        .name = text, .kind = WEFT_OP_KERNEL, .decompose = WEFT_CD_GATE, .extent = WEFT_EXTENT_OWN, .smooth = true, \
+        .shape = prefix##_shape, .gradient = prefix##_gradient, .lower = prefix##_lower, .emit = pair_emit, .macs = pair_macs \
+    }
+#define BACKWARD(text, prefix) \
+    { \
+        .name = text, .kind = WEFT_OP_KERNEL, .extent = WEFT_EXTENT_OWN, .smooth = true, .shape = prefix##_shape, \
+        .lower = prefix##_lower, .emit = pair_emit, .macs = pair_macs \
+    }
 
 const weft_op weft_ops_pair[] = {
     [SQDIST] = FORWARD("pair_sqdist", sqdist),

@@ -120,10 +120,24 @@ static void reduce_emit(weft_planner *p, weft_value v)
 }
 
 const weft_op weft_ops_reduce[] = {
-    [SUM] = {.name = "sum", .kind = WEFT_OP_KERNEL, .sub = WEFT_SUM, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN,
-             .smooth = true, .shape = reduce_shape, .gradient = sum_gradient, .emit = reduce_emit},
-    [MAX] = {.name = "reduce_max", .kind = WEFT_OP_KERNEL, .sub = WEFT_REDUCE_MAX, .decompose = WEFT_CD_NONE, .extent = WEFT_EXTENT_OWN,
-             .smooth = false, .shape = reduce_shape, .gradient = max_gradient, .emit = reduce_emit},
+    [SUM] = {.name = "sum",
+             .kind = WEFT_OP_KERNEL,
+             .sub = WEFT_SUM,
+             .decompose = WEFT_CD_LINEAR,
+             .extent = WEFT_EXTENT_OWN,
+             .smooth = true,
+             .shape = reduce_shape,
+             .gradient = sum_gradient,
+             .emit = reduce_emit},
+    [MAX] = {.name = "reduce_max",
+             .kind = WEFT_OP_KERNEL,
+             .sub = WEFT_REDUCE_MAX,
+             .decompose = WEFT_CD_NONE,
+             .extent = WEFT_EXTENT_OWN,
+             .smooth = false,
+             .shape = reduce_shape,
+             .gradient = max_gradient,
+             .emit = reduce_emit},
     {0},
 };
 

@@ -44,7 +44,8 @@ static void rows_alike(weft_graph *g, weft_node *n)
         const weft_node *w = &g->nodes[n->inputs[i].id];
         bool rows = second_is_rows || (n->op == &weft_ops_row[LAYER_NORM_GRAD] && i == n->input_count - 1) ||
                     (n->op == &weft_ops_row[RMS_NORM_GRAD] && i == n->input_count - 1);
-        bool fits = rows ? weft_dims_equal(w->dims, x->dims) : w->dims.rank == 1 && w->dims.size[0] == x->dims.size[x->dims.rank - 1];
+        bool fits =
+            rows ? weft_dims_equal(w->dims, x->dims) : w->dims.rank == 1 && w->dims.size[0] == x->dims.size[x->dims.rank - 1];
         if (!fits) {
             weft_poison(g, "%s: input is %s, operand %d is %s", n->op->name, weft_dims_text(x->dims, a), i + 1,
                         weft_dims_text(w->dims, b));
@@ -151,12 +152,24 @@ static void row_run(const weft_step *s, const weft_run_state *run, int64_t piece
     double eps = s->attributes.f[0], offset = s->attributes.f[1];
     const weft_vector_table *t = run->vector;
     switch ((int)(s->op - weft_ops_row)) {
-    case SOFTMAX: t->softmax(r1 - r0, n, x, y); break;
-    case SOFTMAX_GRAD: t->softmax_grad(r1 - r0, n, x, (const char *)w + at, y); break;
-    case LOG_SOFTMAX: t->log_softmax(r1 - r0, n, x, y); break;
-    case LOG_SOFTMAX_GRAD: t->log_softmax_grad(r1 - r0, n, x, (const char *)w + at, y); break;
-    case LAYER_NORM: t->layer_norm(r1 - r0, n, eps, x, w, b, y); break;
-    case RMS_NORM: t->rms_norm(r1 - r0, n, eps, offset, x, w, y); break;
+    case SOFTMAX:
+        t->softmax(r1 - r0, n, x, y);
+        break;
+    case SOFTMAX_GRAD:
+        t->softmax_grad(r1 - r0, n, x, (const char *)w + at, y);
+        break;
+    case LOG_SOFTMAX:
+        t->log_softmax(r1 - r0, n, x, y);
+        break;
+    case LOG_SOFTMAX_GRAD:
+        t->log_softmax_grad(r1 - r0, n, x, (const char *)w + at, y);
+        break;
+    case LAYER_NORM:
+        t->layer_norm(r1 - r0, n, eps, x, w, b, y);
+        break;
+    case RMS_NORM:
+        t->rms_norm(r1 - r0, n, eps, offset, x, w, y);
+        break;
     default: { /* gradients: x, [w], dy → dx, xhat */
         const char *dy = (const char *)(s->in_count > 2 ? b : w) + at;
         const void *weight = s->in_count > 2 ? w : NULL;
@@ -178,12 +191,16 @@ static void row_emit(weft_planner *p, weft_value v)
         s->attributes = weft_node_of(weft_planner_graph(p), v)->attributes;
 }
 
-#define FORWARD(text, class, rule)                                                                                               \
-    {.name = text, .kind = WEFT_OP_KERNEL, .decompose = class, .extent = WEFT_EXTENT_SAME, .smooth = true, .shape = rows_alike,  \
-     .gradient = rule, .emit = row_emit, .takes_program = true, .whole_rows = true}
-#define BACKWARD(text, rule)                                                                                                     \
-    {.name = text, .kind = WEFT_OP_KERNEL, .extent = WEFT_EXTENT_SAME, .smooth = true, .shape = rows_alike, .lower = rule,       \
-     .emit = row_emit}
+#define FORWARD(text, class, rule) \
+    { \
+        .name = text, .kind = WEFT_OP_KERNEL, .decompose = class, .extent = WEFT_EXTENT_SAME, .smooth = true, \
+        .shape = rows_alike, .gradient = rule, .emit = row_emit, .takes_program = true, .whole_rows = true \
+    }
+#define BACKWARD(text, rule) \
+    { \
+        .name = text, .kind = WEFT_OP_KERNEL, .extent = WEFT_EXTENT_SAME, .smooth = true, .shape = rows_alike, .lower = rule, \
+        .emit = row_emit \
+    }
 
 const weft_op weft_ops_row[] = {
     [SOFTMAX] = FORWARD("softmax", WEFT_CD_ACTIVATION, softmax_gradient),

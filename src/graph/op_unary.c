@@ -14,7 +14,8 @@ static void unary_shape(weft_graph *g, weft_node *n)
     const weft_node *x = &g->nodes[n->inputs[0].id];
     n->dims = x->dims;
     if (x->dtype != g->dtype)
-        weft_poison(g, "%s: the operand holds %s numbers, not %s", n->op->name, weft_dtype_name(x->dtype), weft_dtype_name(g->dtype));
+        weft_poison(g, "%s: the operand holds %s numbers, not %s", n->op->name, weft_dtype_name(x->dtype),
+                    weft_dtype_name(g->dtype));
 }
 
 /* functions whose derivative is one op of the binary table */
@@ -22,10 +23,14 @@ static const struct {
     bool has;
     weft_binary grad;
 } fused[WEFT_UNARY_COUNT] = {
-    [WEFT_RELU] = {true, WEFT_RELU_GRAD},           [WEFT_LEAKY_RELU] = {true, WEFT_LEAKY_RELU_GRAD},
-    [WEFT_GELU] = {true, WEFT_GELU_GRAD},           [WEFT_GELU_TANH] = {true, WEFT_GELU_TANH_GRAD},
-    [WEFT_QUICK_GELU] = {true, WEFT_QUICK_GELU_GRAD}, [WEFT_SILU] = {true, WEFT_SILU_GRAD},
-    [WEFT_SIGMOID] = {true, WEFT_SIGMOID_GRAD},     [WEFT_SOFTPLUS] = {true, WEFT_SOFTPLUS_GRAD},
+    [WEFT_RELU] = {true, WEFT_RELU_GRAD},
+    [WEFT_LEAKY_RELU] = {true, WEFT_LEAKY_RELU_GRAD},
+    [WEFT_GELU] = {true, WEFT_GELU_GRAD},
+    [WEFT_GELU_TANH] = {true, WEFT_GELU_TANH_GRAD},
+    [WEFT_QUICK_GELU] = {true, WEFT_QUICK_GELU_GRAD},
+    [WEFT_SILU] = {true, WEFT_SILU_GRAD},
+    [WEFT_SIGMOID] = {true, WEFT_SIGMOID_GRAD},
+    [WEFT_SOFTPLUS] = {true, WEFT_SOFTPLUS_GRAD},
     [WEFT_TANH] = {true, WEFT_TANH_GRAD},
 };
 
@@ -39,28 +44,59 @@ static void unary_gradient(weft_graph *g, weft_value y, const weft_value *dy, we
         return;
     }
     switch (function) {
-    case WEFT_NEG: dx[0] = weft_neg(g, d); break;
-    case WEFT_ABS: dx[0] = weft_mul(g, d, weft_sign(g, x)); break;
-    case WEFT_EXP: dx[0] = weft_mul(g, d, y); break;
-    case WEFT_LOG: dx[0] = weft_div(g, d, x); break;
-    case WEFT_SQRT: dx[0] = weft_scale(g, weft_div(g, d, y), 0.5); break;
-    case WEFT_RSQRT: dx[0] = weft_scale(g, weft_mul(g, d, weft_mul(g, y, weft_square(g, y))), -0.5); break;
-    case WEFT_RECIP: dx[0] = weft_neg(g, weft_mul(g, d, weft_square(g, y))); break;
+    case WEFT_NEG:
+        dx[0] = weft_neg(g, d);
+        break;
+    case WEFT_ABS:
+        dx[0] = weft_mul(g, d, weft_sign(g, x));
+        break;
+    case WEFT_EXP:
+        dx[0] = weft_mul(g, d, y);
+        break;
+    case WEFT_LOG:
+        dx[0] = weft_div(g, d, x);
+        break;
+    case WEFT_SQRT:
+        dx[0] = weft_scale(g, weft_div(g, d, y), 0.5);
+        break;
+    case WEFT_RSQRT:
+        dx[0] = weft_scale(g, weft_mul(g, d, weft_mul(g, y, weft_square(g, y))), -0.5);
+        break;
+    case WEFT_RECIP:
+        dx[0] = weft_neg(g, weft_mul(g, d, weft_square(g, y)));
+        break;
     case WEFT_ERF: /* 2/sqrt(pi) exp(-x²) */
         dx[0] = weft_mul(g, d, weft_scale(g, weft_exp(g, weft_neg(g, weft_square(g, x))), 1.1283791670955126));
         break;
-    case WEFT_SIN: dx[0] = weft_mul(g, d, weft_cos(g, x)); break;
-    case WEFT_COS: dx[0] = weft_neg(g, weft_mul(g, d, weft_sin(g, x))); break;
-    case WEFT_SQUARE: dx[0] = weft_scale(g, weft_mul(g, d, x), 2); break;
-    case WEFT_SCALE: dx[0] = weft_scale(g, d, p); break;
-    case WEFT_SHIFT: dx[0] = d; break;
-    default: break; /* floor and sign: zero almost everywhere */
+    case WEFT_SIN:
+        dx[0] = weft_mul(g, d, weft_cos(g, x));
+        break;
+    case WEFT_COS:
+        dx[0] = weft_neg(g, weft_mul(g, d, weft_sin(g, x)));
+        break;
+    case WEFT_SQUARE:
+        dx[0] = weft_scale(g, weft_mul(g, d, x), 2);
+        break;
+    case WEFT_SCALE:
+        dx[0] = weft_scale(g, d, p);
+        break;
+    case WEFT_SHIFT:
+        dx[0] = d;
+        break;
+    default:
+        break; /* floor and sign: zero almost everywhere */
     }
 }
 
-#define ROW(function, text, class, is_smooth)                                                                                    \
-    [function] = {.name = text, .kind = WEFT_OP_UNARY, .sub = function, .decompose = class, .extent = WEFT_EXTENT_SAME,          \
-                  .smooth = is_smooth, .shape = unary_shape, .gradient = unary_gradient}
+#define ROW(function, text, class, is_smooth) \
+    [function] = {.name = text, \
+                  .kind = WEFT_OP_UNARY, \
+                  .sub = function, \
+                  .decompose = class, \
+                  .extent = WEFT_EXTENT_SAME, \
+                  .smooth = is_smooth, \
+                  .shape = unary_shape, \
+                  .gradient = unary_gradient}
 
 const weft_op weft_ops_unary[] = {
     ROW(WEFT_NEG, "neg", WEFT_CD_LINEAR, true),
@@ -90,10 +126,10 @@ const weft_op weft_ops_unary[] = {
     [WEFT_UNARY_COUNT] = {0},
 };
 
-#define PLAIN(function, code)                                                                                                    \
-    weft_value function(weft_graph *g, weft_value x)                                                                             \
-    {                                                                                                                            \
-        return unary(g, code, x, 0);                                                                                             \
+#define PLAIN(function, code) \
+    weft_value function(weft_graph *g, weft_value x) \
+    { \
+        return unary(g, code, x, 0); \
     }
 PLAIN(weft_neg, WEFT_NEG)
 PLAIN(weft_abs, WEFT_ABS)

@@ -12,7 +12,8 @@ static void reshape_shape(weft_graph *g, weft_node *n)
     n->dims = n->attributes.dims;
     n->dtype = x->dtype;
     if (weft_dims_count(n->dims) != weft_dims_count(x->dims)) {
-        weft_poison(g, "reshape: %s does not hold as many elements as %s", weft_dims_text(n->dims, b), weft_dims_text(x->dims, a));
+        weft_poison(g, "reshape: %s does not hold as many elements as %s", weft_dims_text(n->dims, b),
+                    weft_dims_text(x->dims, a));
         return;
     }
     if (!x->extent.count.id)
@@ -107,14 +108,33 @@ static void alias_gradient(weft_graph *g, weft_value y, const weft_value *dy, we
 }
 
 const weft_op weft_ops_view[] = {
-    [RESHAPE] = {.name = "reshape", .kind = WEFT_OP_VIEW, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = true,
-                 .shape = reshape_shape, .gradient = reshape_gradient},
-    [ROWS] = {.name = "rows", .kind = WEFT_OP_VIEW, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = true,
-              .shape = rows_shape, .gradient = rows_gradient},
+    [RESHAPE] = {.name = "reshape",
+                 .kind = WEFT_OP_VIEW,
+                 .decompose = WEFT_CD_LINEAR,
+                 .extent = WEFT_EXTENT_OWN,
+                 .smooth = true,
+                 .shape = reshape_shape,
+                 .gradient = reshape_gradient},
+    [ROWS] = {.name = "rows",
+              .kind = WEFT_OP_VIEW,
+              .decompose = WEFT_CD_LINEAR,
+              .extent = WEFT_EXTENT_OWN,
+              .smooth = true,
+              .shape = rows_shape,
+              .gradient = rows_gradient},
     [PART] = {.name = "part", .kind = WEFT_OP_VIEW, .decompose = WEFT_CD_NONE, .extent = WEFT_EXTENT_SAME, .shape = part_shape},
-    [USED] = {.name = "used", .kind = WEFT_OP_VIEW, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_OWN, .smooth = true,
-              .shape = used_shape, .gradient = used_gradient},
-    [ALIAS] = {.name = "alias", .kind = WEFT_OP_VIEW, .decompose = WEFT_CD_LINEAR, .extent = WEFT_EXTENT_SAME, .shape = alias_shape,
+    [USED] = {.name = "used",
+              .kind = WEFT_OP_VIEW,
+              .decompose = WEFT_CD_LINEAR,
+              .extent = WEFT_EXTENT_OWN,
+              .smooth = true,
+              .shape = used_shape,
+              .gradient = used_gradient},
+    [ALIAS] = {.name = "alias",
+               .kind = WEFT_OP_VIEW,
+               .decompose = WEFT_CD_LINEAR,
+               .extent = WEFT_EXTENT_SAME,
+               .shape = alias_shape,
                .gradient = alias_gradient},
     {0},
 };
@@ -165,8 +185,8 @@ weft_value weft_used_after(weft_graph *g, weft_value x, int64_t base, weft_value
     }
     if (base < 0 || weft_shape(g, x).rank < 1 || weft_shape(g, x).size[0] < base + c->attributes.i[0]) {
         char a[WEFT_DIMS_TEXT];
-        weft_poison(g, "used: %lld rows and count \"%s\" up to %lld are more than the outermost size of %s", (long long)base, c->name,
-                    (long long)c->attributes.i[0], weft_dims_text(weft_shape(g, x), a));
+        weft_poison(g, "used: %lld rows and count \"%s\" up to %lld are more than the outermost size of %s", (long long)base,
+                    c->name, (long long)c->attributes.i[0], weft_dims_text(weft_shape(g, x), a));
         return (weft_value){0};
     }
     return weft_apply(g, &weft_ops_view[USED], &x, 1, &(weft_attributes){.i = {count.id, base, 1}});

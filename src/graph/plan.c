@@ -8,10 +8,10 @@ struct weft_planner {
     weft_plan *plan;
     weft_graph *graph;
     bool failed;
-    int32_t *buffer_of;   /* [values × outputs] */
-    int32_t *leaf_of;     /* [values] a random leaf as bound */
-    int32_t *inverse_of;  /* [values] */
-    int32_t *uses;        /* [values] by live nodes */
+    int32_t *buffer_of;  /* [values × outputs] */
+    int32_t *leaf_of;    /* [values] a random leaf as bound */
+    int32_t *inverse_of; /* [values] */
+    int32_t *uses;       /* [values] by live nodes */
     bool *live, *fed, *fetched;
     weft_group **group_of; /* [values] the group that computes it (producers too) */
 };
@@ -55,8 +55,8 @@ static int32_t buffer_new(weft_planner *p, weft_buffer_kind kind, int32_t value,
         plan->buffers = buffers;
         plan->buffer_capacity = capacity;
     }
-    plan->buffers[plan->buffer_count] =
-        (weft_buffer){.kind = kind, .value = value, .bytes = (bytes + 63) & ~(size_t)63, .first = INT32_MAX, .last = -1, .same_as = -1};
+    plan->buffers[plan->buffer_count] = (weft_buffer){
+        .kind = kind, .value = value, .bytes = (bytes + 63) & ~(size_t)63, .first = INT32_MAX, .last = -1, .same_as = -1};
     return plan->buffer_count++;
 }
 

@@ -37,12 +37,12 @@ typedef struct weft_run_state {
     const weft_kernels *kernels;
     const weft_vector_table *vector; /* of the graph's dtype */
     const weft_pair_table *pair;
-    void **base;                     /* [buffers] */
-    weft_dtype *storage;             /* [buffers] element type as bound */
-    int64_t *counts;                 /* [graph values] the count inputs */
-    uint32_t (*keys)[2];             /* [graph values] streams of the random leaves */
-    void **scratch;                  /* [threads] */
-    uint64_t step;                   /* of the random streams */
+    void **base;         /* [buffers] */
+    weft_dtype *storage; /* [buffers] element type as bound */
+    int64_t *counts;     /* [graph values] the count inputs */
+    uint32_t (*keys)[2]; /* [graph values] streams of the random leaves */
+    void **scratch;      /* [threads] */
+    uint64_t step;       /* of the random streams */
 } weft_run_state;
 
 typedef struct weft_step weft_step;
@@ -54,8 +54,8 @@ enum { WEFT_STEP_INPUTS = 14, WEFT_STEP_OUTPUTS = 4, WEFT_STRIP = 2048, WEFT_STR
 
 struct weft_step {
     const weft_op *op;
-    int32_t value;                /* what it computes, for weft_describe */
-    weft_pieces_function pieces;  /* from sizes and counts alone */
+    int32_t value;               /* what it computes, for weft_describe */
+    weft_pieces_function pieces; /* from sizes and counts alone */
     weft_piece_function run;
     int in_count, out_count;
     weft_slot in[WEFT_STEP_INPUTS], out[WEFT_STEP_OUTPUTS];
@@ -87,14 +87,15 @@ weft_step *weft_step_new(weft_planner *, weft_value v, weft_pieces_function, wef
 /* A step with no operands yet; and v's outputs for it. */
 weft_step *weft_step_empty(weft_planner *, weft_value v, weft_pieces_function, weft_piece_function);
 void weft_step_outputs(weft_planner *, weft_step *, weft_value v);
-weft_slot weft_place_of(weft_planner *, weft_value v);          /* of an operand or result, in whole */
-weft_slot weft_place_of_leaf(weft_planner *, weft_value v);     /* of a random leaf as bound, or nothing at run time: to draw in place */
+weft_slot weft_place_of(weft_planner *, weft_value v); /* of an operand or result, in whole */
+weft_slot weft_place_of_leaf(weft_planner *,
+                             weft_value v); /* of a random leaf as bound, or nothing at run time: to draw in place */
 weft_slot weft_place_inverse(weft_planner *, weft_value index); /* starts, then positions, of a bound index */
 weft_slot weft_place_scratch(weft_planner *, size_t bytes);     /* arena memory between two steps */
 weft_slot weft_place_packed(weft_planner *, size_t bytes);      /* kept with the session */
-bool weft_is_parameter(const weft_planner *, weft_value v);      /* a parameter, or a view of one */
-void weft_need_scratch(weft_planner *, size_t bytes);            /* a thread */
-void *weft_plan_get(weft_planner *, size_t bytes);               /* zeroed, lives as long as the plan */
+bool weft_is_parameter(const weft_planner *, weft_value v);     /* a parameter, or a view of one */
+void weft_need_scratch(weft_planner *, size_t bytes);           /* a thread */
+void *weft_plan_get(weft_planner *, size_t bytes);              /* zeroed, lives as long as the plan */
 weft_engine *weft_planner_engine(const weft_planner *);
 const weft_graph *weft_planner_graph(const weft_planner *);
 
@@ -133,7 +134,8 @@ static inline int64_t weft_rows_per_piece(int64_t row, int64_t elements)
     return rows < 1 ? 1 : rows;
 }
 
-/* Elements a piece should have: enough work in the caches; for results larger than those, so much that kernels write past them. */
+/* Elements a piece should have: enough work in the caches; for results larger than those, so much that kernels write past them.
+ */
 static inline int64_t weft_piece_elements(int64_t total, weft_dtype dtype, int64_t small)
 {
     int64_t size = (int64_t)weft_dtype_size(dtype);

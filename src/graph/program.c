@@ -108,11 +108,11 @@ typedef struct strip {
     const weft_step *s;
     const weft_run_state *run;
     size_t e;
-    char *scratch;                        /* strips, then copies of repeated operands */
-    const char *at[WEFT_STEP_INPUTS];     /* operands for this strip … */
-    int64_t stride[WEFT_STEP_INPUTS];     /* … and how they advance */
+    char *scratch;                    /* strips, then copies of repeated operands */
+    const char *at[WEFT_STEP_INPUTS]; /* operands for this strip … */
+    int64_t stride[WEFT_STEP_INPUTS]; /* … and how they advance */
     char *out;
-    int64_t n, row, rows;                 /* elements; first row; rows (0: a part of one row) */
+    int64_t n, row, rows; /* elements; first row; rows (0: a part of one row) */
 } strip;
 
 static const char *source_at(const strip *t, int source, int64_t *stride)
@@ -149,7 +149,9 @@ static void run_strip(strip *t)
         int64_t sa, sb, sc;
         const char *a, *b, *c;
         switch (in->kind) {
-        case WEFT_OP_LEAF: draw(t, in, y); break;
+        case WEFT_OP_LEAF:
+            draw(t, in, y);
+            break;
         case WEFT_OP_UNARY:
             a = source_at(t, in->source[0], &sa);
             if (sa == 0) { /* one number: its function once, then everywhere */
@@ -211,7 +213,9 @@ static void set_operands(strip *t, int64_t r, int64_t rows, int64_t c0)
         char *copy = t->scratch + (size_t)(program->strips + i) * WEFT_STRIP * t->e;
         t->stride[i] = 1;
         switch (program->mode[i]) {
-        case WEFT_STRIP_FULL: t->at[i] = x + (size_t)(r * columns + c0) * t->e; break;
+        case WEFT_STRIP_FULL:
+            t->at[i] = x + (size_t)(r * columns + c0) * t->e;
+            break;
         case WEFT_STRIP_ONE:
             t->at[i] = x;
             t->stride[i] = 0;
@@ -294,9 +298,11 @@ void weft_program_piece(const weft_step *s, const weft_run_state *run, int64_t p
     strip t = {.s = s, .run = run, .e = e, .scratch = run->scratch[thread], .rows = 1};
     char *out = weft_at(run, &s->out[0]);
     int64_t begin = piece * piece_of(s), end = begin + piece_of(s) < count ? begin + piece_of(s) : count;
-    int64_t strip = s->program->count == 1 && s->program->instruction[0].kind != WEFT_OP_WHERE ? piece_of(s) : WEFT_STRIP; /* a single op needs no scratch */
-    for (int64_t at = begin; at < end; at += strip) {
-        t.n = at + strip < end ? strip : end - at;
+    int64_t length = s->program->count == 1 && s->program->instruction[0].kind != WEFT_OP_WHERE
+                         ? piece_of(s)
+                         : WEFT_STRIP; /* a single op needs no scratch */
+    for (int64_t at = begin; at < end; at += length) {
+        t.n = at + length < end ? length : end - at;
         t.out = out + (size_t)at * e;
         set_operands(&t, 0, 1, at);
         run_strip(&t);

@@ -11,14 +11,14 @@ typedef enum weft_strip_mode { WEFT_STRIP_FULL, WEFT_STRIP_ROW, WEFT_STRIP_COLUM
 
 typedef struct weft_instruction {
     const weft_node *node;
-    int kind;        /* weft_op_kind; LEAF: a random leaf to draw */
+    int kind; /* weft_op_kind; LEAF: a random leaf to draw */
     int sub;
     double p;
-    int source[3];   /* ≥ 0: a strip in scratch; -1: the producer's result; ≤ -2: operand -2 - k of the step */
-    int target;      /* strip in scratch, or -1: the result */
-    int32_t leaf;    /* random leaf's value */
-    int keys;        /* operand with its row keys, or -1 */
-    int bound;       /* operand with its bound tensor */
+    int source[3]; /* ≥ 0: a strip in scratch; -1: the producer's result; ≤ -2: operand -2 - k of the step */
+    int target;    /* strip in scratch, or -1: the result */
+    int32_t leaf;  /* random leaf's value */
+    int keys;      /* operand with its row keys, or -1 */
+    int bound;     /* operand with its bound tensor */
 } weft_instruction;
 
 typedef struct weft_program {

@@ -68,12 +68,17 @@ static bool is_integer(weft_dtype t)
 static int64_t integer_at(weft_tensor t, int64_t i)
 {
     switch (t.dtype) {
-    case WEFT_I32: return ((const int32_t *)t.data)[i];
-    case WEFT_I16: return ((const int16_t *)t.data)[i];
-    case WEFT_I8: return ((const int8_t *)t.data)[i];
+    case WEFT_I32:
+        return ((const int32_t *)t.data)[i];
+    case WEFT_I16:
+        return ((const int16_t *)t.data)[i];
+    case WEFT_I8:
+        return ((const int8_t *)t.data)[i];
     case WEFT_U8:
-    case WEFT_BOOL: return ((const uint8_t *)t.data)[i];
-    default: return ((const int64_t *)t.data)[i];
+    case WEFT_BOOL:
+        return ((const uint8_t *)t.data)[i];
+    default:
+        return ((const int64_t *)t.data)[i];
     }
 }
 
@@ -82,7 +87,8 @@ static weft_status bind_integers(weft_session *s, int32_t buffer, weft_tensor t)
     const weft_node *n = node_of(s, buffer);
     int64_t count = weft_dims_count(t.dims);
     if (!is_integer(t.dtype))
-        return weft_fail(WEFT_ERROR_ARGUMENT, "%s \"%s\" holds %s, the graph wants I64", n->op->name, n->name, weft_dtype_name(t.dtype));
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%s \"%s\" holds %s, the graph wants I64", n->op->name, n->name,
+                         weft_dtype_name(t.dtype));
     const int64_t *values = t.data;
     if (t.dtype != WEFT_I64) {
         int64_t *copy = own_memory(s, buffer, (size_t)count * sizeof *copy);
@@ -104,8 +110,8 @@ static weft_status bind_buffer(weft_session *s, int32_t buffer, weft_tensor t)
         return refuse_shape(n, t);
     if (n->dtype == WEFT_I64)
         return bind_integers(s, buffer, t);
-    bool raw = t.dtype == n->dtype || ((t.dtype == WEFT_BF16 || t.dtype == WEFT_F16) && !s->plan->buffers[buffer].converts &&
-                                       n->dtype == WEFT_F32);
+    bool raw = t.dtype == n->dtype ||
+               ((t.dtype == WEFT_BF16 || t.dtype == WEFT_F16) && !s->plan->buffers[buffer].converts && n->dtype == WEFT_F32);
     s->run.base[buffer] = t.data;
     s->run.storage[buffer] = raw ? t.dtype : n->dtype;
     if (raw)
@@ -334,7 +340,8 @@ weft_status weft_run(weft_session *s)
         for (int k = 0; k < plan->steps[i]->in_count; k++) {
             int32_t count = plan->steps[i]->in[k].extent.count.id;
             if (count && !s->count_set[count])
-                return weft_fail(WEFT_ERROR_ARGUMENT, "count \"%s\" is not set", weft_node_of(plan->graph, (weft_value){count})->name);
+                return weft_fail(WEFT_ERROR_ARGUMENT, "count \"%s\" is not set",
+                                 weft_node_of(plan->graph, (weft_value){count})->name);
         }
     weft_session_execute(s);
     s->repack = false;

@@ -11,12 +11,12 @@ struct weft_session {
     weft_params **params;
     uint64_t *versions; /* [param_count] as last seen */
     int param_count;
-    void *arena, **own;  /* own[buffer]: converted copies, inverses, constants, packed panels */
+    void *arena, **own; /* own[buffer]: converted copies, inverses, constants, packed panels */
     size_t *own_bytes;
     weft_tensor *outputs; /* [fetches] where to copy results; data NULL: nowhere */
     bool *count_set;      /* [values] */
     weft_run_state run;
-    atomic_llong *next;   /* [steps] next piece */
+    atomic_llong *next; /* [steps] next piece */
     bool repack, seeded;
 };
 

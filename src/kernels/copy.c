@@ -29,33 +29,33 @@ void weft_copy_simplify(weft_copy *c)
     c->rank = rank;
 }
 
-#define COPY_LINE(T)                                                                                                             \
-    static void line_##T(int64_t n, const T *x, int64_t sx, T *y, int64_t sy)                                                    \
-    {                                                                                                                            \
-        if (sx == 1 && sy == 1)                                                                                                  \
-            memcpy(y, x, (size_t)n * sizeof *y);                                                                                 \
-        else                                                                                                                     \
-            for (int64_t i = 0; i < n; i++)                                                                                      \
-                y[i * sy] = x[i * sx];                                                                                           \
-    }                                                                                                                            \
-    static void block_##T(const weft_copy *c, int axis, int64_t begin, int64_t end, const T *x, T *y)                            \
-    {                                                                                                                            \
-        int64_t sx = c->from[axis], sy = c->to[axis];                                                                            \
-        if (axis == c->rank - 1) {                                                                                               \
-            line_##T(end - begin, x + begin * sx, sx, y + begin * sy, sy);                                                       \
-            return;                                                                                                              \
-        }                                                                                                                        \
-        if (axis == c->rank - 2 && c->from[axis + 1] != 1 && c->from[axis + 1] != 0) { /* a transpose */                         \
-            int64_t tx = c->from[axis + 1], ty = c->to[axis + 1], n = c->size[axis + 1];                                         \
-            for (int64_t i = begin; i < end; i += 16)                                                                            \
-                for (int64_t j = 0; j < n; j += 16)                                                                              \
-                    for (int64_t ii = i; ii < end && ii < i + 16; ii++)                                                          \
-                        for (int64_t jj = j; jj < n && jj < j + 16; jj++)                                                        \
-                            y[ii * sy + jj * ty] = x[ii * sx + jj * tx];                                                         \
-            return;                                                                                                              \
-        }                                                                                                                        \
-        for (int64_t i = begin; i < end; i++)                                                                                    \
-            block_##T(c, axis + 1, 0, c->size[axis + 1], x + i * sx, y + i * sy);                                                \
+#define COPY_LINE(T) \
+    static void line_##T(int64_t n, const T *x, int64_t sx, T *y, int64_t sy) \
+    { \
+        if (sx == 1 && sy == 1) \
+            memcpy(y, x, (size_t)n * sizeof *y); \
+        else \
+            for (int64_t i = 0; i < n; i++) \
+                y[i * sy] = x[i * sx]; \
+    } \
+    static void block_##T(const weft_copy *c, int axis, int64_t begin, int64_t end, const T *x, T *y) \
+    { \
+        int64_t sx = c->from[axis], sy = c->to[axis]; \
+        if (axis == c->rank - 1) { \
+            line_##T(end - begin, x + begin * sx, sx, y + begin * sy, sy); \
+            return; \
+        } \
+        if (axis == c->rank - 2 && c->from[axis + 1] != 1 && c->from[axis + 1] != 0) { /* a transpose */ \
+            int64_t tx = c->from[axis + 1], ty = c->to[axis + 1], n = c->size[axis + 1]; \
+            for (int64_t i = begin; i < end; i += 16) \
+                for (int64_t j = 0; j < n; j += 16) \
+                    for (int64_t ii = i; ii < end && ii < i + 16; ii++) \
+                        for (int64_t jj = j; jj < n && jj < j + 16; jj++) \
+                            y[ii * sy + jj * ty] = x[ii * sx + jj * tx]; \
+            return; \
+        } \
+        for (int64_t i = begin; i < end; i++) \
+            block_##T(c, axis + 1, 0, c->size[axis + 1], x + i * sx, y + i * sy); \
     }
 
 COPY_LINE(uint32_t)

@@ -6,9 +6,9 @@
 
 typedef struct weft_copy {
     int rank;
-    int64_t size[WEFT_MAX_RANK];             /* of the region copied */
+    int64_t size[WEFT_MAX_RANK];                    /* of the region copied */
     int64_t from[WEFT_MAX_RANK], to[WEFT_MAX_RANK]; /* element strides; from may be 0 (broadcast) */
-    int64_t from_at, to_at;                  /* element offsets */
+    int64_t from_at, to_at;                         /* element offsets */
 } weft_copy;
 
 /* Merges axes that lie dense in both and drops axes of size 1; the outermost axis stays an axis of its own. */

@@ -16,7 +16,8 @@ weft_status weft_qr(int64_t rows, int64_t columns, double *a, double *r)
     int info = LAPACKE_dgeqrf(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)columns, a, (lapack_int)columns, tau);
     free(tau);
     if (info != 0)
-        return weft_fail(WEFT_ERROR_NUMERIC, "QR of %lld × %lld failed (LAPACK says %d)", (long long)rows, (long long)columns, info);
+        return weft_fail(WEFT_ERROR_NUMERIC, "QR of %lld × %lld failed (LAPACK says %d)", (long long)rows, (long long)columns,
+                         info);
     for (int64_t i = 0; i < columns; i++)
         for (int64_t j = 0; j < columns; j++)
             r[i * columns + j] = j >= i && i < rows ? a[i * columns + j] : 0;

@@ -8,12 +8,12 @@
 /* What the user asked of a model. */
 typedef struct weft_run_request {
     const weft_arrays *inputs;
-    const char *const *taps;  /* intermediates to keep, by name */
+    const char *const *taps; /* intermediates to keep, by name */
     int tap_count;
     const char *const *grads; /* values whose weighted sums are differentiated; several add up */
     int grad_count;
-    bool train;               /* batch norms use the batch's statistics */
-    weft_dtype dtype;         /* F32 or F64 */
+    bool train;       /* batch norms use the batch's statistics */
+    weft_dtype dtype; /* F32 or F64 */
 } weft_run_request;
 
 typedef struct weft_binding {
@@ -36,7 +36,7 @@ typedef struct weft_evaluation {
     int count_count;
     const char *const *outputs; /* named values that are always written */
     int output_count;
-    const char *const *inputs;  /* floating-point inputs to differentiate by */
+    const char *const *inputs; /* floating-point inputs to differentiate by */
     int input_count;
 } weft_evaluation;
 

@@ -81,8 +81,9 @@ weft_value weft_dropout(weft_graph *g, weft_value x, const char *name, double ra
 weft_value weft_activate(weft_graph *g, weft_value x, weft_activation activation)
 {
     static weft_value (*const functions[])(weft_graph *, weft_value) = {
-        [WEFT_ACT_RELU] = weft_relu, [WEFT_ACT_GELU] = weft_gelu, [WEFT_ACT_GELU_TANH] = weft_gelu_tanh,
-        [WEFT_ACT_QUICK_GELU] = weft_quick_gelu, [WEFT_ACT_SILU] = weft_silu,
+        [WEFT_ACT_RELU] = weft_relu,           [WEFT_ACT_GELU] = weft_gelu,
+        [WEFT_ACT_GELU_TANH] = weft_gelu_tanh, [WEFT_ACT_QUICK_GELU] = weft_quick_gelu,
+        [WEFT_ACT_SILU] = weft_silu,
     };
     return functions[activation](g, x);
 }

@@ -63,7 +63,8 @@ weft_value weft_embed_numbers(weft_graph *g, weft_value x, const char *name, con
     int64_t rows = d.size[0], F = d.size[1], width = e->width;
     if (e->kind == WEFT_NUMERIC_LINEAR || e->kind == WEFT_NUMERIC_LR) {
         weft_init init = WEFT_UNIFORM(1 / sqrt((double)width));
-        weft_value w = parameter(g, name, "0.weight", init, DIMS(F, width)), b = parameter(g, name, "0.bias", init, DIMS(F, width));
+        weft_value w = parameter(g, name, "0.weight", init, DIMS(F, width)),
+                   b = parameter(g, name, "0.bias", init, DIMS(F, width));
         weft_value y = weft_add(g, weft_mul(g, repeat(g, x, width), row(g, w)), row(g, b));
         return e->kind == WEFT_NUMERIC_LR ? weft_relu(g, y) : y;
     }

@@ -18,7 +18,10 @@ static const struct {
     const char *name;
     weft_task task;
 } tasks[] = {
-    {"regression", WEFT_TASK_REGRESSION}, {"binclass", WEFT_TASK_BINARY}, {"binary", WEFT_TASK_BINARY}, {"multiclass", WEFT_TASK_MULTICLASS},
+    {"regression", WEFT_TASK_REGRESSION},
+    {"binclass", WEFT_TASK_BINARY},
+    {"binary", WEFT_TASK_BINARY},
+    {"multiclass", WEFT_TASK_MULTICLASS},
 };
 
 weft_tabular_config weft_tabular_default(void)
@@ -95,8 +98,9 @@ static weft_status read_embeddings(weft_json_value root, const char *name, weft_
         if (strcmp(type, embeddings[i].name) == 0)
             n.kind = embeddings[i].kind;
     if (n.kind == WEFT_NUMERIC_NONE)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: num_embeddings.type is \"%s\", expected LinearEmbeddings, LREmbeddings or PLREmbeddings",
-                         name, type ? type : "");
+        return weft_fail(WEFT_ERROR_FORMAT,
+                         "%s: num_embeddings.type is \"%s\", expected LinearEmbeddings, LREmbeddings or PLREmbeddings", name,
+                         type ? type : "");
     if (n.kind == WEFT_NUMERIC_PLR && lite)
         n.kind = WEFT_NUMERIC_PLR_LITE;
     c->num_embeddings = n;
@@ -110,7 +114,8 @@ static weft_status read_cardinalities(weft_json_value root, const char *name, we
         return WEFT_OK;
     int64_t n = weft_json_size(list);
     if (weft_json_kind_of(list) != WEFT_JSON_LIST || n > WEFT_TABULAR_MAX_CATEGORIES)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: cat_cardinalities is not a list of at most %d numbers", name, WEFT_TABULAR_MAX_CATEGORIES);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: cat_cardinalities is not a list of at most %d numbers", name,
+                         WEFT_TABULAR_MAX_CATEGORIES);
     free(c->cat_cardinalities);
     c->n_cat = 0;
     c->cat_cardinalities = calloc((size_t)n + 1, sizeof *c->cat_cardinalities);
@@ -119,7 +124,8 @@ static weft_status read_cardinalities(weft_json_value root, const char *name, we
     for (int64_t i = 0; i < n; i++) {
         int64_t size = weft_json_integer(weft_json_item(list, i), 0);
         if (size < 1 || size > 1 << 24)
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: cat_cardinalities[%lld] is not a number from 1 to %d", name, (long long)i, 1 << 24);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: cat_cardinalities[%lld] is not a number from 1 to %d", name, (long long)i,
+                             1 << 24);
         c->cat_cardinalities[i] = size;
     }
     c->n_cat = (int)n;
@@ -178,25 +184,33 @@ weft_status weft_tabular_config_read(weft_json_value root, const char *name, wef
         const char *key;
         int64_t least, most, *out;
     } integers[] = {
-        {"n_classes", 0, 1 << 20, &c->n_classes},          {"n_num_features", 0, 1 << 20, &c->n_num_features},
-        {"n_bin_features", 0, 1 << 20, &c->n_bin_features}, {"d_main", 1, 1 << 16, &c->d_main},
-        {"encoder_n_blocks", 0, 64, &c->encoder_n_blocks}, {"predictor_n_blocks", 0, 64, &c->predictor_n_blocks},
-        {"context_size", 1, 1 << 16, &c->context_size},    {"n_blocks", 1, 256, &c->n_blocks},
+        {"n_classes", 0, 1 << 20, &c->n_classes},
+        {"n_num_features", 0, 1 << 20, &c->n_num_features},
+        {"n_bin_features", 0, 1 << 20, &c->n_bin_features},
+        {"d_main", 1, 1 << 16, &c->d_main},
+        {"encoder_n_blocks", 0, 64, &c->encoder_n_blocks},
+        {"predictor_n_blocks", 0, 64, &c->predictor_n_blocks},
+        {"context_size", 1, 1 << 16, &c->context_size},
+        {"n_blocks", 1, 256, &c->n_blocks},
         {"d_layer", 1, 1 << 16, &c->d_layer},
     };
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++)
         if (weft_json_present(weft_json_get(root, integers[i].key)) &&
-            (status = weft_json_take_integer(root, name, integers[i].key, integers[i].least, integers[i].most, integers[i].out)) != WEFT_OK)
+            (status = weft_json_take_integer(root, name, integers[i].key, integers[i].least, integers[i].most,
+                                             integers[i].out)) != WEFT_OK)
             return status;
     struct {
         const char *key;
         double least, most, *out;
     } numbers[] = {
-        {"d_multiplier", 0.001, 64, &c->d_multiplier}, {"context_dropout", 0, 1, &c->context_dropout},
-        {"dropout0", 0, 1, &c->dropout0},              {"dropout", 0, 1, &c->dropout},
+        {"d_multiplier", 0.001, 64, &c->d_multiplier},
+        {"context_dropout", 0, 1, &c->context_dropout},
+        {"dropout0", 0, 1, &c->dropout0},
+        {"dropout", 0, 1, &c->dropout},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if ((status = weft_json_take_number(root, name, numbers[i].key, numbers[i].least, numbers[i].most, numbers[i].out)) != WEFT_OK)
+        if ((status = weft_json_take_number(root, name, numbers[i].key, numbers[i].least, numbers[i].most, numbers[i].out)) !=
+            WEFT_OK)
             return status;
     if ((status = read_task(root, name, c)) != WEFT_OK || (status = read_embeddings(root, name, c)) != WEFT_OK ||
         (status = read_cardinalities(root, name, c)) != WEFT_OK || (status = read_special(root, name, c)) != WEFT_OK ||
@@ -210,18 +224,23 @@ weft_status weft_tabular_config_check(const weft_tabular_config *c, const char *
     const struct {
         const char *key;
         double value;
-    } rates[] = {{"context_dropout", c->context_dropout}, {"dropout0", c->dropout0}, {"dropout1", c->dropout1}, {"dropout", c->dropout}};
+    } rates[] = {
+        {"context_dropout", c->context_dropout}, {"dropout0", c->dropout0}, {"dropout1", c->dropout1}, {"dropout", c->dropout}};
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
         if (!(rates[i].value >= 0 && rates[i].value < 1))
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: %s is %g, expected a rate of at least 0 and less than 1", name, rates[i].key, rates[i].value);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: %s is %g, expected a rate of at least 0 and less than 1", name, rates[i].key,
+                             rates[i].value);
     if (c->task == WEFT_TASK_REGRESSION ? c->n_classes != 0 : c->task == WEFT_TASK_BINARY ? c->n_classes != 2 : c->n_classes < 3)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: n_classes is %lld for a task of %s", name, (long long)c->n_classes, weft_task_names[c->task]);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: n_classes is %lld for a task of %s", name, (long long)c->n_classes,
+                         weft_task_names[c->task]);
     if (c->n_num_features + c->n_bin_features + weft_tabular_one_hot_width(c) == 0)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: no input features: n_num_features, n_bin_features and cat_cardinalities are all empty", name);
+        return weft_fail(WEFT_ERROR_FORMAT,
+                         "%s: no input features: n_num_features, n_bin_features and cat_cardinalities are all empty", name);
     if (c->n_num_features == 0 && c->num_embeddings.kind != WEFT_NUMERIC_NONE)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: num_embeddings without numerical features", name);
     if (c->arch == WEFT_TABULAR_TABR && weft_tabr_hidden(c) < 1)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: d_main %lld times d_multiplier %g is less than 1", name, (long long)c->d_main, c->d_multiplier);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: d_main %lld times d_multiplier %g is less than 1", name, (long long)c->d_main,
+                         c->d_multiplier);
     if (c->mixer_normalization > 0 && c->encoder_n_blocks == 0)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: mixer_normalization needs an encoder block, encoder_n_blocks is 0", name);
     return WEFT_OK;

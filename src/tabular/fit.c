@@ -87,8 +87,8 @@ void weft_stepper_include_self(weft_stepper *s, bool include)
 static weft_status open_tabr(weft_stepper *s, int slot, int64_t count)
 {
     int64_t most = count * s->config->context_size, N = s->train->rows;
-    weft_tabr_form form = {.batch = count, .capacity = most < N ? most : N, .training = true, .loss = true,
-                           .folded = weft_tabr_folds(s->config)};
+    weft_tabr_form form = {
+        .batch = count, .capacity = most < N ? most : N, .training = true, .loss = true, .folded = weft_tabr_folds(s->config)};
     weft_tabr_runner_free(s->runner[slot]);
     s->runner[slot] = NULL;
     s->size[slot] = count;
@@ -175,14 +175,16 @@ static weft_status run_mlp(weft_stepper *s, int slot, const int64_t *rows, int64
         (status = bind_if(*session, g, "x_bin", (weft_tensor){s->x_bin, WEFT_F32, DIMS(count, t->n_bin)})) != WEFT_OK ||
         (status = bind_if(*session, g, "one_hot", (weft_tensor){s->x_hot, WEFT_F32, DIMS(count, t->one_hot)})) != WEFT_OK)
         return status;
-    return weft_bind(*session, "y", (weft_tensor){classes ? (void *)s->label : (void *)s->y, classes ? WEFT_I64 : WEFT_F32, DIMS(count)});
+    return weft_bind(*session, "y",
+                     (weft_tensor){classes ? (void *)s->label : (void *)s->y, classes ? WEFT_I64 : WEFT_F32, DIMS(count)});
 }
 
 weft_status weft_stepper_run(weft_stepper *s, const int64_t *rows, int64_t count, uint64_t seed, uint64_t step, double *loss,
                              weft_session **session)
 {
     int slot = count == s->batch ? 0 : 1;
-    weft_status status = s->retriever ? run_tabr(s, slot, rows, count, seed, step, session) : run_mlp(s, slot, rows, count, session);
+    weft_status status =
+        s->retriever ? run_tabr(s, slot, rows, count, seed, step, session) : run_mlp(s, slot, rows, count, session);
     weft_tensor t;
     if (status != WEFT_OK)
         return status;
@@ -217,8 +219,8 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
         f->loss_count = 0;
     }
     int64_t count = from + batch < N ? batch : N - from;
-    weft_status status = weft_stepper_run(f->stepper, f->order + from, count, f->options->seed, (uint64_t)(epoch * f->steps + step_in_epoch),
-                                          loss, gradients);
+    weft_status status = weft_stepper_run(f->stepper, f->order + from, count, f->options->seed,
+                                          (uint64_t)(epoch * f->steps + step_in_epoch), loss, gradients);
     f->loss_sum += *loss * (double)count;
     f->loss_count += count;
     return status;
@@ -267,8 +269,9 @@ static void fit_progress(void *user, const char *phase, int64_t done, int64_t to
 
 /* The grouping that the published code meant: no decay on biases, norms, frequencies, linear embeddings, label encoders. */
 static const weft_parameter_group intended_groups[] = {
-    {.pattern = "*.bias", .rate = 1},         {.pattern = "num_embeddings.0.*", .rate = 1}, {.pattern = "label_encoder.*", .rate = 1},
-    {.pattern = "normalization.*", .rate = 1}, {.covers = weft_covers_vectors, .rate = 1},
+    {.pattern = "*.bias", .rate = 1},           {.pattern = "num_embeddings.0.*", .rate = 1},
+    {.pattern = "label_encoder.*", .rate = 1},  {.pattern = "normalization.*", .rate = 1},
+    {.covers = weft_covers_vectors, .rate = 1},
 };
 
 weft_fit_options weft_fit_default(int64_t train_rows)
@@ -307,9 +310,10 @@ weft_status weft_fit(weft_engine *engine, const weft_tabular_config *config, wef
 {
     fit f = {.config = config, .options = options, .train = train, .val = val, .order_epoch = -1, .best = -INFINITY};
     if (config->arch == WEFT_TABULAR_TABR && train->rows - 1 < config->context_size)
-        return weft_fail(WEFT_ERROR_ARGUMENT,
-                         "%lld training rows are too few for a context of %lld (a row never looks at itself): use --context-size %lld or less",
-                         (long long)train->rows, (long long)config->context_size, (long long)(train->rows > 1 ? train->rows - 1 : 1));
+        return weft_fail(
+            WEFT_ERROR_ARGUMENT,
+            "%lld training rows are too few for a context of %lld (a row never looks at itself): use --context-size %lld or less",
+            (long long)train->rows, (long long)config->context_size, (long long)(train->rows > 1 ? train->rows - 1 : 1));
     f.steps = (train->rows + options->batch_size - 1) / options->batch_size;
     f.order = malloc((size_t)(train->rows + 1) * sizeof *f.order);
     f.output = malloc((size_t)(val->rows * weft_tabular_outputs(config) + 1) * sizeof *f.output);

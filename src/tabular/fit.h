@@ -22,31 +22,33 @@ weft_status weft_predictor_refresh(weft_predictor *);
 
 /* output [rows, outputs]: standardised regression values, or logits. own: the rows are the candidates themselves, each
  * excluded from its own context. context, probs [rows, m]: candidate numbers, nearest first, and weights; NULL: not wanted. */
-weft_status weft_predictor_run(weft_predictor *, const weft_rows_data *rows, bool own, double *output, int64_t *context, double *probs);
+weft_status weft_predictor_run(weft_predictor *, const weft_rows_data *rows, bool own, double *output, int64_t *context,
+                               double *probs);
 
 /* Squared distances of row i's contexts in key space: [m], in the order of `context` (which weft_predictor_run gave). */
-weft_status weft_predictor_distances(weft_predictor *, const weft_rows_data *rows, int64_t i, const int64_t *context, double *out);
+weft_status weft_predictor_distances(weft_predictor *, const weft_rows_data *rows, int64_t i, const int64_t *context,
+                                     double *out);
 
 /* logits [rows, outputs] → probabilities: binary [rows] of class 1, multiclass [rows, classes]; in place. */
 void weft_probabilities(const weft_tabular_config *, int64_t rows, double *output);
 
 /* Metrics of outputs against the rows' targets; mean and sd are the target's (regression). */
-weft_status weft_fit_metrics(const weft_tabular_config *, const weft_rows_data *rows, const double *output, double mean, double sd,
-                             weft_metrics *out);
+weft_status weft_fit_metrics(const weft_tabular_config *, const weft_rows_data *rows, const double *output, double mean,
+                             double sd, weft_metrics *out);
 
 /* ---- training ---- */
 
 typedef struct weft_fit_options {
     double lr, weight_decay;
-    bool decay_all;           /* weight decay on every parameter, as in all published results (spec 4.2) */
+    bool decay_all; /* weight decay on every parameter, as in all published results (spec 4.2) */
     int64_t batch_size, max_epochs, patience;
     uint64_t seed;
-    const char *folder;       /* NULL: nothing is written */
+    const char *folder; /* NULL: nothing is written */
     bool resume;
     int64_t checkpoint_steps; /* 0: an epoch */
     const weft_run_info *run;
     double target_mean, target_sd;
-    bool include_self;        /* the mutation of spec 10.11: rows may retrieve themselves in training */
+    bool include_self; /* the mutation of spec 10.11: rows may retrieve themselves in training */
     void *user;
     void (*progress)(void *user, const char *phase, int64_t done, int64_t total, const char *note);
     void (*epoch)(void *user, int64_t epoch, double train_loss, const weft_metrics *val, bool best); /* NULL: not wanted */
@@ -57,8 +59,8 @@ typedef struct weft_fit_options {
 weft_fit_options weft_fit_default(int64_t train_rows);
 
 /* Trains `params` (initialised from the seed where they are missing) on `train`, stopping by the score on `val`. */
-weft_status weft_fit(weft_engine *, const weft_tabular_config *, weft_params *, const weft_rows_data *train, const weft_rows_data *val,
-                     const weft_fit_options *, weft_train_result *out);
+weft_status weft_fit(weft_engine *, const weft_tabular_config *, weft_params *, const weft_rows_data *train,
+                     const weft_rows_data *val, const weft_fit_options *, weft_train_result *out);
 
 /* One training step up to its gradients, for tests and benchmarks: rows of `train`, at (seed, step). */
 typedef struct weft_stepper weft_stepper;

@@ -44,12 +44,16 @@ static weft_status save_candidates(const char *folder, const weft_table *t, uint
         void *data;
         weft_dtype dtype;
         int width;
-    } parts[] = {{"x_num", t->x_num, WEFT_F32, t->n_num}, {"x_bin", t->x_bin, WEFT_F32, t->n_bin}, {"x_cat", t->x_cat, WEFT_I64, t->n_cat}};
+    } parts[] = {{"x_num", t->x_num, WEFT_F32, t->n_num},
+                 {"x_bin", t->x_bin, WEFT_F32, t->n_bin},
+                 {"x_cat", t->x_cat, WEFT_I64, t->n_cat}};
     for (int i = 0; i < 3 && status == WEFT_OK; i++)
         if (parts[i].width)
-            status = weft_arrays_add(arrays, parts[i].name, (weft_tensor){parts[i].data, parts[i].dtype, DIMS(t->rows, parts[i].width)});
+            status = weft_arrays_add(arrays, parts[i].name,
+                                     (weft_tensor){parts[i].data, parts[i].dtype, DIMS(t->rows, parts[i].width)});
     if (status == WEFT_OK)
-        status = weft_arrays_add(arrays, "y", t->y ? (weft_tensor){t->y, WEFT_F32, DIMS(t->rows)} : (weft_tensor){t->label, WEFT_I64, DIMS(t->rows)});
+        status = weft_arrays_add(
+            arrays, "y", t->y ? (weft_tensor){t->y, WEFT_F32, DIMS(t->rows)} : (weft_tensor){t->label, WEFT_I64, DIMS(t->rows)});
     if (status == WEFT_OK)
         status = weft_arrays_add(arrays, "row", (weft_tensor){t->row, WEFT_I64, DIMS(t->rows)});
     if (status == WEFT_OK)
@@ -88,8 +92,8 @@ static weft_status save_config(const char *folder, const weft_tabular_config *c,
     return status;
 }
 
-weft_status weft_tabular_folder_save(const char *folder, const weft_tabular_config *c, const weft_schema *schema, const weft_params *params,
-                                     const weft_table *candidates)
+weft_status weft_tabular_folder_save(const char *folder, const weft_tabular_config *c, const weft_schema *schema,
+                                     const weft_params *params, const weft_table *candidates)
 {
     uint64_t checksum = 0;
     weft_status status = weft_folder_make(folder);
@@ -165,7 +169,8 @@ static weft_status open_candidates(const char *folder, weft_json_value config, w
         status = weft_file_checksum(path, &checksum, &bytes);
         snprintf(hex, sizeof hex, "%016llx", (unsigned long long)checksum);
         if (status == WEFT_OK && strcmp(hex, sum) != 0)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: its checksum is %s, config.json says %s: the file is not this model's", path, hex, sum);
+            status = weft_fail(WEFT_ERROR_FORMAT, "%s: its checksum is %s, config.json says %s: the file is not this model's",
+                               path, hex, sum);
     }
     if (status == WEFT_OK)
         status = weft_rows_from_arrays(&out->config, arrays, "", path, &out->candidates);
@@ -195,9 +200,11 @@ weft_status weft_tabular_folder_open(const char *folder, weft_tabular_folder *ou
     char *schema_path = inside(folder, "schema.json");
     if (status == WEFT_OK)
         status = schema_path ? weft_schema_load(schema_path, &out->schema) : WEFT_ERROR_MEMORY;
-    if (status == WEFT_OK && (out->schema->n_num != out->config.n_num_features || out->schema->n_bin != out->config.n_bin_features ||
-                              out->schema->n_cat != out->config.n_cat || out->schema->task != out->config.task))
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: schema.json and config.json do not describe the same columns and task", folder);
+    if (status == WEFT_OK &&
+        (out->schema->n_num != out->config.n_num_features || out->schema->n_bin != out->config.n_bin_features ||
+         out->schema->n_cat != out->config.n_cat || out->schema->task != out->config.task))
+        status =
+            weft_fail(WEFT_ERROR_FORMAT, "%s: schema.json and config.json do not describe the same columns and task", folder);
     if (status == WEFT_OK)
         status = weft_params_open(folder, &out->params);
     if (status == WEFT_OK)

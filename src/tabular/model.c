@@ -34,8 +34,8 @@ static weft_status read_codes(const weft_tabular_config *c, weft_tensor t, const
         for (int64_t i = 0; i < data->rows; i++) {
             int64_t code = ((const int64_t *)t.data)[i * c->n_cat + j];
             if (code < -1 || code >= c->cat_cardinalities[j])
-                return weft_fail(WEFT_ERROR_ARGUMENT, "%s: x_cat row %lld column %d is %lld, codes go from -1 to %lld", where, (long long)i,
-                                 j, (long long)code, (long long)c->cat_cardinalities[j] - 1);
+                return weft_fail(WEFT_ERROR_ARGUMENT, "%s: x_cat row %lld column %d is %lld, codes go from -1 to %lld", where,
+                                 (long long)i, j, (long long)code, (long long)c->cat_cardinalities[j] - 1);
             if (code >= 0)
                 data->x_hot[i * data->one_hot + at + code] = 1;
         }
@@ -44,7 +44,8 @@ static weft_status read_codes(const weft_tabular_config *c, weft_tensor t, const
     return WEFT_OK;
 }
 
-static weft_status read_targets(const weft_tabular_config *c, weft_tensor t, const char *prefix, const char *where, weft_rows_data *data)
+static weft_status read_targets(const weft_tabular_config *c, weft_tensor t, const char *prefix, const char *where,
+                                weft_rows_data *data)
 {
     if (weft_dims_count(t.dims) != data->rows || t.dims.rank != 1)
         return refuse(where, prefix, "y", t, "one target a row");
@@ -59,8 +60,8 @@ static weft_status read_targets(const weft_tabular_config *c, weft_tensor t, con
             return refuse(where, prefix, "y", t, "I64 class numbers");
         data->label[i] = ((const int64_t *)t.data)[i];
         if (data->label[i] < 0 || data->label[i] >= c->n_classes)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "%s: %sy of row %lld is %lld, classes go from 0 to %lld", where, prefix, (long long)i,
-                             (long long)data->label[i], (long long)c->n_classes - 1);
+            return weft_fail(WEFT_ERROR_ARGUMENT, "%s: %sy of row %lld is %lld, classes go from 0 to %lld", where, prefix,
+                             (long long)i, (long long)data->label[i], (long long)c->n_classes - 1);
     }
     return WEFT_OK;
 }
@@ -171,7 +172,8 @@ static void list_tabr(void *self, weft_text *out)
                   "input   mask.* (optional dropout multipliers)\n"
                   "output  output [B, %lld]\noutput  context_index [B, %lld] I64\noutput  loss [1] (where y is given)\n"
                   "tap     encoder_out [B, %lld]\ntap     keys [B, %lld]\ntap     candidate_keys [N, %lld]\n"
-                  "tap     similarities [B, %lld]\ntap     probs [B, %lld]\ntap     values [B, %lld, %lld]\ntap     after_retrieval [B, %lld]\n",
+                  "tap     similarities [B, %lld]\ntap     probs [B, %lld]\ntap     values [B, %lld, %lld]\ntap     "
+                  "after_retrieval [B, %lld]\n",
                   m, (long long)weft_tabular_outputs(c), m, d, d, d, m, m, m, d, d);
 }
 
@@ -182,14 +184,14 @@ static void list_mlp(void *self, weft_text *out)
     weft_text_add(out, "output  output [B, %lld]\noutput  loss [1] (where y is given)\n", (long long)weft_tabular_outputs(c));
 }
 
-static weft_status run_tabr(void *self, weft_engine *engine, weft_params *params, const char *folder, const weft_run_request *request,
-                            weft_arrays *out)
+static weft_status run_tabr(void *self, weft_engine *engine, weft_params *params, const char *folder,
+                            const weft_run_request *request, weft_arrays *out)
 {
     return weft_tabr_run(self, engine, params, folder, request, out);
 }
 
-static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params, const char *folder, const weft_run_request *request,
-                           weft_arrays *out)
+static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params, const char *folder,
+                           const weft_run_request *request, weft_arrays *out)
 {
     (void)folder;
     const weft_tabular_config *c = self;
@@ -215,8 +217,15 @@ static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params,
             {"y", {rows->y ? (void *)rows->y : (void *)rows->label, rows->y ? WEFT_F32 : WEFT_I64, DIMS(n)}},
         };
         static const char *const outputs[] = {"output", "loss"}, *const inputs[] = {"x_num", "x_bin"};
-        weft_evaluation e = {.engine = engine, .graph = g, .params = params, .bindings = bindings, .binding_count = 4,
-                             .outputs = outputs, .output_count = 2, .inputs = inputs, .input_count = 2};
+        weft_evaluation e = {.engine = engine,
+                             .graph = g,
+                             .params = params,
+                             .bindings = bindings,
+                             .binding_count = 4,
+                             .outputs = outputs,
+                             .output_count = 2,
+                             .inputs = inputs,
+                             .input_count = 2};
         status = weft_evaluate(&e, request, out);
     } else {
         status = WEFT_ERROR_MEMORY;

@@ -7,8 +7,8 @@
 
 extern const weft_model_type weft_tabr_model, weft_mlp_model;
 
-/* Rows from arrays PREFIXx_num [rows, F], x_bin, x_cat (I64 codes, -1: none of the levels), y. Shapes and codes are checked against
- * the configuration; `where` for messages. *out is NULL when none of them is there. */
+/* Rows from arrays PREFIXx_num [rows, F], x_bin, x_cat (I64 codes, -1: none of the levels), y. Shapes and codes are checked
+ * against the configuration; `where` for messages. *out is NULL when none of them is there. */
 weft_status weft_rows_from_arrays(const weft_tabular_config *, const weft_arrays *, const char *prefix, const char *where,
                                   weft_rows_data **out);
 

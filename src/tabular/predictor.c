@@ -43,7 +43,8 @@ static weft_status open_tabr(weft_predictor *p, int64_t batch)
     weft_tabr_runner_free(p->runner);
     p->runner = NULL;
     int64_t m = p->config->context_size, most = batch * m;
-    weft_tabr_form form = {.batch = batch, .capacity = most < p->candidates->rows ? most : p->candidates->rows,
+    weft_tabr_form form = {.batch = batch,
+                           .capacity = most < p->candidates->rows ? most : p->candidates->rows,
                            .folded = weft_tabr_folds(p->config)};
     static const char *const fetches[] = {"probs"};
     int64_t *context = realloc(p->context, (size_t)(batch * m) * sizeof *context);
@@ -95,7 +96,8 @@ weft_status weft_predictor_refresh(weft_predictor *p)
     return p->retriever ? weft_retriever_refresh(p->retriever, p->params, false, 0, 0) : WEFT_OK;
 }
 
-static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context, double *probs)
+static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context,
+                            double *probs)
 {
     weft_status status = open_tabr(p, rows->rows == 1 ? 1 : PREDICT_BATCH);
     int64_t m = p->config->context_size, width = weft_tabular_outputs(p->config);
@@ -117,8 +119,8 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
             status = weft_tabr_runner_bind(p->runner, p->candidates, NULL, rows, from, p->context);
         weft_session *session = weft_tabr_runner_session(p->runner);
         weft_tensor y, w;
-        if (status != WEFT_OK || (status = weft_run(session)) != WEFT_OK || (status = weft_fetch(session, "output", &y)) != WEFT_OK ||
-            (status = weft_fetch(session, "probs", &w)) != WEFT_OK)
+        if (status != WEFT_OK || (status = weft_run(session)) != WEFT_OK ||
+            (status = weft_fetch(session, "output", &y)) != WEFT_OK || (status = weft_fetch(session, "probs", &w)) != WEFT_OK)
             break;
         for (int64_t k = 0; k < n * width; k++)
             output[from * width + k] = (double)((const float *)y.data)[k];
@@ -131,7 +133,8 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
     return status;
 }
 
-static weft_status bind_rows(weft_session *s, const weft_graph *g, const char *name, float *data, int64_t from, int64_t rows, int64_t width)
+static weft_status bind_rows(weft_session *s, const weft_graph *g, const char *name, float *data, int64_t from, int64_t rows,
+                             int64_t width)
 {
     if (!data || !weft_find(g, name).id)
         return WEFT_OK;
@@ -157,12 +160,14 @@ static weft_status run_mlp(weft_predictor *p, const weft_rows_data *rows, double
     return status;
 }
 
-weft_status weft_predictor_run(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context, double *probs)
+weft_status weft_predictor_run(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context,
+                               double *probs)
 {
     return p->retriever ? run_tabr(p, rows, own, output, context, probs) : run_mlp(p, rows, output);
 }
 
-weft_status weft_predictor_distances(weft_predictor *p, const weft_rows_data *rows, int64_t i, const int64_t *context, double *out)
+weft_status weft_predictor_distances(weft_predictor *p, const weft_rows_data *rows, int64_t i, const int64_t *context,
+                                     double *out)
 {
     return weft_retriever_distances(p->retriever, p->params, rows, i, p->config->context_size, context, out);
 }
@@ -187,8 +192,8 @@ void weft_probabilities(const weft_tabular_config *c, int64_t rows, double *outp
     }
 }
 
-weft_status weft_fit_metrics(const weft_tabular_config *c, const weft_rows_data *rows, const double *output, double mean, double sd,
-                             weft_metrics *out)
+weft_status weft_fit_metrics(const weft_tabular_config *c, const weft_rows_data *rows, const double *output, double mean,
+                             double sd, weft_metrics *out)
 {
     int64_t n = rows->rows, width = weft_tabular_outputs(c);
     double *values = malloc((size_t)(n * (width + 1) + 1) * sizeof *values);

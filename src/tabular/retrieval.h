@@ -25,8 +25,8 @@ void weft_rows_free(weft_rows_data *);
 typedef struct weft_retriever weft_retriever;
 
 /* `candidates` and `config` are borrowed. `folded`: search in the input's dimensions after a QR (2.10.4). */
-weft_status weft_retriever_new(weft_engine *, const weft_tabular_config *, weft_dtype, const weft_rows_data *candidates, bool folded,
-                               weft_retriever **out);
+weft_status weft_retriever_new(weft_engine *, const weft_tabular_config *, weft_dtype, const weft_rows_data *candidates,
+                               bool folded, weft_retriever **out);
 void weft_retriever_free(weft_retriever *);
 
 /* Keys of all candidates with these parameters. training: through the encoder's dropout of (seed, step). */
@@ -37,8 +37,8 @@ weft_status weft_retriever_find_own(weft_retriever *, const int64_t *rows, int64
 /* The same without the exclusion: for the proof that it matters (spec 10.11). */
 weft_status weft_retriever_find_own_inclusive(weft_retriever *, const int64_t *rows, int64_t count, int64_t m, int64_t *context);
 /* Contexts of other rows [from, from + count) of `queries`. */
-weft_status weft_retriever_find(weft_retriever *, weft_params *, const weft_rows_data *queries, int64_t from, int64_t count, int64_t m,
-                                int64_t *context);
+weft_status weft_retriever_find(weft_retriever *, weft_params *, const weft_rows_data *queries, int64_t from, int64_t count,
+                                int64_t m, int64_t *context);
 
 /* Squared distances in key space from row i of `rows` to the candidates context[0 … m-1]: exact sums of squares, in double. */
 weft_status weft_retriever_distances(weft_retriever *, weft_params *, const weft_rows_data *rows, int64_t i, int64_t m,
@@ -56,8 +56,8 @@ const weft_tabr_form *weft_tabr_runner_form(const weft_tabr_runner *);
 
 /* Binds a batch. own != NULL: the batch is rows own[i] of candidates, and contexts that point into the batch look at it;
  * else it is rows [from, from + B) of queries (the last one repeated past the end). context [B, m]: candidate numbers. */
-weft_status weft_tabr_runner_bind(weft_tabr_runner *, const weft_rows_data *candidates, const int64_t *own, const weft_rows_data *queries,
-                                  int64_t from, const int64_t *context);
+weft_status weft_tabr_runner_bind(weft_tabr_runner *, const weft_rows_data *candidates, const int64_t *own,
+                                  const weft_rows_data *queries, int64_t from, const int64_t *context);
 
 /* The other rows that the bound contexts look at (candidate numbers in the order of their places B, B + 1, …). */
 const int64_t *weft_tabr_runner_unique(const weft_tabr_runner *, int64_t *count);

@@ -13,18 +13,18 @@ struct weft_retriever {
     const weft_rows_data *candidates;
     weft_dtype dtype;
     bool folded;
-    int64_t width;                      /* of a search vector */
-    void *vectors;                      /* [padded candidates, width] */
+    int64_t width; /* of a search vector */
+    void *vectors; /* [padded candidates, width] */
     weft_search *search;
-    weft_graph *graph, *weights_graph;  /* rows → vectors; M = W_K W_in */
-    weft_plan *plan[2], *weights_plan;  /* [training] */
+    weft_graph *graph, *weights_graph; /* rows → vectors; M = W_K W_in */
+    weft_plan *plan[2], *weights_plan; /* [training] */
     weft_graph *training_graph;
     weft_session *session[2], *weights_session;
-    weft_params *bound;                 /* what the sessions read */
-    void *r;                            /* [width, width] of the compute type */
+    weft_params *bound; /* what the sessions read */
+    void *r;            /* [width, width] of the compute type */
     double *m;
-    int64_t *row_key;                   /* [chunk] */
-    void *query;                        /* [chunk, width] */
+    int64_t *row_key; /* [chunk] */
+    void *query;      /* [chunk, width] */
 };
 
 static weft_value vectors_of(weft_retriever *r, weft_graph *g, bool training)
@@ -39,8 +39,8 @@ static weft_value vectors_of(weft_retriever *r, weft_graph *g, bool training)
     return weft_name(g, y, "candidate_keys");
 }
 
-weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *config, weft_dtype dtype, const weft_rows_data *candidates,
-                               bool folded, weft_retriever **out)
+weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *config, weft_dtype dtype,
+                               const weft_rows_data *candidates, bool folded, weft_retriever **out)
 {
     *out = NULL;
     weft_retriever *r = calloc(1, sizeof *r);
@@ -200,18 +200,20 @@ weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool 
     }
     weft_search_free(r->search);
     r->search = NULL;
-    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, false, &r->search);
+    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, false,
+                           &r->search);
 }
 
 static weft_status too_few(const weft_retriever *r, int64_t m, bool own)
 {
     long long n = (long long)r->candidates->rows;
     return weft_fail(WEFT_ERROR_ARGUMENT,
-                     "%lld training rows%s are fewer than the %lld that each row looks at; --context-size takes a smaller number", n,
-                     own ? ", less the row itself," : "", (long long)m);
+                     "%lld training rows%s are fewer than the %lld that each row looks at; --context-size takes a smaller number",
+                     n, own ? ", less the row itself," : "", (long long)m);
 }
 
-static weft_status find_own(weft_retriever *r, const int64_t *rows, int64_t count, int64_t m, const int64_t *exclude, int64_t *context)
+static weft_status find_own(weft_retriever *r, const int64_t *rows, int64_t count, int64_t m, const int64_t *exclude,
+                            int64_t *context)
 {
     if (r->candidates->rows - (exclude ? 1 : 0) < m)
         return too_few(r, m, exclude != NULL);
@@ -236,8 +238,8 @@ weft_status weft_retriever_find_own_inclusive(weft_retriever *r, const int64_t *
     return find_own(r, rows, count, m, NULL, context);
 }
 
-weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const weft_rows_data *queries, int64_t from, int64_t count,
-                                int64_t m, int64_t *context)
+weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const weft_rows_data *queries, int64_t from,
+                                int64_t count, int64_t m, int64_t *context)
 {
     if (r->candidates->rows < m)
         return too_few(r, m, false);

@@ -1,4 +1,5 @@
-/* Rows as the model reads them: numbers, binaries and one-hot blocks, padded so that plans of fixed size can read past the end. */
+/* Rows as the model reads them: numbers, binaries and one-hot blocks, padded so that plans of fixed size can read past the end.
+ */
 #include "tabular/retrieval.h"
 
 #include <stdlib.h>

@@ -14,12 +14,12 @@ typedef struct tabr_run {
     weft_params *params;
     const weft_run_request *request;
     weft_rows_data *candidates, *batch;
-    weft_rows_data *rows;              /* the batch, then the other rows that it looks at */
+    weft_rows_data *rows; /* the batch, then the other rows that it looks at */
     int64_t B, m, unique_count;
     int64_t *index, *context, *place, *unique; /* candidate numbers; context's places in rows */
     bool loss, masked;
-    weft_arrays *keys;                 /* candidate_keys, queries */
-    weft_arrays *found;                /* of the main graph */
+    weft_arrays *keys;  /* candidate_keys, queries */
+    weft_arrays *found; /* of the main graph */
     int64_t *context_label;
     float *context_y;
 } tabr_run;
@@ -37,7 +37,8 @@ static weft_status read_candidates(tabr_run *t, const char *folder)
     if (status != WEFT_OK || t->candidates)
         return status;
     if (!folder)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: no candidates: expected candidate.x_num, candidate.x_bin or candidate.x_cat");
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "inputs: no candidates: expected candidate.x_num, candidate.x_bin or candidate.x_cat");
     weft_text path = {0};
     weft_arrays *arrays = NULL;
     weft_text_add(&path, "%s/candidates.safetensors", folder);
@@ -53,8 +54,8 @@ static weft_status read_candidates(tabr_run *t, const char *folder)
     return status;
 }
 
-static weft_status read_numbers(const weft_arrays *inputs, const char *name, int rank, int64_t least, int64_t limit, weft_tensor *out,
-                                bool *found)
+static weft_status read_numbers(const weft_arrays *inputs, const char *name, int rank, int64_t least, int64_t limit,
+                                weft_tensor *out, bool *found)
 {
     *found = weft_arrays_find(inputs, name, out);
     if (!*found)
@@ -66,8 +67,8 @@ static weft_status read_numbers(const weft_arrays *inputs, const char *name, int
     for (int64_t i = 0; i < weft_dims_count(out->dims); i++) {
         int64_t v = ((const int64_t *)out->data)[i];
         if (v < least || v >= limit)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: %s holds %lld at place %lld, expected %lld to %lld", name, (long long)v,
-                             (long long)i, (long long)least, (long long)limit - 1);
+            return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: %s holds %lld at place %lld, expected %lld to %lld", name,
+                             (long long)v, (long long)i, (long long)least, (long long)limit - 1);
     }
     return WEFT_OK;
 }
@@ -112,7 +113,8 @@ static weft_status read_batch(tabr_run *t)
     }
     t->B = t->batch->rows;
     if (has_index && index.dims.size[0] != t->B)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: index names %lld rows, the batch has %lld", (long long)index.dims.size[0], (long long)t->B);
+        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: index names %lld rows, the batch has %lld", (long long)index.dims.size[0],
+                         (long long)t->B);
     if (has_index) {
         t->index = malloc((size_t)(t->B + 1) * sizeof *t->index);
         if (!t->index)
@@ -135,7 +137,8 @@ static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *
         weft_value keys = weft_tabr_build_keys(g, &t->config, n, false);
         weft_name(g, keys, "%s", name);
     } else {
-        weft_value x = weft_linear(g, weft_tabular_inputs(g, &t->config, "rows.", n, 0, (weft_value){0}), "linear", t->config.d_main);
+        weft_value x =
+            weft_linear(g, weft_tabular_inputs(g, &t->config, "rows.", n, 0, (weft_value){0}), "linear", t->config.d_main);
         weft_name(g, weft_linear(g, x, layer, t->config.d_main), "%s", name);
     }
     weft_binding bindings[] = {
@@ -144,7 +147,12 @@ static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *
         {"rows.one_hot", {rows->x_hot, WEFT_F32, DIMS(n, rows->one_hot)}},
     };
     weft_run_request plain = {.inputs = t->request->inputs, .dtype = t->request->dtype};
-    weft_evaluation e = {.engine = t->engine, .graph = g, .params = t->params, .bindings = bindings, .binding_count = 3, .outputs = &name,
+    weft_evaluation e = {.engine = t->engine,
+                         .graph = g,
+                         .params = t->params,
+                         .bindings = bindings,
+                         .binding_count = 3,
+                         .outputs = &name,
                          .output_count = 1};
     weft_status status = weft_evaluate(&e, &plain, out);
     weft_graph_free(g);
@@ -162,8 +170,8 @@ static weft_status search(tabr_run *t)
         return weft_fail(WEFT_ERROR_ARGUMENT, "run: keys are missing");
     int64_t most = t->candidates->rows - (t->index ? 1 : 0);
     if (most < t->m)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "%lld candidates%s are fewer than the context size %lld", (long long)t->candidates->rows,
-                         t->index ? ", less the row itself," : "", (long long)t->m);
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%lld candidates%s are fewer than the context size %lld",
+                         (long long)t->candidates->rows, t->index ? ", less the row itself," : "", (long long)t->m);
     weft_search *s = NULL;
     const weft_kernels *k = t->engine->kernels;
     status = weft_search_new(k, t->engine->team, keys.dtype, t->candidates->rows, t->config.d_main, keys.data, inner, &s);
@@ -191,7 +199,8 @@ static weft_status find_contexts(tabr_run *t)
     t->m = found ? given.dims.size[1] : t->config.context_size;
     t->config.context_size = t->m;
     if (found && given.dims.size[0] != t->B)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: context_index has %lld rows, the batch %lld", (long long)given.dims.size[0], (long long)t->B);
+        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: context_index has %lld rows, the batch %lld",
+                         (long long)given.dims.size[0], (long long)t->B);
     t->context = malloc((size_t)(t->B * t->m + 1) * sizeof *t->context);
     if (!t->context)
         return short_of_memory();
@@ -297,7 +306,8 @@ static weft_status run_graph(tabr_run *t)
         weft_tabr_form form = {.batch = t->B, .capacity = t->unique_count, .training = t->masked, .loss = t->loss};
         weft_tabr_build(g, &t->config, &form);
         int count = 0;
-        weft_tensor y = {t->batch->y ? (void *)t->batch->y : (void *)t->batch->label, t->batch->y ? WEFT_F32 : WEFT_I64, DIMS(t->B)};
+        weft_tensor y = {t->batch->y ? (void *)t->batch->y : (void *)t->batch->label, t->batch->y ? WEFT_F32 : WEFT_I64,
+                         DIMS(t->B)};
         const weft_binding given[] = {
             {"rows.x_num", {t->rows->x_num, WEFT_F32, DIMS(n, t->rows->n_num)}},
             {"rows.x_bin", {t->rows->x_bin, WEFT_F32, DIMS(n, t->rows->n_bin)}},
@@ -319,8 +329,17 @@ static weft_status run_graph(tabr_run *t)
             if (strcmp(t->request->taps[i], "candidate_keys") != 0 && strcmp(t->request->taps[i], "context_index") != 0)
                 taps[request.tap_count++] = t->request->taps[i];
         request.taps = taps;
-        weft_evaluation e = {.engine = t->engine, .graph = g, .params = t->params, .bindings = bindings, .binding_count = count,
-                             .counts = &unique, .count_count = 1, .outputs = outputs, .output_count = 2, .inputs = inputs, .input_count = 2};
+        weft_evaluation e = {.engine = t->engine,
+                             .graph = g,
+                             .params = t->params,
+                             .bindings = bindings,
+                             .binding_count = count,
+                             .counts = &unique,
+                             .count_count = 1,
+                             .outputs = outputs,
+                             .output_count = 2,
+                             .inputs = inputs,
+                             .input_count = 2};
         if (status == WEFT_OK)
             status = weft_evaluate(&e, &request, t->found);
     }
@@ -370,8 +389,9 @@ static weft_status write_results(tabr_run *t, weft_arrays *out)
 weft_status weft_tabr_run(const weft_tabular_config *config, weft_engine *engine, weft_params *params, const char *folder,
                           const weft_run_request *request, weft_arrays *out)
 {
-    static const char *const known[] = {"x_num", "x_bin", "x_cat", "y", "candidate.x_num", "candidate.x_bin", "candidate.x_cat",
-                                        "candidate.y", "index", "context_index", "mask.*", "cotangent.*", NULL};
+    static const char *const known[] = {"x_num",           "x_bin",           "x_cat",       "y",     "candidate.x_num",
+                                        "candidate.x_bin", "candidate.x_cat", "candidate.y", "index", "context_index",
+                                        "mask.*",          "cotangent.*",     NULL};
     tabr_run t = {.engine = engine, .params = params, .request = request};
     weft_status status = weft_check_inputs(request->inputs, known);
     if (status != WEFT_OK || (status = weft_tabular_config_copy(config, &t.config)) != WEFT_OK)

@@ -12,11 +12,11 @@ struct weft_tabr_runner {
     weft_graph *graph;
     weft_plan *plan;
     weft_session *session;
-    float *x_num, *x_bin, *x_hot;        /* [B + capacity, …] */
-    float *context_y, *y;                /* [B, m], [B] */
+    float *x_num, *x_bin, *x_hot;             /* [B + capacity, …] */
+    float *context_y, *y;                     /* [B, m], [B] */
     int64_t *context, *context_label, *label; /* [B, m], [B, m], [B] */
     int64_t *row_key, *unique, unique_count;
-    int64_t *place, *stamp;              /* [candidates]: where a candidate stands in this batch; valid where stamp == round */
+    int64_t *place, *stamp; /* [candidates]: where a candidate stands in this batch; valid where stamp == round */
     int64_t candidates, round;
 };
 
@@ -35,7 +35,8 @@ static bool make_arrays(weft_tabr_runner *r)
     r->label = calloc(B + 1, sizeof *r->label);
     r->row_key = calloc(rows + 1, sizeof *r->row_key);
     r->unique = calloc((size_t)r->form.capacity + 1, sizeof *r->unique);
-    return r->x_num && r->x_bin && r->x_hot && r->context_y && r->y && r->context && r->context_label && r->label && r->row_key && r->unique;
+    return r->x_num && r->x_bin && r->x_hot && r->context_y && r->y && r->context && r->context_label && r->label && r->row_key &&
+           r->unique;
 }
 
 /* Binds what the graph has: a model without binary columns has no such input. */
@@ -61,7 +62,8 @@ static weft_status bind_arrays(weft_tabr_runner *r)
         {"context_y", r->context_y, WEFT_F32, DIMS(B, c->context_size)},
         {"context_label", r->context_label, WEFT_I64, DIMS(B, c->context_size)},
         {"row_key", r->row_key, WEFT_I64, DIMS(rows)},
-        {"y", c->task == WEFT_TASK_MULTICLASS ? (void *)r->label : (void *)r->y, c->task == WEFT_TASK_MULTICLASS ? WEFT_I64 : WEFT_F32, DIMS(B)},
+        {"y", c->task == WEFT_TASK_MULTICLASS ? (void *)r->label : (void *)r->y,
+         c->task == WEFT_TASK_MULTICLASS ? WEFT_I64 : WEFT_F32, DIMS(B)},
     };
     weft_status status = WEFT_OK;
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEFT_OK; i++)
@@ -69,8 +71,9 @@ static weft_status bind_arrays(weft_tabr_runner *r)
     return status;
 }
 
-weft_status weft_tabr_runner_new(weft_engine *engine, const weft_tabular_config *config, const weft_tabr_form *form, weft_dtype dtype,
-                                 weft_params *params, bool gradients, const char *const *fetches, int n, weft_tabr_runner **out)
+weft_status weft_tabr_runner_new(weft_engine *engine, const weft_tabular_config *config, const weft_tabr_form *form,
+                                 weft_dtype dtype, weft_params *params, bool gradients, const char *const *fetches, int n,
+                                 weft_tabr_runner **out)
 {
     *out = NULL;
     weft_tabr_runner *r = calloc(1, sizeof *r);
@@ -191,8 +194,8 @@ static bool make_places(weft_tabr_runner *r, int64_t candidates)
     return r->candidates == candidates;
 }
 
-weft_status weft_tabr_runner_bind(weft_tabr_runner *r, const weft_rows_data *candidates, const int64_t *own, const weft_rows_data *queries,
-                                  int64_t from, const int64_t *context)
+weft_status weft_tabr_runner_bind(weft_tabr_runner *r, const weft_rows_data *candidates, const int64_t *own,
+                                  const weft_rows_data *queries, int64_t from, const int64_t *context)
 {
     int64_t B = r->form.batch, m = r->config->context_size;
     if (!make_places(r, candidates->rows))
@@ -214,8 +217,8 @@ weft_status weft_tabr_runner_bind(weft_tabr_runner *r, const weft_rows_data *can
     for (int64_t k = 0; k < B * m; k++) {
         int64_t row = context[k];
         if (row < 0 || row >= candidates->rows)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "context %lld of row %lld is %lld, there are %lld candidates", (long long)(k % m),
-                             (long long)(k / m), (long long)row, (long long)candidates->rows);
+            return weft_fail(WEFT_ERROR_ARGUMENT, "context %lld of row %lld is %lld, there are %lld candidates",
+                             (long long)(k % m), (long long)(k / m), (long long)row, (long long)candidates->rows);
         if (r->stamp[row] != r->round) {
             if (r->unique_count == r->form.capacity)
                 return weft_fail(WEFT_ERROR_ARGUMENT, "a batch looks at more than %lld other rows", (long long)r->form.capacity);

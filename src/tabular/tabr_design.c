@@ -39,7 +39,8 @@ static weft_value labels_of(weft_graph *g, const weft_tabular_config *c, int64_t
     weft_value seen;
     if (c->task == WEFT_TASK_REGRESSION) {
         weft_init init = WEFT_UNIFORM(0.70710678118654752);
-        weft_value w = weft_param(g, "label_encoder.weight", init, DIMS(d, 1)), b = weft_param(g, "label_encoder.bias", init, DIMS(d));
+        weft_value w = weft_param(g, "label_encoder.weight", init, DIMS(d, 1)),
+                   b = weft_param(g, "label_encoder.bias", init, DIMS(d));
         seen = weft_product(g, weft_reshape(g, weft_input(g, "context_y", WEFT_F32, DIMS(B, m)), DIMS(B, m, 1)), w, b);
     } else {
         weft_value table = weft_param(g, "label_encoder.0.weight", WEFT_UNIFORM(1.0), DIMS(c->n_classes, d));

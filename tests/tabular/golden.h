@@ -49,10 +49,15 @@ static inline weft_tensor golden_tensor(const weft_arrays *arrays, const char *p
 static inline double element(weft_tensor t, int64_t i)
 {
     switch (t.dtype) {
-    case WEFT_F32: return (double)((const float *)t.data)[i];
-    case WEFT_F64: return ((const double *)t.data)[i];
-    case WEFT_I64: return (double)((const int64_t *)t.data)[i];
-    default: fail_msg("unexpected dtype"); return 0;
+    case WEFT_F32:
+        return (double)((const float *)t.data)[i];
+    case WEFT_F64:
+        return ((const double *)t.data)[i];
+    case WEFT_I64:
+        return (double)((const int64_t *)t.data)[i];
+    default:
+        fail_msg("unexpected dtype");
+        return 0;
     }
 }
 

@@ -71,8 +71,8 @@ static void pass_batch_target(weft_arrays *inputs, const weft_arrays *golden)
 }
 
 static const char *const taps[] = {"encoder_out", "keys", "candidate_keys", "similarities", "probs", "values", "after_retrieval"};
-static const char *const tap_names[] = {"train.encoder_out", "train.batch_keys", "train.keys", "train.similarities", "train.probs",
-                                        "train.values", "train.after_retrieval"};
+static const char *const tap_names[] = {"train.encoder_out", "train.batch_keys", "train.keys",           "train.similarities",
+                                        "train.probs",       "train.values",     "train.after_retrieval"};
 
 static void run_variant(const char *name, const tolerance *t)
 {
@@ -98,7 +98,8 @@ static void run_variant(const char *name, const tolerance *t)
     }
     if (masked) /* masks are in nearest-first order: give that order */
         pass(inputs, "context_index", golden, "train.context_index");
-    weft_run_request request = {.inputs = inputs, .taps = taps, .tap_count = 7, .grads = grads, .grad_count = 1, .dtype = t->dtype};
+    weft_run_request request = {
+        .inputs = inputs, .taps = taps, .tap_count = 7, .grads = grads, .grad_count = 1, .dtype = t->dtype};
     MUST(weft_tabr_model.run(model, engine, params, NULL, &request, out));
     same_contexts(golden_tensor(out, "", "context_index"), golden_tensor(golden, "", "train.context_index"));
     for (int i = 0; i < 7; i++)
@@ -185,8 +186,8 @@ static void design_steps(void **state)
         const tolerance *t = &tolerances[k % 2];
         const char *step = steps[k / 2];
         char extra[256], prefix[32], name[32];
-        snprintf(extra, sizeof extra, "\"task\": \"multiclass\", \"n_num_features\": 5%s%s%s", k / 2 < 4 ? ", \"design\": \"" : "",
-                 k / 2 < 4 ? step : "", k / 2 < 4 ? "\"" : "");
+        snprintf(extra, sizeof extra, "\"task\": \"multiclass\", \"n_num_features\": 5%s%s%s",
+                 k / 2 < 4 ? ", \"design\": \"" : "", k / 2 < 4 ? step : "", k / 2 < 4 ? "\"" : "");
         weft_json *config = golden_config(golden, extra);
         snprintf(prefix, sizeof prefix, "%s.w.", step);
         weft_params *params = golden_params(golden, prefix);
@@ -233,7 +234,8 @@ static void context_freeze(void **state)
         pass(inputs, "context_index", golden, "context_index");
         pass_batch_target(inputs, golden);
         static const char *const grads[] = {"loss"}, *const wanted[] = {"probs"};
-        weft_run_request request = {.inputs = inputs, .taps = wanted, .tap_count = 1, .grads = grads, .grad_count = 1, .dtype = t->dtype};
+        weft_run_request request = {
+            .inputs = inputs, .taps = wanted, .tap_count = 1, .grads = grads, .grad_count = 1, .dtype = t->dtype};
         MUST(weft_tabr_model.run(model, engine, params, NULL, &request, out));
         close_to("output", golden_tensor(out, "", "output"), golden_tensor(golden, "", "output"), t->value, 0);
         close_to("probs", golden_tensor(out, "", "probs"), golden_tensor(golden, "", "probs"), t->value, 0);

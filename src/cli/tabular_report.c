@@ -1,0 +1,178 @@
+/* report.html of a training run: what was learnt from which columns, the curves, and how good the predictions are. */
+#include "base/files.h"
+#include "cli/tabular.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+weft_status weft_report_run_open(weft_report_run *r, const char *arch, const char *data, const weft_tabular_config *c,
+                                 const weft_schema *schema)
+{
+    char title[512], numbers[5][64];
+    snprintf(title, sizeof title, "%s on %s", arch, data);
+    r->page = weft_report_new(title);
+    r->regression = c->task == WEFT_TASK_REGRESSION;
+    if (!r->page)
+        return weft_fail(WEFT_ERROR_MEMORY, "a report: memory is short");
+    snprintf(numbers[0], sizeof numbers[0], "%lld", (long long)schema->train_rows);
+    snprintf(numbers[1], sizeof numbers[1], "%d numerical, %d binary, %d categorical", schema->n_num, schema->n_bin,
+             schema->n_cat);
+    snprintf(numbers[2], sizeof numbers[2], "%lld", (long long)weft_schema_inputs(schema));
+    snprintf(numbers[3], sizeof numbers[3], "%lld", (long long)c->context_size);
+    weft_report_pair pairs[] = {
+        {"Task", weft_task_names[c->task]},    {"Target", schema->columns[schema->target].name},
+        {"Training rows", numbers[0]},         {"Columns", numbers[1]},
+        {"Inputs of the network", numbers[2]}, {"Training rows that each row looks at", numbers[3]},
+    };
+    weft_report_pairs(r->page, "The table and the model", pairs, c->arch == WEFT_TABULAR_TABR ? 6 : 5);
+    weft_report_heading(r->page, 2, "Columns");
+    weft_report_column columns[] = {{"column", WEFT_COLUMN_TEXT, 0}, {"kind", WEFT_COLUMN_TEXT, 0}, {"why", WEFT_COLUMN_TEXT, 0}};
+    weft_report_cell *cells = calloc((size_t)schema->n_columns * 3 + 1, sizeof *cells);
+    if (!cells)
+        return weft_fail(WEFT_ERROR_MEMORY, "a report: memory is short");
+    for (int i = 0; i < schema->n_columns; i++) {
+        cells[3 * i].text = schema->columns[i].name;
+        cells[3 * i + 1].text = weft_column_kind_names[schema->columns[i].kind];
+        cells[3 * i + 2].text = schema->columns[i].reason ? schema->columns[i].reason : "";
+    }
+    weft_report_table(r->page, "How each column is read", columns, 3, cells, (size_t)schema->n_columns);
+    free(cells);
+    return WEFT_OK;
+}
+
+void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_score)
+{
+    if (r->epochs == r->capacity) {
+        int64_t capacity = r->capacity ? 2 * r->capacity : 64;
+        double *loss = realloc(r->loss, (size_t)capacity * sizeof *loss);
+        if (loss)
+            r->loss = loss;
+        double *score = realloc(r->score, (size_t)capacity * sizeof *score);
+        if (score)
+            r->score = score;
+        if (!loss || !score)
+            return;
+        r->capacity = capacity;
+    }
+    r->loss[r->epochs] = train_loss;
+    r->score[r->epochs++] = val_score;
+}
+
+void weft_report_run_training(weft_report_run *r, const weft_train_result *result, double seconds)
+{
+    weft_report_heading(r->page, 2, "Training");
+    weft_report_paragraph(
+        r->page, "%lld epochs in %.1f seconds; the weights of epoch %lld, which had the best validation score, were kept.",
+        (long long)result->epochs, seconds, (long long)result->best_epoch + 1);
+    weft_series loss = {"training loss", NULL, r->loss, (size_t)r->epochs};
+    weft_series score = {r->regression ? "validation RMSE" : "validation accuracy", NULL, r->score, (size_t)r->epochs};
+    double best = (double)result->best_epoch + 1;
+    weft_report_lines(r->page,
+                      &(weft_chart){.title = "Training loss",
+                                    .x_label = "epoch",
+                                    .y_label = r->regression ? "mean squared error, standardised" : "cross-entropy"},
+                      &loss, 1, best, "best epoch");
+    weft_report_lines(
+        r->page,
+        &(weft_chart){.title = score.name, .x_label = "epoch", .y_label = r->regression ? "target's units" : "share of rows"},
+        &score, 1, best, "best epoch");
+}
+
+static void regression_charts(weft_report_run *r, const weft_schema *schema, const weft_rows_data *rows, const double *output)
+{
+    size_t n = (size_t)rows->rows;
+    double *predicted = malloc((3 * n + 1) * sizeof *predicted), *truth = predicted ? predicted + n : NULL,
+           *error = predicted ? predicted + 2 * n : NULL;
+    if (!predicted)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        predicted[i] = weft_schema_unscale(schema, output[i]);
+        truth[i] = weft_schema_unscale(schema, (double)rows->y[i]);
+        error[i] = predicted[i] - truth[i];
+    }
+    const char *target = schema->columns[schema->target].name;
+    weft_report_scatter(r->page, &(weft_chart){.title = "Predicted and true", .x_label = target, .y_label = "predicted"}, truth,
+                        predicted, n, true);
+    weft_report_histogram(r->page, &(weft_chart){.title = "Errors", .x_label = "predicted − true", .y_label = "rows"}, error, n,
+                          0);
+    free(predicted);
+}
+
+enum { BINS = 15 };
+
+static void reliability(weft_report_run *r, const weft_tabular_config *c, const weft_rows_data *rows, const double *output)
+{
+    int64_t n = rows->rows, width = weft_tabular_outputs(c);
+    double *p = malloc((size_t)(n * width + 1) * sizeof *p), right[BINS] = {0}, sum[BINS] = {0};
+    weft_reliability_bin bins[BINS] = {0};
+    if (!p)
+        return;
+    for (int64_t k = 0; k < n * width; k++)
+        p[k] = output[k];
+    weft_probabilities(c, n, p);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t guess = weft_predicted_class(p, i, (int)c->n_classes);
+        double top = width == 1 ? (guess ? p[i] : 1 - p[i]) : p[i * width + guess];
+        int bin = (int)(top * BINS);
+        bin = bin < 0 ? 0 : bin >= BINS ? BINS - 1 : bin;
+        bins[bin].count++;
+        sum[bin] += top;
+        right[bin] += guess == rows->label[i];
+    }
+    for (int b = 0; b < BINS; b++)
+        if (bins[b].count) {
+            bins[b].confidence = sum[b] / (double)bins[b].count;
+            bins[b].accuracy = right[b] / (double)bins[b].count;
+        }
+    weft_report_reliability(
+        r->page,
+        &(weft_chart){.title = "Calibration", .x_label = "probability of the predicted class", .y_label = "share that was right"},
+        bins, BINS);
+    free(p);
+}
+
+void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *c, const weft_schema *schema,
+                                 const weft_rows_data *rows, const double *output, const weft_metrics *m)
+{
+    char text[8][48];
+    weft_report_heading(r->page, 2, "Predictions of rows that training has not seen");
+    if (c->task == WEFT_TASK_REGRESSION) {
+        snprintf(text[0], sizeof text[0], "%.5g", m->rmse);
+        snprintf(text[1], sizeof text[1], "%.5g", m->mae);
+        snprintf(text[2], sizeof text[2], "%.4f", m->r2);
+        weft_report_pair pairs[] = {{"RMSE", text[0]}, {"MAE", text[1]}, {"R²", text[2]}};
+        weft_report_pairs(r->page, "Errors", pairs, 3);
+        regression_charts(r, schema, rows, output);
+        return;
+    }
+    snprintf(text[0], sizeof text[0], "%.4f", m->accuracy);
+    snprintf(text[1], sizeof text[1], "%.4f", m->logloss);
+    snprintf(text[2], sizeof text[2], "%.4f", m->macro_f1);
+    snprintf(text[3], sizeof text[3], "%.4f", m->ece);
+    snprintf(text[4], sizeof text[4], "%.4f", m->auc);
+    weft_report_pair pairs[] = {{"Accuracy", text[0]},
+                                {"Log-loss", text[1]},
+                                {"Macro F1", text[2]},
+                                {"Calibration error (15 bins)", text[3]},
+                                {"ROC AUC", text[4]}};
+    weft_report_pairs(r->page, "Scores", pairs, isnan(m->auc) || c->task == WEFT_TASK_MULTICLASS ? 4 : 5);
+    weft_report_confusion(r->page, &(weft_chart){.title = "Confusion", .x_label = "predicted", .y_label = "true"},
+                          weft_schema_classes(schema), m->confusion, (size_t)m->classes);
+    reliability(r, c, rows, output);
+}
+
+weft_status weft_report_run_save(weft_report_run *r, const char *folder)
+{
+    char *path = weft_path_join(folder, "report.html");
+    weft_status status = path ? weft_report_save(r->page, path) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    free(path);
+    return status;
+}
+
+void weft_report_run_close(weft_report_run *r)
+{
+    weft_report_free(r->page);
+    free(r->loss);
+    free(r->score);
+}

@@ -1,0 +1,23 @@
+/* From files to parts of a table: reading, splitting, inferring the schema, applying it. */
+#ifndef WEFT_TABULAR_PREPARE_H
+#define WEFT_TABULAR_PREPARE_H
+
+#include "tabular/schema.h"
+#include "tabular/split.h"
+
+typedef struct weft_prepare_options {
+    const char *data;               /* the CSV */
+    const char *split, *val, *test; /* a split file, or files for the other parts; NULL: a random 64/16/20 split */
+    weft_schema_options schema;
+    int threads;
+} weft_prepare_options;
+
+typedef struct weft_prepared {
+    weft_schema *schema;
+    weft_table *part[WEFT_PARTS]; /* test is NULL where there is none */
+} weft_prepared;
+
+weft_status weft_prepare(const weft_prepare_options *, weft_prepared *out);
+void weft_prepared_free(weft_prepared *);
+
+#endif
