@@ -124,7 +124,7 @@ def table_row(row, weft, peers):
     if a and b:
         ratio = a / b if unit == "gbps" else b / a
     verdict = "–" if ratio is None else "yes" if ratio >= target else "no"
-    ratio_text = "–" if ratio is None else f"{ratio:.3g}×"
+    ratio_text = "–" if ratio is None else f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.3g}×"
     return f"| {job} | {show(a, unit)} | {show(b, unit)} | {peer_label} | {ratio_text} | ≥ {target}× | {verdict} |"
 
 
@@ -151,7 +151,8 @@ def write(path, arguments, weft, peers):
              f"Written by `bench/compare.py --threads {arguments.threads} --rounds {arguments.rounds}` on "
              f"{datetime.date.today().isoformat()}: {processor()}, {os.cpu_count()} processors, {arguments.threads} used. "
              f"Peers: {versions(arguments.python)}.", "",
-             "Each side's best time; both sides took turns in the same run. A ratio is peer time / Weft time (for memory peer / Weft, "
+             f"Each side's best time; both sides took turns in the same run; {arguments.load:.1f} other processes were running when it began, "
+             "so take it as a measurement only if that is near 0. A ratio is peer time / Weft time (for memory peer / Weft, "
              "for reading Weft rate / peer rate): above 1, Weft is better.", "",
              "| job | Weft | peer | which peer | ratio | target | reached |", "|---|---:|---:|---|---:|---:|---|"]
     lines += [table_row(row, weft, peers) for row in ROWS]
@@ -178,6 +179,7 @@ def main():
     for program, hint in ((arguments.weft, "run make, or give --weft"), (arguments.python, "run bench/peers/setup.sh, or give --python")):
         if not program.exists():
             sys.exit(f"compare.py: {program} is not there: {hint}")
+    arguments.load = os.getloadavg()[0]
     weft, peers = {}, {}
     for turn in range(arguments.rounds):
         for names, peer in GROUPS:
