@@ -151,7 +151,7 @@ static weft_status parse(weft_csv *csv, const weft_csv_options *options)
 
 /* Takes the map over, also on failure. */
 static weft_status new_table(const char *name, weft_map map, const void *bytes, size_t size, const weft_csv_options *options,
-                             weft_csv **out)
+                             size_t piece_size, weft_csv **out)
 {
     weft_csv *csv = calloc(1, sizeof *csv);
     weft_status status;
@@ -163,6 +163,7 @@ static weft_status new_table(const char *name, weft_map map, const void *bytes, 
         csv->from = size ? bytes : "";
         csv->end = csv->from + size;
         csv->last_row = -1;
+        csv->piece_size = piece_size;
         status = parse(csv, options);
     }
     if (status != WEFT_OK) {
@@ -178,12 +179,18 @@ weft_status weft_csv_read(const char *path, const weft_csv_options *options, wef
     *out = NULL;
     weft_map map;
     weft_status status = weft_map_open(path, &map);
-    return status == WEFT_OK ? new_table(path, map, map.data, map.size, options, out) : status;
+    return status == WEFT_OK ? new_table(path, map, map.data, map.size, options, 0, out) : status;
 }
 
 weft_status weft_csv_parse(const void *bytes, size_t size, const char *name, const weft_csv_options *options, weft_csv **out)
 {
-    return new_table(name, (weft_map){NULL, 0}, bytes, size, options, out);
+    return new_table(name, (weft_map){NULL, 0}, bytes, size, options, 0, out);
+}
+
+weft_status weft_csv_parse_cut(const void *bytes, size_t size, const char *name, const weft_csv_options *options,
+                               size_t piece_size, weft_csv **out)
+{
+    return new_table(name, (weft_map){NULL, 0}, bytes, size, options, piece_size, out);
 }
 
 void weft_csv_free(weft_csv *csv)

@@ -21,6 +21,7 @@ struct weft_csv {
     const char *end;
     const char *rows_from; /* where the header's line ends */
     char delimiter;
+    size_t piece_size; /* 0: by the file's size */
     int columns;
     char **names;
     int *by_name; /* columns sorted by name, for weft_csv_find */
@@ -130,6 +131,10 @@ static inline const char *weft_csv_skip_blank(const char *at, const char *end)
 /* The decimal number that [at, end) begins with: [+-] digits [. digits] [e [+-] digits]. Returns where it stops, or NULL when
  * there is none. *value is the nearest double (ties to even), ±inf when that overflows; *integer: digits only, below 2^53. */
 const char *weft_csv_read_number(const char *at, const char *end, double *value, bool *integer);
+
+/* weft_csv_parse with pieces of a given size, so that small files in tests are cut at every place. */
+weft_status weft_csv_parse_cut(const void *bytes, size_t size, const char *name, const weft_csv_options *, size_t piece_size,
+                               weft_csv **out);
 
 /* Reads all rows (csv_scan.c). */
 weft_status weft_csv_scan(weft_csv *, int threads);

@@ -371,7 +371,7 @@ static weft_status allocate_pieces(scan *s)
     weft_csv *csv = s->csv;
     size_t size = (size_t)(csv->end - csv->rows_from), header = (size_t)(csv->rows_from - csv->from);
     /* the counts of all pieces together stay below the file's size: a column takes a byte of the header or more */
-    s->piece_size = header > PIECE_LEAST / 256 ? 256 * header : PIECE_LEAST;
+    s->piece_size = csv->piece_size ? csv->piece_size : header > PIECE_LEAST / 256 ? 256 * header : PIECE_LEAST;
     s->count = size ? (int64_t)((size - 1) / s->piece_size + 1) : 0;
     s->pieces = calloc((size_t)s->count + 1, sizeof *s->pieces);
     if (!s->pieces)

@@ -15,11 +15,11 @@ typedef struct weft_array {
 weft_status weft_arrays_new(weft_arrays **out);
 void weft_arrays_free(weft_arrays *);
 int64_t weft_arrays_count(const weft_arrays *);
-weft_array weft_arrays_at(const weft_arrays *, int64_t i);                         /* in file order / order of adding */
+weft_array weft_arrays_at(const weft_arrays *, int64_t i); /* in file order / order of adding */
 bool weft_arrays_find(const weft_arrays *, const char *name, weft_tensor *out);
-weft_status weft_arrays_add(weft_arrays *, const char *name, weft_tensor);         /* borrows the data */
-weft_status weft_arrays_add_copy(weft_arrays *, const char *name, weft_tensor);    /* owns a copy */
-const char *weft_arrays_metadata(const weft_arrays *, const char *key);            /* NULL when absent */
+weft_status weft_arrays_add(weft_arrays *, const char *name, weft_tensor);      /* borrows the data */
+weft_status weft_arrays_add_copy(weft_arrays *, const char *name, weft_tensor); /* owns a copy */
+const char *weft_arrays_metadata(const weft_arrays *, const char *key);         /* NULL when absent */
 weft_status weft_arrays_set_metadata(weft_arrays *, const char *key, const char *value);
 int64_t weft_arrays_metadata_count(const weft_arrays *);
 void weft_arrays_metadata_at(const weft_arrays *, int64_t i, const char **key, const char **value);
@@ -33,7 +33,8 @@ weft_status weft_safetensors_save(const weft_arrays *, const char *path);
 weft_status weft_safetensors_parse(const void *bytes, size_t size, const char *name, weft_arrays **out);
 
 /* NPY: one array, named "array". NPZ: stored or deflated members, named without ".npy". C or Fortran order, little or big
- * endian, versions 1.0–3.0, bool, integers 8–64 bits, f2 f4 f8; anything else refused by name. */
+ * endian, versions 1.0–3.0, bool, integers 8–64 bits, f2 f4 f8; anything else refused by name. Unsigned 16 bits become I32,
+ * unsigned 32 and 64 bits I64 (2^63 and more refused). */
 weft_status weft_npy_open(const char *path, weft_arrays **out);
 weft_status weft_npy_parse(const void *bytes, size_t size, const char *name, weft_arrays **out);
 weft_status weft_npz_open(const char *path, weft_arrays **out);
