@@ -151,7 +151,7 @@ def write(path, arguments, weft, peers):
              f"Written by `bench/compare.py --threads {arguments.threads} --rounds {arguments.rounds}` on "
              f"{datetime.date.today().isoformat()}: {processor()}, {os.cpu_count()} processors, {arguments.threads} used. "
              f"Peers: {versions(arguments.python)}.", "",
-             f"Each side's best time; both sides took turns in the same run; {arguments.load:.1f} other processes were running when it began, "
+             f"Each side's best time; both sides took turns in the same run; the load average was {arguments.load:.1f} when it began, "
              "so take it as a measurement only if that is near 0. A ratio is peer time / Weft time (for memory peer / Weft, "
              "for reading Weft rate / peer rate): above 1, Weft is better.", "",
              "| job | Weft | peer | which peer | ratio | target | reached |", "|---|---:|---:|---|---:|---:|---|"]
@@ -173,9 +173,12 @@ def main():
     parser.add_argument("--python", type=pathlib.Path, default=venv / "bin" / "python", help="interpreter of the peers")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="only groups with this text in a name")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results" / "speed.md")
+    parser.add_argument("--only", default="", help="only groups with this text in a name; needs --out")
+    parser.add_argument("--out", type=pathlib.Path, help="default docs/results/speed.md")
     arguments = parser.parse_args()
+    if arguments.only and not arguments.out:
+        parser.error("--only makes a table with most rows empty: say with --out where it goes")
+    arguments.out = arguments.out or ROOT / "docs" / "results" / "speed.md"
     for program, hint in ((arguments.weft, "run make, or give --weft"), (arguments.python, "run bench/peers/setup.sh, or give --python")):
         if not program.exists():
             sys.exit(f"compare.py: {program} is not there: {hint}")
