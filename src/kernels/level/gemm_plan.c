@@ -12,6 +12,7 @@ enum {
     DIRECT_BLOCK = 16,         /* the same when right is read in place: whole rows of it follow one another */
     LEFT_BYTES = 192 * 1536,   /* of left a piece, where it is copied */
     RIGHT_BYTES = 512 * 1536,  /* of right a piece */
+    IN_PLACE_PANELS = 16,      /* and the least of a piece then */
     FEW_COLUMNS = 4,           /* at most so many are swapped */
     SMALL_BYTES = 16 << 10,    /* right is read in place when it is no larger */
     TINY_NANOSECONDS = 20000,  /* one piece */
@@ -75,14 +76,16 @@ static void cut(gemm_plan *plan)
     columns = most(1, least(columns, RIGHT_BYTES / deep / plan->width));
     if (plan->copied && pieces > 1)
         rows = most(1, least(rows, LEFT_BYTES / deep / GEMM_TALLEST));
+    const bool few = plan->direct && !plan->packed && plan->m <= GEMM_TALLEST; /* long runs of right's rows, for the memory */
+    const int64_t narrowest = few ? IN_PLACE_PANELS : 1;
     while (ceiling(plan->row_units, rows) * ceiling(plan->column_units, columns) < pieces) {
         if (rows * GEMM_TALLEST >= 96)
             rows = ceiling(rows, 2);
-        else if (columns > 8)
+        else if (columns > 8 && columns > narrowest)
             columns = ceiling(columns, 2);
         else if (rows * GEMM_TALLEST >= 48)
             rows = ceiling(rows, 2);
-        else if (columns > 1)
+        else if (columns > narrowest)
             columns = ceiling(columns, 2);
         else if (rows > 1)
             rows = ceiling(rows, 2);

@@ -49,9 +49,6 @@ enum { GEMM_TALLEST = 6 };
 #define GEMM_EACH_HEIGHT(X, ...) X(6, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #endif
 
-#ifndef GEMM_AHEAD
-#define GEMM_AHEAD 8
-#endif
 #define GEMM_INLINE static inline __attribute__((always_inline, unused))
 #if defined(__clang__)
 #define GEMM_UNROLL(n)    _Pragma("clang loop unroll(full)")
@@ -119,7 +116,9 @@ enum { GEMM_TALLEST = 6 };
     }
 
 /* Defines BODY(R, V, order, …), the tile of R rows and V vectors of a kit. Four row pointers, each with multiples 0, 1 and 2 of
- * the stride, keep the addresses of twelve rows within the sixteen integer registers. */
+ * the stride, keep the addresses of twelve rows within the sixteen integer registers. What is a few steps ahead is asked for
+ * early: the hardware does not foresee strided reads; short tiles go through memory fast and ask into the second cache, where
+ * lines a multiple of 4 KB apart do not push one another out. */
 #define GEMM_DEFINE_BODY(BODY, TARGET, kit, real, element) \
     TARGET GEMM_INLINE void BODY(const int R, const int V, const int order, int64_t depth, const element *a, int64_t a_stride, \
                                  const element *b, int64_t b_step, real *c, int64_t c_row, int64_t columns, bool load) \
@@ -137,8 +136,14 @@ enum { GEMM_TALLEST = 6 };
         GEMM_UNROLL_DEPTH \
         for (int64_t p = 0; p < depth; p++) { \
             kit##_vector right[2]; \
+            GEMM_UNROLL(2) \
             for (int v = 0; v < V; v++) \
-                __builtin_prefetch(b + GEMM_AHEAD * b_step + v * kit##_lanes, 0, 3); \
+                if (R <= 4) \
+                    __builtin_prefetch(b + 16 * b_step + v * kit##_lanes, 0, 2); \
+                else \
+                    __builtin_prefetch(b + 8 * b_step + v * kit##_lanes); \
+            if (order == GEMM_BY_COLUMNS && R >= 4) \
+                __builtin_prefetch(row[0] + 16 * a_stride); \
             GEMM_UNROLL(2) \
             for (int v = 0; v < V; v++) \
                 right[v] = kit##_take(b + v * kit##_lanes); \
