@@ -221,12 +221,12 @@ static void **place_of(weft_optimizer_row *row, int k)
     return (void **)(void *)((char *)row + kept[k].place);
 }
 
-static char *full_name(int k, const char *name)
+char *weft_prefixed(const char *prefix, const char *name)
 {
-    size_t first = strlen(kept[k].prefix), more = strlen(name);
+    size_t first = strlen(prefix), more = strlen(name);
     char *full = malloc(first + more + 1);
     if (full) {
-        memcpy(full, kept[k].prefix, first);
+        memcpy(full, prefix, first);
         memcpy(full + first, name, more + 1);
     }
     return full;
@@ -248,7 +248,7 @@ weft_status weft_optimizer_collect(const weft_optimizer *o, weft_arrays *out)
             void *data = *place_of(row, k);
             if (!data || (data == row->sum && !row->summed))
                 continue;
-            char *name = full_name(k, row->name);
+            char *name = weft_prefixed(kept[k].prefix, row->name);
             status = name ? weft_arrays_add(out, name, (weft_tensor){data, row->dtype, row->dims})
                           : weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a name");
             free(name);
@@ -302,7 +302,7 @@ weft_status weft_optimizer_restore(weft_optimizer *o, const weft_arrays *from, c
     for (int32_t r = 0; status == WEFT_OK && r < o->count; r++)
         for (int k = 0; status == WEFT_OK && k < KEPT; k++) {
             weft_optimizer_row *row = &o->rows[r];
-            char *name = full_name(k, row->name);
+            char *name = weft_prefixed(kept[k].prefix, row->name);
             weft_tensor t;
             bool there = name && weft_arrays_find(from, name, &t);
             void *memory = there ? weft_optimizer_memory(row) : NULL;

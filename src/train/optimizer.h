@@ -52,6 +52,9 @@ void *weft_optimizer_scratch(const weft_optimizer *, int thread);
 void *weft_optimizer_memory(const weft_optimizer_row *);
 const weft_vector_table *weft_optimizer_kernels(const weft_optimizer *, const weft_optimizer_row *);
 
+/* "PREFIXNAME", malloc'd; NULL when memory is short. */
+char *weft_prefixed(const char *prefix, const char *name);
+
 /* Adds views of all state: "m.NAME", "v.NAME", "ema.NAME", "sum.NAME", and "optimizer.steps" [1 + rows]. */
 weft_status weft_optimizer_collect(const weft_optimizer *, weft_arrays *out);
 /* The same names back. `where` names the file in messages; nothing changes unless everything fits. */
