@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernels/level/search_tile.h"
 
@@ -47,13 +48,20 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* 64-byte aligned, or NULL. */
+/* Aligned to 64 bytes, or NULL. Large blocks ask for large pages: a scan that reads them all spends itself on page look-ups else.
+ */
 static void *allocate(size_t count, size_t size)
 {
+    enum { LARGE_PAGE = 2 << 20 };
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
-    return aligned_alloc(64, (bytes + 64) / 64 * 64);
+    const size_t align = bytes >= 2 * LARGE_PAGE ? LARGE_PAGE : 64;
+    bytes = (bytes + align) / align * align;
+    void *block = aligned_alloc(align, bytes);
+    if (block && align == LARGE_PAGE)
+        (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: nothing depends on it */
+    return block;
 }
 
 /* ---- keys ---- */

@@ -11,20 +11,44 @@ enum { PANEL_VECS = 2 }; /* 16 registers */
 #endif
 enum { PANEL = PANEL_VECS * LANES };
 
+/* Whether n numbers hold a NaN or Inf: a number less itself is 0, those are not. */
+static bool any_bad(int64_t n, const real *x)
+{
+    vec bad = splat(0);
+    for (int64_t i = 0; i < n; i += LANES) {
+        vec v = load_rest(x, i, n);
+        bad += v - v;
+    }
+    real sum = 0;
+    for (int k = 0; k < LANES; k++)
+        sum += bad[k];
+    return sum != 0;
+}
+
 static int64_t bad_row(int64_t rows, int64_t d, const void *x_)
 {
     const real *x = x_;
-    for (int64_t i = 0; i < rows; i++) {
-        vec bad = splat(0);
-        for (int64_t c = 0; c < d; c += LANES) {
-            vec v = load_rest(x, i * d + c, i * d + d);
-            bad += v - v; /* 0, or NaN where v is NaN or infinite */
-        }
-        for (int k = 0; k < LANES; k++)
-            if (bad[k] != 0)
-                return i;
-    }
-    return -1;
+    if (!any_bad(rows * d, x))
+        return -1;
+    int64_t row = 0;
+    while (!any_bad(d, x + row * d))
+        row++;
+    return row;
+}
+
+/* y[c, k] = x[k, c] for 4 × 4 numbers; strides in numbers. */
+SIMD_INLINE void transpose_4x4(const real *x, int64_t x_row, real *y, int64_t y_row)
+{
+    typedef real four __attribute__((vector_size(4 * sizeof(real))));
+    four r[4];
+    for (int k = 0; k < 4; k++)
+        memcpy(&r[k], x + k * x_row, sizeof r[k]);
+    const four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    const four e = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), f = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    const four columns[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                             __builtin_shufflevector(e, f, 0, 1, 4, 5), __builtin_shufflevector(e, f, 2, 3, 6, 7)};
+    for (int c = 0; c < 4; c++)
+        memcpy(y + c * y_row, &columns[c], sizeof columns[c]);
 }
 
 static int64_t pack(int64_t count, int64_t d, int64_t first, const void *keys_, void *panel_)
@@ -32,12 +56,15 @@ static int64_t pack(int64_t count, int64_t d, int64_t first, const void *keys_, 
     const real *keys = (const real *)keys_ + first * d;
     real *panel = panel_;
     const int64_t n = count - first < PANEL ? count - first : PANEL;
-    const int64_t block = 64 / (int64_t)sizeof(real); /* a cache line of a row */
-    for (int64_t c0 = 0; c0 < d; c0 += block) {
-        const int64_t c1 = c0 + block < d ? c0 + block : d;
-        for (int64_t k = 0; k < PANEL; k++)
-            for (int64_t c = c0; c < c1; c++)
-                panel[c * PANEL + k] = k < n ? keys[k * d + c] : 0;
+    int64_t c = 0;
+    for (; c + 4 <= d && n == PANEL; c += 4) /* four columns a visit, so that lines of a row are not fetched for every column */
+        for (int64_t k = 0; k < PANEL; k += 4)
+            transpose_4x4(keys + k * d + c, d, panel + c * PANEL + k, PANEL);
+    for (; c < d; c++) {
+        for (int64_t k = 0; k < n; k++)
+            panel[c * PANEL + k] = keys[k * d + c];
+        for (int64_t k = n; k < PANEL; k++)
+            panel[c * PANEL + k] = 0;
     }
     int64_t row = bad_row(n, d, keys);
     return row < 0 ? -1 : first + row;
