@@ -2,6 +2,7 @@
 # The command seen from a shell: exit statuses, one line on standard error, nothing but one object with --json, broken pipes,
 # a closed or full standard output.
 weft=$1
+source=$2
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -60,6 +61,19 @@ while read -r name; do
     grep -q '^Example:' out || { echo "weft help $name: no example"; bad=1; }
     [ "$(awk 'length > 104' out | grep -vc '^  weft\|^  #')" -eq 0 ] || { echo "weft help $name: lines too long"; bad=1; }
 done <names
+
+# Every command line that the help and the documents show is one that the parser takes (--help at its end keeps it from running).
+{
+    while read -r name; do
+        # shellcheck disable=SC2086
+        "$weft" help $name </dev/null | sed -n '/^Example:/,$s/^  weft //p'
+    done <names
+    cat "$source/README.md" "$source"/docs/*.md | sed -n 's/^    \(build\/\)\{0,1\}weft //p'
+} | sed 's/ #.*//; s/ [|>&].*//' >shown
+[ "$(wc -l <shown)" -gt 4 ] || { echo "no command lines found in help and documents"; bad=1; }
+while read -r line; do
+    eval "\"\$weft\" $line --help" </dev/null >out 2>err || { echo "shown, but refused: weft $line: $(cat err)"; bad=1; }
+done <shown
 
 # Standard output that cannot be written: a message and status 1, never a signal.
 if [ -e /dev/full ]; then
