@@ -8,6 +8,9 @@
     ROW(tabular_train) \
     ROW(tabular_predict) \
     ROW(tabular_eval) \
+    ROW(info) \
+    ROW(run) \
+    ROW(bench) \
     ROW(help) \
     ROW(version) \
     ROW(generate_man) \

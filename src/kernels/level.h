@@ -18,9 +18,14 @@ typedef struct weft_kernels {
     const weft_vector_table *f32, *f64;
     const weft_gemm_table *gemm;
     const weft_pair_table *pair_f32, *pair_f64;
+    double (*peak)(int64_t rounds, float *sink); /* floating-point operations done: multiply-adds in registers, for measuring */
 } weft_kernels;
 
 enum { WEFT_LEVEL_COUNT = 3 };
+
+double weft_peak_v2(int64_t rounds, float *sink);
+double weft_peak_v3(int64_t rounds, float *sink);
+double weft_peak_v4(int64_t rounds, float *sink);
 
 /* The table of level `index` (0 = v2 … 2 = v4), or NULL when this processor lacks it. */
 const weft_kernels *weft_kernels_level(int index);

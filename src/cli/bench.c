@@ -1,0 +1,199 @@
+/* weft bench: ops and models on this machine, against its measured peaks. Each job's time is that of one whole call, the best
+ * of several. */
+#include "cli/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "graph/engine.h"
+
+static const cli_positional files[] = {{"NAME", 0, CLI_MANY, "jobs to run; none: all of them"}, {0}};
+
+static const cli_option options[] = {
+    {.name = "csv", .value = "F.csv", .kind = CLI_PATH, .help = "the file that csv_read reads (default: one that it makes)"},
+    {.name = "rounds",
+     .value = "N",
+     .kind = CLI_INT,
+     .least = 1,
+     .most = 1000,
+     .otherwise = "7",
+     .help = "the best of at most N calls counts"},
+    {0},
+};
+
+double bench_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the machine's peaks ---- */
+
+typedef struct peak_job {
+    weft_engine *engine;
+    int64_t rounds;
+    double flops;
+} peak_job;
+
+static void run_peak(void *argument, int thread)
+{
+    peak_job *job = argument;
+    float sink;
+    double flops = job->engine->kernels->peak(job->rounds, &sink);
+    if (thread == 0)
+        job->flops = flops * weft_team_size(job->engine->team) + (sink == 12345.678F ? 1e-9 : 0);
+}
+
+static double measure_flops(weft_engine *engine)
+{
+    double best = 0;
+    for (int i = 0; i < 8; i++) {
+        peak_job job = {.engine = engine, .rounds = 2000000};
+        double begin = bench_now();
+        weft_team_run(engine->team, run_peak, &job);
+        double rate = job.flops / (bench_now() - begin);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+enum { COPY_BYTES = 256 << 20, COPY_PIECE = 4 << 20 };
+
+static void copy_piece(void *argument, int64_t piece, int thread)
+{
+    (void)thread;
+    char *memory = argument;
+    memcpy(memory + COPY_BYTES + piece * COPY_PIECE, memory + piece * COPY_PIECE, COPY_PIECE);
+}
+
+/* Bytes read and written each second by a large copy. */
+static double measure_bandwidth(weft_engine *engine)
+{
+    char *memory = malloc(2 * (size_t)COPY_BYTES);
+    double best = 0;
+    if (!memory)
+        return 0;
+    memset(memory, 1, 2 * (size_t)COPY_BYTES);
+    for (int i = 0; i < 8; i++) {
+        double begin = bench_now();
+        weft_team_pieces(engine->team, COPY_BYTES / COPY_PIECE, copy_piece, memory);
+        double rate = 2.0 * COPY_BYTES / (bench_now() - begin);
+        best = rate > best ? rate : best;
+    }
+    free(memory);
+    return best;
+}
+
+/* ---- jobs ---- */
+
+static const bench_job *find_job(const char *name)
+{
+    for (const bench_job *const *family = bench_families; *family; family++)
+        for (const bench_job *job = *family; job->name; job++)
+            if (strcmp(job->name, name) == 0)
+                return job;
+    return NULL;
+}
+
+static weft_status unknown_job(cli_arguments *a, const char *name)
+{
+    weft_text list = {0};
+    for (const bench_job *const *family = bench_families; *family; family++)
+        for (const bench_job *job = *family; job->name; job++)
+            weft_text_add(&list, "%s%s", list.length ? ", " : "", job->name);
+    weft_status status = cli_misuse(a, "there is no job \"%s\"; there are %s", name, list.data ? list.data : "");
+    weft_text_free(&list);
+    return status;
+}
+
+/* Calls until `rounds` are done or two seconds are over; at least twice, so that the first call's page faults do not count. */
+static weft_status time_job(bench_context *c, const bench_job *job, int64_t rounds, bench_result *out)
+{
+    void *self = NULL;
+    weft_status status = job->open(c, job, &self, out);
+    double begin = bench_now(), best = 1e300;
+    for (int64_t i = 0; status == WEFT_OK && (i < 3 || (i < rounds * 8 && bench_now() - begin < 2)) && i < rounds * 8; i++) {
+        if (i >= 3 && i >= rounds && bench_now() - begin > 1)
+            break;
+        double t = bench_now();
+        status = job->call(self);
+        t = bench_now() - t;
+        if (i > 0 && t < best)
+            best = t;
+    }
+    out->seconds = best;
+    if (self)
+        job->close(self);
+    return status;
+}
+
+static void report(cli_arguments *a, const char *name, const bench_result *r, double peak_flops, double peak_bytes)
+{
+    double gflops = r->flops / r->seconds * 1e-9, gbps = r->bytes / r->seconds * 1e-9;
+    double of_peak = r->flops > 0 ? gflops * 1e9 / peak_flops : r->bytes > 0 ? gbps * 1e9 / peak_bytes : 0;
+    cli_say(a, "%-18s %12.6f s  %9.2f GFLOP/s  %8.2f GB/s  %5.1f %% of peak\n", name, r->seconds, gflops, gbps, 100 * of_peak);
+    weft_json_writer *w = cli_json(a);
+    weft_json_open_object(w);
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {{"seconds", r->seconds},
+                   {"gflops", gflops},
+                   {"gbps", r->rate_in_gbps ? r->bytes / r->seconds * 1e-6 : gbps},
+                   {"of_peak", of_peak},
+                   {"bytes_of_memory", r->memory}};
+    weft_json_add_key(w, "name");
+    weft_json_add_string(w, name);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        weft_json_add_key(w, numbers[i].key);
+        weft_json_add_number(w, numbers[i].value);
+    }
+    weft_json_close_object(w);
+}
+
+static weft_status run(cli_arguments *a)
+{
+    int given = cli_positional_count(a);
+    for (int i = 0; i < given; i++)
+        if (!find_job(cli_positional_at(a, i)))
+            return unknown_job(a, cli_positional_at(a, i));
+    bench_context context = {.engine = cli_engine(a), .csv = cli_text(a, "csv")};
+    if (!context.engine)
+        return WEFT_ERROR_MEMORY;
+    double flops = measure_flops(context.engine), bytes = measure_bandwidth(context.engine);
+    cli_say(a, "%d threads, %s: %.1f GFLOP/s of multiply-adds, %.1f GB/s of copying\n", weft_engine_threads(context.engine),
+            weft_engine_level(context.engine), flops * 1e-9, bytes * 1e-9);
+    cli_json_number(a, "peak_gflops", flops * 1e-9);
+    cli_json_number(a, "peak_gbps", bytes * 1e-9);
+    weft_json_add_key(cli_json(a), "results");
+    weft_json_open_list(cli_json(a));
+    weft_status status = WEFT_OK;
+    for (const bench_job *const *family = bench_families; *family && status == WEFT_OK; family++)
+        for (const bench_job *job = *family; job->name && status == WEFT_OK; job++) {
+            bool wanted = given == 0;
+            for (int i = 0; i < given; i++)
+                wanted |= strcmp(job->name, cli_positional_at(a, i)) == 0;
+            bench_result r = {0};
+            if (wanted && (status = time_job(&context, job, cli_int(a, "rounds"), &r)) == WEFT_OK)
+                report(a, job->name, &r, flops, bytes);
+            if (weft_interrupted())
+                status = weft_fail(WEFT_ERROR_INTERRUPTED, "stopped");
+        }
+    weft_json_close_list(cli_json(a));
+    return status;
+}
+
+const cli_command cli_bench = {
+    .name = "bench",
+    .summary = "time ops and models on this machine",
+    .description = "Each time is that of one whole call, the best of several. of_peak: floating-point work against multiply-adds "
+                   "in registers, "
+                   "or bytes against a large copy, both measured at the start with the same threads.",
+    .positionals = files,
+    .options = options,
+    .example = "weft bench matmul_1024 tabr_step --threads 2",
+    .run = run,
+};

@@ -1,0 +1,13 @@
+/* The registry from inside: running a model on tensors from a file. */
+#ifndef WEFT_REGISTRY_REGISTRY_H
+#define WEFT_REGISTRY_REGISTRY_H
+
+#include "nn/model_type.h"
+#include "weft/model.h"
+
+/* Opens the folder's weights, evaluates, and adds outputs, taps and gradients to *out. */
+weft_status weft_model_run(weft_model *, weft_engine *, const weft_run_request *, weft_arrays *out);
+
+const weft_model_type *weft_model_type_at(int i); /* NULL past the end */
+
+#endif
