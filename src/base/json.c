@@ -4,7 +4,6 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,8 +218,6 @@ static json_t *parse_text(const char *text, size_t size, const survey *seen, jso
     json_t *tree = NULL;
     if (!copy.failed)
         tree = json_loadb(copy.data, copy.length, flags, error);
-    else
-        snprintf(error->text, sizeof error->text, "out of memory");
     weft_text_free(&copy);
     return tree;
 }
@@ -246,6 +243,8 @@ weft_status weft_json_parse(const char *text, size_t size, const char *name, wef
     json_error_t error = {.line = -1};
     json_t *tree = parse_text(text, size, &seen, &error);
     if (!tree) {
+        if (error.line < 0)
+            return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a copy of %zu bytes", name, size);
         weft_status status = json_error_code(&error) == json_error_out_of_memory ? WEFT_ERROR_MEMORY : WEFT_ERROR_FORMAT;
         return weft_fail(status, "%s: line %d column %d: %s", name, error.line, error.column, error.text);
     }
