@@ -11,6 +11,7 @@
     ROW(info) \
     ROW(run) \
     ROW(bench) \
+    ROW(tour) \
     ROW(help) \
     ROW(version) \
     ROW(generate_man) \

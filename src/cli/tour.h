@@ -1,0 +1,20 @@
+/* The tour's jobs: one function a room. */
+#ifndef WEFT_CLI_TOUR_H
+#define WEFT_CLI_TOUR_H
+
+#include "cli/cli.h"
+#include "report/report.h"
+
+typedef struct tour_result {
+    bool ok;
+    char headline[256]; /* one line: what came out */
+} tour_result;
+
+typedef struct tour_job {
+    const char *name, *about;
+    weft_status (*run)(cli_arguments *, const char *folder, weft_report *page, tour_result *);
+} tour_job;
+
+weft_status tour_tabular(cli_arguments *, const char *folder, weft_report *page, tour_result *);
+
+#endif

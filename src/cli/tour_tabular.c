@@ -1,0 +1,195 @@
+/* The tour's table: houses whose price depends on where they stand, with categories and missing cells. */
+#include "cli/tabular.h"
+#include "cli/tour.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/random.h"
+#include "tabular/folder.h"
+#include "tabular/prepare.h"
+
+enum { HOUSES = 3000, NEIGHBORS = 3, SHOWN = 3 };
+
+static const char *const quarters[] = {"harbour", "hill", "old town", "station"};
+
+static double price(double east, double north, double rooms, double age, int quarter)
+{
+    double view = 60 * sin(1.7 * east) * cos(1.3 * north), centre = 120 * exp(-(east * east + north * north) / 8);
+    return 150 + view + centre + 22 * rooms - 0.6 * age + (quarter == 0 ? 40 : quarter == 2 ? 25 : 0);
+}
+
+static weft_status make_houses(const char *path)
+{
+    weft_random_key key = weft_random_stream(0, "tour houses");
+    weft_text text = {0};
+    weft_text_add(&text, "east_km,north_km,rooms,age_years,quarter,garden,price_thousand\n");
+    for (int i = 0; i < HOUSES; i++) {
+        uint64_t row = (uint64_t)i;
+        double east = 8 * weft_random_uniform(key, 0, row, 0) - 4, north = 8 * weft_random_uniform(key, 0, row, 1) - 4;
+        double rooms = (double)(1 + weft_random_below(key, 1, row, 0, 7)), age = floor(110 * weft_random_uniform(key, 0, row, 2));
+        int quarter = (int)weft_random_below(key, 1, row, 1, 4);
+        bool garden = weft_random_uniform(key, 0, row, 3) < 0.4;
+        double value = price(east, north, rooms, age, quarter) + (garden ? 18 : 0) + 8 * weft_random_normal(key, 2, row, 0);
+        weft_text_add(&text, "%.3f,%.3f,%.0f,", east, north, rooms);
+        if (weft_random_uniform(key, 0, row, 4) >= 0.04) /* some ages are not known */
+            weft_text_add(&text, "%.0f", age);
+        weft_text_add(&text, ",%s,%s,%.1f\n", quarters[quarter], garden ? "yes" : "no", value);
+    }
+    weft_status status =
+        text.failed ? weft_fail(WEFT_ERROR_MEMORY, "tour: memory is short") : weft_file_write(path, text.data, text.length);
+    weft_text_free(&text);
+    return status;
+}
+
+typedef struct tour_table {
+    weft_tabular_folder model;
+    weft_prepared prepared;
+    weft_rows_data *rows[WEFT_PARTS];
+    weft_progress *progress;
+    cli_arguments *arguments;
+    weft_report_run report;
+    const char *folder;
+} tour_table;
+
+static void on_progress(void *user, const char *phase, int64_t done, int64_t total, const char *note)
+{
+    tour_table *t = user;
+    if (strcmp(phase, "training") != 0)
+        return;
+    if (!t->progress)
+        t->progress = weft_progress_new(cli_progress, t->arguments, "training", total, "steps");
+    weft_progress_update(t->progress, done, "%s", note ? note : "");
+}
+
+static void on_epoch(void *user, int64_t epoch, double train_loss, const weft_metrics *val, bool best)
+{
+    (void)epoch, (void)best;
+    weft_report_run_epoch(&((tour_table *)user)->report, train_loss, val->rmse);
+}
+
+static weft_status on_finish(void *user)
+{
+    tour_table *t = user;
+    return weft_tabular_folder_save(t->folder, &t->model.config, t->prepared.schema, t->model.params,
+                                    t->prepared.part[WEFT_PART_TRAIN]);
+}
+
+static weft_status fit(tour_table *t, weft_engine *engine, weft_train_result *result)
+{
+    weft_tabular_config *c = &t->model.config;
+    *c = weft_tabular_default();
+    c->d_main = 96;
+    c->context_size = 32;
+    weft_status status = weft_tabular_config_from_schema(t->prepared.schema, c);
+    if (status == WEFT_OK)
+        status = weft_params_new(&t->model.params);
+    for (int part = 0; part < WEFT_PARTS && status == WEFT_OK; part++)
+        status = weft_rows_from_table(c, t->prepared.part[part], &t->rows[part]);
+    if (status != WEFT_OK)
+        return status;
+    weft_fit_options o = weft_fit_default(t->rows[WEFT_PART_TRAIN]->rows);
+    o.lr = 1e-3;
+    o.max_epochs = 30;
+    o.patience = 8;
+    o.target_mean = t->prepared.schema->target_mean;
+    o.target_sd = t->prepared.schema->target_sd;
+    o.user = t;
+    o.progress = on_progress;
+    o.epoch = on_epoch;
+    o.finish = on_finish; /* no folder: a tour has nothing to resume */
+    return weft_fit(engine, c, t->model.params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL], &o, result);
+}
+
+/* A table of a few test rows with the training rows that weigh most in their predictions. */
+static weft_status show_neighbors(tour_table *t, weft_report *page, const double *output, const int64_t *context,
+                                  const double *probs)
+{
+    const weft_schema *schema = t->prepared.schema;
+    const weft_rows_data *test = t->rows[WEFT_PART_TEST], *train = t->rows[WEFT_PART_TRAIN];
+    int64_t m = t->model.config.context_size;
+    weft_report_column columns[] = {{"house (row)", WEFT_COLUMN_INTEGER, 0}, {"true price", WEFT_COLUMN_NUMBER, 4},
+                                    {"predicted", WEFT_COLUMN_NUMBER, 4},    {"rests on row", WEFT_COLUMN_INTEGER, 0},
+                                    {"with weight", WEFT_COLUMN_PERCENT, 1}, {"whose price is", WEFT_COLUMN_NUMBER, 4}};
+    weft_report_cell cells[SHOWN * NEIGHBORS][6];
+    memset(cells, 0, sizeof cells);
+    for (int i = 0; i < SHOWN; i++)
+        for (int k = 0; k < NEIGHBORS; k++) { /* contexts come nearest first, so with the largest weights first */
+            weft_report_cell *row = cells[i * NEIGHBORS + k];
+            row[0].number = (double)test->row[i];
+            row[1].number = weft_schema_unscale(schema, (double)test->y[i]);
+            row[2].number = weft_schema_unscale(schema, output[i]);
+            row[3].number = (double)train->row[context[i * m + k]];
+            row[4].number = probs[i * m + k];
+            row[5].number = weft_schema_unscale(schema, (double)train->y[context[i * m + k]]);
+        }
+    weft_report_table(page, "What three predictions rest on", columns, 6, &cells[0][0], (size_t)SHOWN * NEIGHBORS);
+    return WEFT_OK;
+}
+
+static weft_status predict(tour_table *t, weft_engine *engine, weft_report *page, weft_metrics *m)
+{
+    const weft_rows_data *test = t->rows[WEFT_PART_TEST];
+    int64_t pairs = test->rows * t->model.config.context_size;
+    double *output = malloc((size_t)(test->rows + pairs + 1) * sizeof *output), *probs = output + test->rows;
+    int64_t *context = malloc((size_t)(pairs + 1) * sizeof *context);
+    weft_predictor *p = NULL;
+    weft_status status = output && context ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "tour: memory is short");
+    if (status == WEFT_OK)
+        status = weft_predictor_new(engine, &t->model.config, t->model.params, t->rows[WEFT_PART_TRAIN], &p);
+    if (status == WEFT_OK)
+        status = weft_predictor_run(p, test, false, output, context, probs);
+    if (status == WEFT_OK)
+        status =
+            weft_fit_metrics(&t->model.config, test, output, t->prepared.schema->target_mean, t->prepared.schema->target_sd, m);
+    if (status == WEFT_OK) {
+        weft_report_run_predictions(&t->report, &t->model.config, t->prepared.schema, test, output, m);
+        status = show_neighbors(t, page, output, context, probs);
+    }
+    weft_predictor_free(p);
+    free(output);
+    free(context);
+    return status;
+}
+
+weft_status tour_tabular(cli_arguments *a, const char *folder, weft_report *page, tour_result *out)
+{
+    weft_engine *engine = cli_engine(a);
+    char *data = weft_path_join(folder, "houses.csv"), *model = weft_path_join(folder, "houses");
+    tour_table t = {.arguments = a, .folder = model};
+    weft_train_result result = {0};
+    weft_metrics m = {0};
+    weft_status status = engine && data && model ? make_houses(data) : weft_fail(WEFT_ERROR_MEMORY, "tour: memory is short");
+    if (status == WEFT_OK) {
+        weft_prepare_options o = {
+            .data = data, .threads = weft_engine_threads(engine), .schema = {.target = "price_thousand", .task = -1}};
+        status = weft_prepare(&o, &t.prepared);
+    }
+    if (status == WEFT_OK) {
+        t.report.page = page;
+        t.report.regression = true;
+        status = fit(&t, engine, &result);
+        weft_progress_free(t.progress);
+    }
+    if (status == WEFT_OK) {
+        weft_report_run_training(&t.report, &result, 0);
+        status = predict(&t, engine, page, &m);
+    }
+    if (status == WEFT_OK) /* the noise of the prices alone has a standard deviation of 8 */
+        snprintf(out->headline, sizeof out->headline,
+                 "RMSE %.1f thousand on unseen houses (the noise in the prices is 8), R² %.3f, after %lld epochs", m.rmse, m.r2,
+                 (long long)result.epochs);
+    weft_metrics_free(&m);
+    free(t.report.loss);
+    free(t.report.score);
+    for (int part = 0; part < WEFT_PARTS; part++)
+        weft_rows_free(t.rows[part]);
+    weft_tabular_folder_close(&t.model);
+    weft_prepared_free(&t.prepared);
+    free(data);
+    free(model);
+    return status;
+}
