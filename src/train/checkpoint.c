@@ -3,6 +3,7 @@
  * and the file it names is whole: the new one was synced before, the old one is removed after. */
 #include "base/files.h"
 #include "base/json.h"
+#include "train/checkpoint.h"
 #include "train/optimizer.h"
 
 #include <dirent.h>
@@ -32,11 +33,28 @@ static int64_t generation_of(const char *name)
     return strcmp(name, again) == 0 ? generation : -1;
 }
 
-/* A file that a killed writer left. */
-static bool is_leftover(const char *name)
+bool weft_is_leftover(const char *name)
 {
-    size_t length = strlen(name);
-    return strncmp(name, ".trainer", 8) == 0 && length > 4 && strcmp(name + length - 4, ".tmp") == 0;
+    const char *end = strrchr(name, '.');
+    if (name[0] != '.' || !end || strcmp(end, ".tmp") != 0)
+        return false;
+    int dashes = 0;
+    for (end--; end > name && *end != '.'; end--) {
+        if (*end != '-' && (*end < '0' || *end > '9'))
+            return false;
+        dashes += *end == '-';
+    }
+    return end > name && dashes == 1;
+}
+
+void weft_remove_leftovers(const char *folder)
+{
+    DIR *list = opendir(folder);
+    for (struct dirent *e; list && (e = readdir(list));)
+        if (weft_is_leftover(e->d_name))
+            (void)!unlinkat(dirfd(list), e->d_name, 0);
+    if (list)
+        closedir(list);
 }
 
 /* The highest generation that has a file, 0 for none; removes what belongs to no generation, or to another than `keep` (−1: keeps
@@ -51,7 +69,8 @@ static int64_t sweep(const char *folder, int64_t keep)
         int64_t generation = generation_of(e->d_name);
         if (generation > highest)
             highest = generation;
-        if (is_leftover(e->d_name) || (generation >= 0 && keep >= 0 && generation != keep))
+        bool left = weft_is_leftover(e->d_name) && strncmp(e->d_name, ".trainer", 8) == 0;
+        if (left || (generation >= 0 && keep >= 0 && generation != keep))
             (void)!unlinkat(dirfd(list), e->d_name, 0);
     }
     closedir(list);

@@ -22,62 +22,7 @@
 
 #include <cmocka.h>
 
-/* ---- system calls that can be the last ---- */
-
-static int calls_left = -1; /* −1: no limit; counts down, and the call that finds 0 kills */
-static bool disk_full;      /* in place of the kill: writes fail from there on */
-static int calls_made;
-
-static bool last_call(void)
-{
-    calls_made++;
-    return calls_left >= 0 && calls_left-- == 0;
-}
-
-ssize_t write(int file, const void *bytes, size_t size)
-{
-    if (last_call() || (disk_full && calls_left < 0)) {
-        syscall(SYS_write, file, bytes, size / 2); /* half of it arrives */
-        if (!disk_full)
-            raise(SIGKILL);
-        calls_left = -1;
-        errno = ENOSPC;
-        return -1;
-    }
-    return syscall(SYS_write, file, bytes, size);
-}
-
-static void maybe_die(void)
-{
-    if (last_call() && !disk_full)
-        raise(SIGKILL);
-}
-
-int fsync(int file)
-{
-    maybe_die();
-    return (int)syscall(SYS_fsync, file);
-}
-
-int rename(const char *from, const char *to)
-{
-    maybe_die();
-    int result = (int)syscall(SYS_rename, from, to);
-    maybe_die();
-    return result;
-}
-
-int unlink(const char *path)
-{
-    maybe_die();
-    return (int)syscall(SYS_unlink, path);
-}
-
-int unlinkat(int folder, const char *path, int flags)
-{
-    maybe_die();
-    return (int)syscall(SYS_unlinkat, folder, path, flags);
-}
+#include "kill.h"
 
 /* ---- a small model with every kind of state ---- */
 
