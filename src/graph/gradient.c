@@ -58,7 +58,10 @@ static void step_back(pullback *b, int32_t id)
         weft_poison(g, "gradient: memory is short");
     } else {
         memcpy(inputs, weft_node_of(g, v)->inputs, (size_t)n * sizeof *inputs);
-        if (op->gradient && outputs == 1) {
+        bool first_alone = true; /* a rule knows the cotangent of output 0 */
+        for (int k = 1; k < outputs; k++)
+            first_alone &= dy[k].id == 0;
+        if (op->gradient && first_alone) {
             op->gradient(g, v, dy, dx);
         } else if (op->lower) {
             weft_value out[WEFT_MAX_OUTPUTS] = {{0}}, y[WEFT_MAX_OUTPUTS], d[WEFT_MAX_OUTPUTS];

@@ -50,7 +50,7 @@ static void sqdist_shape(weft_graph *g, weft_node *n) /* query, table, index [, 
         n->extent = g->nodes[n->inputs[1].id].extent;
 }
 
-static void relu_sum_shape(weft_graph *g, weft_node *n) /* a, table, bias, index, p, mask or a scalar [, g] */
+static void relu_sum_shape(weft_graph *g, weft_node *n) /* a, table, bias, index, p, mask or a scalar [, g, bits] */
 {
     weft_dims a = in_dims(g, n, 0), t = in_dims(g, n, 1), b = in_dims(g, n, 2), i = in_dims(g, n, 3), p = in_dims(g, n, 4);
     if (!pair_fits(g, n, a, t, i))
@@ -64,6 +64,10 @@ static void relu_sum_shape(weft_graph *g, weft_node *n) /* a, table, bias, index
     }
     int op = (int)(n->op - weft_ops_pair);
     n->dims = op == RELU_SUM_DTABLE ? t : op == RELU_SUM ? a : p;
+    if (op == RELU_SUM) { /* a bit an element: passed by relu and kept by the dropout; for the gradients */
+        n->output_count = 2;
+        n->more[0] = DIMS(i.size[0], i.size[1], (a.size[1] + 63) / 64 * (8 / (int64_t)weft_dtype_size(n->dtype)));
+    }
     if (op == RELU_SUM_DP_DA) {
         n->output_count = 2;
         n->more[0] = a;
@@ -97,20 +101,21 @@ static void sqdist_gradient(weft_graph *g, weft_value y, const weft_value *dy, w
 
 static void relu_sum_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
 {
-    weft_value in[7];
+    weft_value in[8];
     for (int i = 0; i < 6; i++)
         in[i] = weft_operand_of(g, y, i);
     in[6] = dy[0];
+    in[7] = weft_part(g, y, 1);
     /* weights that come from a dropout: where one is zero, its gradient is multiplied by that zero and need not be known */
     const weft_node *p = weft_node_of(g, in[4]);
     bool dropped = p->op->kind == WEFT_OP_BINARY && p->op->sub == WEFT_MUL &&
                    weft_node_of(g, p->inputs[1])->op == weft_op_random &&
                    weft_node_of(g, p->inputs[1])->law.kind == WEFT_DROPOUT_LAW;
-    dx[4] = weft_apply(g, &weft_ops_pair[RELU_SUM_DP_DA], in, 7, &(weft_attributes){.i = {dropped}});
+    dx[4] = weft_apply(g, &weft_ops_pair[RELU_SUM_DP_DA], in, 8, &(weft_attributes){.i = {dropped}});
     if (!dx[4].id)
         return;
     dx[0] = weft_part(g, dx[4], 1);
-    dx[1] = pair_op(g, RELU_SUM_DTABLE, in, 7);
+    dx[1] = pair_op(g, RELU_SUM_DTABLE, in, 8);
     dx[2] = weft_sum_to(g, dx[0], weft_shape(g, in[2])); /* the bias stands beside a */
 }
 
@@ -228,7 +233,8 @@ static int64_t pair_pieces(const weft_step *s, const weft_run_state *run)
     return (pair_targets(s, run) + each - 1) / each;
 }
 
-/* in: 0 rows or weights, 1 table, 2 index, 3 inverse (gradients to the table), 4 bias, 5 p, 6 cotangent */
+/* in: 0 rows or weights, 1 table, 2 index, 3 inverse (gradients to the table), 4 bias, 5 p, 6 cotangent, 7 bits that the forward
+ * op left (its output 1) */
 static void pair_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
     (void)thread;
@@ -245,6 +251,10 @@ static void pair_run(const weft_step *s, const weft_run_state *run, int64_t piec
     void *y = weft_at(run, &s->out[0]);
     weft_pair_dropout drop = {0};
     const pair_extra *extra = s->extra;
+    if (extra && s->in[7].buffer >= 0)
+        drop.bits = weft_at(run, &s->in[7]);
+    else if (extra && s->op == &weft_ops_pair[RELU_SUM] && s->out_count > 1)
+        drop.bits = weft_at(run, &s->out[1]);
     if (extra && extra->mask.buffer >= 0) {
         if (run->base[extra->mask.buffer]) {
             drop.mask = weft_at(run, &extra->mask);
@@ -301,8 +311,8 @@ static void pair_emit(weft_planner *p, weft_value v)
         return;
     int index_at = relu ? 3 : 2, cotangent_at = relu ? 6 : 3;
     s->attributes = n->attributes;
-    s->in_count = 7;
-    for (int i = 3; i < 7; i++)
+    s->in_count = 8;
+    for (int i = 3; i < 8; i++)
         s->in[i].buffer = -1;
     s->in[0] = weft_place_of(p, n->inputs[0]);
     s->in[1] = weft_place_of(p, n->inputs[1]);
@@ -329,6 +339,8 @@ static void pair_emit(weft_planner *p, weft_value v)
     }
     if (n->input_count > cotangent_at)
         s->in[6] = weft_place_of(p, n->inputs[cotangent_at]);
+    if (n->input_count > cotangent_at + 1)
+        s->in[7] = weft_place_of(p, n->inputs[cotangent_at + 1]);
     weft_step_outputs(p, s, v);
 }
 
