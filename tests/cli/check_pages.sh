@@ -1,6 +1,6 @@
 #!/bin/sh
 # Manual pages and completions as they are installed: mandoc finds no fault, bash offers commands, actions, options and choices.
-weft=$1
+weft=$(readlink -f "$1")
 pages=$3/pages
 bad=0
 "$weft" version >/dev/null || exit 1

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The command seen from a shell: exit statuses, one line on standard error, nothing but one object with --json, broken pipes,
 # a closed or full standard output.
-weft=$1
+weft=$(readlink -f "$1")
 source=$2
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
