@@ -80,6 +80,8 @@ WEFT_API void weft_params_touch(weft_params *);
 WEFT_API weft_graph *weft_graph_new(weft_dtype compute); /* F32 or F64; NULL when memory is short */
 WEFT_API void weft_graph_free(weft_graph *);
 WEFT_API weft_dtype weft_graph_dtype(const weft_graph *);
+/* Products built from now on round both operands to bf16 and add in f32, on the processor's bf16 unit where it has one. */
+WEFT_API void weft_graph_bf16(weft_graph *, bool on);
 WEFT_API weft_status weft_graph_status(const weft_graph *);                         /* the first mistake, text in weft_error() */
 WEFT_API void weft_poison(weft_graph *, const char *format, ...) WEFT_PRINTF(2, 3); /* scope is put before the text */
 WEFT_API weft_dims weft_shape(const weft_graph *, weft_value);

@@ -64,16 +64,15 @@ static weft_status run(cli_arguments *a)
         status = weft_model_open(cli_positional_at(a, 0), &model);
     if (status == WEFT_OK && cli_text(a, "adapter"))
         status = weft_fail(WEFT_ERROR_UNSUPPORTED, "--adapter: a %s model takes no adapter", weft_model_type_name(model));
-    if (status == WEFT_OK && strcmp(dtype, "bf16") == 0)
-        status =
-            weft_fail(WEFT_ERROR_UNSUPPORTED, "--dtype bf16: a %s model computes in f32 or f64", weft_model_type_name(model));
     if (status == WEFT_OK)
         status = weft_safetensors_open(cli_positional_at(a, 1), &inputs);
     if (status == WEFT_OK)
         status = weft_arrays_new(&out);
     if (status == WEFT_OK) {
-        weft_run_request request = {
-            .inputs = inputs, .train = cli_flag(a, "train"), .dtype = strcmp(dtype, "f64") == 0 ? WEFT_F64 : WEFT_F32};
+        weft_run_request request = {.inputs = inputs,
+                                    .train = cli_flag(a, "train"),
+                                    .bf16 = strcmp(dtype, "bf16") == 0,
+                                    .dtype = strcmp(dtype, "f64") == 0 ? WEFT_F64 : WEFT_F32};
         request.tap_count = cli_list(a, "tap", &request.taps);
         request.grad_count = cli_list(a, "grad", &request.grads);
         status = weft_model_run(model, engine, &request, out);

@@ -32,6 +32,13 @@ void weft_graph_free(weft_graph *g)
     free(g);
 }
 
+void weft_graph_bf16(weft_graph *g, bool on)
+{
+    if (on && g->dtype != WEFT_F32)
+        weft_poison(g, "bf16 products need a graph that computes in F32");
+    g->bf16_products = on;
+}
+
 weft_dtype weft_graph_dtype(const weft_graph *g)
 {
     return g->dtype;

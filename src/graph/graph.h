@@ -40,6 +40,7 @@ typedef struct weft_node {
 struct weft_graph {
     weft_arena arena;
     weft_dtype dtype;
+    bool bf16_products; /* of the products built from now on */
     weft_status status;
     char *message;
     weft_node *nodes; /* [count], number 0 unused */

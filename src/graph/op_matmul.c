@@ -1,4 +1,4 @@
-/* Matrix products: a [… , m, k] · b [… , k, n], either transposed. attributes.i: a transposed, b transposed.
+/* Matrix products: a [… , m, k] · b [… , k, n], either transposed. attributes.i: a transposed, b transposed, bf16 products.
  * Without leading axes on b, the leading axes of a are rows. Used extents: of a's rows (or of the batch), and, where both are
  * transposed products over rows (weight gradients), of k. */
 #include "graph/graph.h"
@@ -124,6 +124,7 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
                            .b_row = tb ? 1 : bc,
                            .b_column = tb ? bc : 1,
                            .c_row = p.n};
+    call.one.bf16 = s->attributes.i[2] != 0;
     call.a_next = (size_t)(ar * ac) * e;
     call.b_next = (size_t)(br * bc) * be;
     call.c_next = (size_t)(p.m * p.n) * e;
@@ -210,7 +211,8 @@ static void matmul_emit(weft_planner *p, weft_value v)
     if (size.shared_b)
         size.m *= size.batch;
     int64_t ac = a.dims.size[a.dims.rank - 1], bc = b.dims.size[b.dims.rank - 1];
-    weft_gemm one = {.m = size.m,
+    weft_gemm one = {.bf16 = n->attributes.i[2] != 0,
+                     .m = size.m,
                      .n = size.n,
                      .k = size.k,
                      .dtype = n->dtype,
@@ -264,7 +266,7 @@ const weft_op weft_ops_matmul[] = {
 
 static weft_value apply(weft_graph *g, weft_value a, weft_value b, bool ta, bool tb)
 {
-    return weft_apply(g, &weft_ops_matmul[0], (weft_value[]){a, b}, 2, &(weft_attributes){.i = {ta, tb}});
+    return weft_apply(g, &weft_ops_matmul[0], (weft_value[]){a, b}, 2, &(weft_attributes){.i = {ta, tb, g->bf16_products}});
 }
 
 weft_value weft_matmul(weft_graph *g, weft_value a, weft_value b)

@@ -44,6 +44,14 @@ weft_status weft_check_inputs(const weft_arrays *inputs, const char *const *know
     return WEFT_OK;
 }
 
+weft_graph *weft_run_graph(const weft_run_request *r)
+{
+    weft_graph *g = weft_graph_new(r->dtype);
+    if (g && r->bf16)
+        weft_graph_bf16(g, true);
+    return g;
+}
+
 typedef struct wanted {
     weft_value *value;
     int count, capacity;

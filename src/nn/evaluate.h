@@ -14,7 +14,11 @@ typedef struct weft_run_request {
     int grad_count;
     bool train;       /* batch norms use the batch's statistics */
     weft_dtype dtype; /* F32 or F64 */
+    bool bf16;        /* products in bf16 (with F32) */
 } weft_run_request;
+
+/* An empty graph of the type that was asked for; NULL when memory is short. */
+weft_graph *weft_run_graph(const weft_run_request *);
 
 typedef struct weft_binding {
     const char *name;

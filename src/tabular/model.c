@@ -206,7 +206,7 @@ static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params,
     if (status != WEFT_OK)
         return status;
     bool loss = weft_arrays_find(request->inputs, "y", &y);
-    weft_graph *g = weft_graph_new(request->dtype);
+    weft_graph *g = weft_run_graph(request);
     if (g) {
         int64_t n = rows->rows;
         weft_mlp_build(g, c, n, false, loss);

@@ -7,6 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows → search vectors, for so many rows at a time. */
+typedef struct projection {
+    weft_graph *graph;
+    weft_plan *plan;
+    weft_session *session;
+} projection;
+
+enum { MANY, TRAINING, FEW, PROJECTIONS, FEW_ROWS = 16 };
+
+static const struct {
+    int64_t rows;
+    bool training;
+} forms[PROJECTIONS] = {[MANY] = {WEFT_ROWS_CHUNK, false}, [TRAINING] = {WEFT_ROWS_CHUNK, true}, [FEW] = {FEW_ROWS, false}};
+
 struct weft_retriever {
     weft_engine *engine;
     const weft_tabular_config *config;
@@ -16,10 +30,8 @@ struct weft_retriever {
     int64_t width; /* of a search vector */
     void *vectors; /* [padded candidates, width] */
     weft_search *search;
-    weft_graph *graph, *weights_graph; /* rows → vectors; M = W_K W_in */
-    weft_plan *plan[2], *weights_plan; /* [training] */
-    weft_graph *training_graph;
-    weft_session *session[2], *weights_session;
+    projection by[PROJECTIONS];
+    projection weights; /* M = W_K W_in */
     weft_params *bound; /* what the sessions read */
     void *r;            /* [width, width] of the compute type */
     double *m;
@@ -27,11 +39,11 @@ struct weft_retriever {
     void *query;      /* [chunk, width] */
 };
 
-static weft_value vectors_of(weft_retriever *r, weft_graph *g, bool training)
+static weft_value vectors_of(weft_retriever *r, weft_graph *g, int form)
 {
     if (!r->folded)
-        return weft_tabr_build_keys(g, r->config, WEFT_ROWS_CHUNK, training);
-    weft_value z = weft_tabular_inputs(g, r->config, "rows.", WEFT_ROWS_CHUNK, 0, (weft_value){0});
+        return weft_tabr_build_keys(g, r->config, forms[form].rows, forms[form].training);
+    weft_value z = weft_tabular_inputs(g, r->config, "rows.", forms[form].rows, 0, (weft_value){0});
     if (!z.id)
         return z;
     int64_t d_in = weft_shape(g, z).size[1];
@@ -52,24 +64,23 @@ weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *c
     r->dtype = dtype;
     r->folded = folded && weft_tabr_folds(config);
     weft_status status = WEFT_ERROR_MEMORY;
-    for (int training = 0; training < 2; training++) {
-        weft_graph *g = weft_graph_new(dtype);
-        *(training ? &r->training_graph : &r->graph) = g;
+    for (int form = 0; form < PROJECTIONS; form++) {
+        weft_graph *g = r->by[form].graph = weft_graph_new(dtype);
         if (!g)
             goto failed;
-        weft_value y = vectors_of(r, g, training);
-        if ((status = weft_compile(engine, g, NULL, 0, &y, 1, &r->plan[training])) != WEFT_OK)
+        weft_value y = vectors_of(r, g, form);
+        if ((status = weft_compile(engine, g, NULL, 0, &y, 1, &r->by[form].plan)) != WEFT_OK)
             goto failed;
         r->width = weft_shape(g, y).size[1];
     }
     if (r->folded) {
-        weft_graph *g = r->weights_graph = weft_graph_new(dtype);
+        weft_graph *g = r->weights.graph = weft_graph_new(dtype);
         if (!g)
             goto failed;
         int64_t d = config->d_main;
         weft_value m = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, r->width));
         weft_name(g, m, "m");
-        if ((status = weft_compile(engine, g, NULL, 0, &m, 1, &r->weights_plan)) != WEFT_OK)
+        if ((status = weft_compile(engine, g, NULL, 0, &m, 1, &r->weights.plan)) != WEFT_OK)
             goto failed;
     }
     int64_t padded = (candidates->rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
@@ -91,19 +102,20 @@ failed:
     return WEFT_OK;
 }
 
+static void free_projection(projection *p)
+{
+    weft_session_free(p->session);
+    weft_plan_free(p->plan);
+    weft_graph_free(p->graph);
+}
+
 void weft_retriever_free(weft_retriever *r)
 {
     if (!r)
         return;
-    for (int i = 0; i < 2; i++) {
-        weft_session_free(r->session[i]);
-        weft_plan_free(r->plan[i]);
-    }
-    weft_session_free(r->weights_session);
-    weft_plan_free(r->weights_plan);
-    weft_graph_free(r->graph);
-    weft_graph_free(r->training_graph);
-    weft_graph_free(r->weights_graph);
+    for (int form = 0; form < PROJECTIONS; form++)
+        free_projection(&r->by[form]);
+    free_projection(&r->weights);
     weft_search_free(r->search);
     free(r->vectors);
     free(r->query);
@@ -113,22 +125,23 @@ void weft_retriever_free(weft_retriever *r)
     free(r);
 }
 
+static weft_status open_session(projection *p, weft_params *params)
+{
+    weft_session_free(p->session);
+    p->session = NULL;
+    return weft_session_new(p->plan, &params, 1, &p->session);
+}
+
 static weft_status open_sessions(weft_retriever *r, weft_params *params)
 {
     if (r->bound == params)
         return WEFT_OK;
     r->bound = NULL;
     weft_status status = WEFT_OK;
-    for (int i = 0; i < 2 && status == WEFT_OK; i++) {
-        weft_session_free(r->session[i]);
-        r->session[i] = NULL;
-        status = weft_session_new(r->plan[i], &params, 1, &r->session[i]);
-    }
-    if (r->folded && status == WEFT_OK) {
-        weft_session_free(r->weights_session);
-        r->weights_session = NULL;
-        status = weft_session_new(r->weights_plan, &params, 1, &r->weights_session);
-    }
+    for (int form = 0; form < PROJECTIONS && status == WEFT_OK; form++)
+        status = open_session(&r->by[form], params);
+    if (r->folded && status == WEFT_OK)
+        status = open_session(&r->weights, params);
     if (status == WEFT_OK)
         r->bound = params;
     return status;
@@ -138,8 +151,8 @@ static weft_status open_sessions(weft_retriever *r, weft_params *params)
 static weft_status find_r(weft_retriever *r)
 {
     weft_tensor m;
-    weft_status status = weft_run(r->weights_session);
-    if (status != WEFT_OK || (status = weft_fetch(r->weights_session, "m", &m)) != WEFT_OK)
+    weft_status status = weft_run(r->weights.session);
+    if (status != WEFT_OK || (status = weft_fetch(r->weights.session, "m", &m)) != WEFT_OK)
         return status;
     int64_t d = r->config->d_main, width = r->width;
     for (int64_t i = 0; i < d * width; i++)
@@ -155,27 +168,28 @@ static weft_status find_r(weft_retriever *r)
     return WEFT_OK;
 }
 
-static weft_status bind_rows(weft_session *s, const char *name, float *data, int64_t from, int64_t width)
+static weft_status bind_rows(weft_session *s, const char *name, float *data, int64_t from, int64_t rows, int64_t width)
 {
-    return data ? weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(WEFT_ROWS_CHUNK, width)}) : WEFT_OK;
+    return data ? weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(rows, width)}) : WEFT_OK;
 }
 
 /* Vectors of rows [from, from + chunk) of data, whose arrays are padded that far. */
-static weft_status run_chunk(weft_retriever *r, int training, const weft_rows_data *data, int64_t from, void *out)
+static weft_status run_chunk(weft_retriever *r, int form, const weft_rows_data *data, int64_t from, void *out)
 {
-    weft_session *s = r->session[training];
+    weft_session *s = r->by[form].session;
     weft_status status = WEFT_OK;
-    if ((status = bind_rows(s, "rows.x_num", data->x_num, from, data->n_num)) != WEFT_OK ||
-        (status = bind_rows(s, "rows.x_bin", data->x_bin, from, data->n_bin)) != WEFT_OK ||
-        (status = bind_rows(s, "rows.one_hot", data->x_hot, from, data->one_hot)) != WEFT_OK)
+    int64_t n = forms[form].rows;
+    if ((status = bind_rows(s, "rows.x_num", data->x_num, from, n, data->n_num)) != WEFT_OK ||
+        (status = bind_rows(s, "rows.x_bin", data->x_bin, from, n, data->n_bin)) != WEFT_OK ||
+        (status = bind_rows(s, "rows.one_hot", data->x_hot, from, n, data->one_hot)) != WEFT_OK)
         return status;
-    if (weft_find(training ? r->training_graph : r->graph, "row_key").id) {
-        for (int64_t i = 0; i < WEFT_ROWS_CHUNK; i++)
+    if (weft_find(r->by[form].graph, "row_key").id) {
+        for (int64_t i = 0; i < n; i++)
             r->row_key[i] = from + i;
-        if ((status = weft_bind(s, "row_key", (weft_tensor){r->row_key, WEFT_I64, DIMS(WEFT_ROWS_CHUNK)})) != WEFT_OK)
+        if ((status = weft_bind(s, "row_key", (weft_tensor){r->row_key, WEFT_I64, DIMS(n)})) != WEFT_OK)
             return status;
     }
-    weft_tensor target = {out, r->dtype, DIMS(WEFT_ROWS_CHUNK, r->width)};
+    weft_tensor target = {out, r->dtype, DIMS(n, r->width)};
     if ((status = weft_bind(s, "candidate_keys", target)) != WEFT_OK)
         return status;
     return weft_run(s);
@@ -188,13 +202,14 @@ weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool 
         status = find_r(r);
     if (status != WEFT_OK)
         return status;
-    weft_session *s = r->session[training];
+    int form = training ? TRAINING : MANY;
+    weft_session *s = r->by[form].session;
     weft_seed(s, seed, step);
     size_t e = weft_dtype_size(r->dtype);
     if (r->folded && (status = weft_bind(s, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)})) != WEFT_OK)
         return status;
     for (int64_t from = 0; from < r->candidates->rows; from += WEFT_ROWS_CHUNK) {
-        status = run_chunk(r, training, r->candidates, from, (char *)r->vectors + (size_t)(from * r->width) * e);
+        status = run_chunk(r, form, r->candidates, from, (char *)r->vectors + (size_t)(from * r->width) * e);
         if (status != WEFT_OK)
             return status;
     }
@@ -243,14 +258,16 @@ weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const we
 {
     if (r->candidates->rows < m)
         return too_few(r, m, false);
+    int form = count <= FEW_ROWS ? FEW : MANY;
+    int64_t chunk = forms[form].rows;
     weft_status status = open_sessions(r, params);
     if (status == WEFT_OK && r->folded)
-        status = weft_bind(r->session[0], "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
+        status = weft_bind(r->by[form].session, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
     size_t e = weft_dtype_size(r->dtype);
     while (count > 0 && status == WEFT_OK) {
-        int64_t base = from / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK, within = from - base;
-        int64_t n = WEFT_ROWS_CHUNK - within < count ? WEFT_ROWS_CHUNK - within : count;
-        if ((status = run_chunk(r, 0, queries, base, r->query)) != WEFT_OK)
+        int64_t base = from / chunk * chunk, within = from - base;
+        int64_t n = chunk - within < count ? chunk - within : count;
+        if ((status = run_chunk(r, form, queries, base, r->query)) != WEFT_OK)
             break;
         const char *vectors = (const char *)r->query + (size_t)(within * r->width) * e;
         status = weft_search_run(r->search, r->engine->team, n, vectors, m, NULL, context, NULL);
@@ -272,10 +289,10 @@ weft_status weft_retriever_distances(weft_retriever *r, weft_params *params, con
 {
     weft_status status = open_sessions(r, params);
     if (status == WEFT_OK && r->folded)
-        status = weft_bind(r->session[0], "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
-    int64_t base = i / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+        status = weft_bind(r->by[FEW].session, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
+    int64_t base = i / FEW_ROWS * FEW_ROWS;
     if (status == WEFT_OK)
-        status = run_chunk(r, 0, rows, base, r->query);
+        status = run_chunk(r, FEW, rows, base, r->query);
     for (int64_t j = 0; status == WEFT_OK && j < m; j++) {
         double sum = 0;
         for (int64_t k = 0; k < r->width; k++) {

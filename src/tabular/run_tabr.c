@@ -129,7 +129,7 @@ static weft_status read_batch(tabr_run *t)
 /* keys (and, for designs with a query projection, queries) of rows, into arrays under `name` */
 static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *layer, const char *name, weft_arrays *out)
 {
-    weft_graph *g = weft_graph_new(t->request->dtype);
+    weft_graph *g = weft_run_graph(t->request);
     if (!g)
         return WEFT_ERROR_MEMORY;
     int64_t n = rows->rows;
@@ -146,7 +146,7 @@ static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *
         {"rows.x_bin", {rows->x_bin, WEFT_F32, DIMS(n, rows->n_bin)}},
         {"rows.one_hot", {rows->x_hot, WEFT_F32, DIMS(n, rows->one_hot)}},
     };
-    weft_run_request plain = {.inputs = t->request->inputs, .dtype = t->request->dtype};
+    weft_run_request plain = {.inputs = t->request->inputs, .dtype = t->request->dtype, .bf16 = t->request->bf16};
     weft_evaluation e = {.engine = t->engine,
                          .graph = g,
                          .params = t->params,
@@ -292,7 +292,7 @@ static weft_status bind_masks(tabr_run *t, weft_graph *g, weft_binding *bindings
 
 static weft_status run_graph(tabr_run *t)
 {
-    weft_graph *g = weft_graph_new(t->request->dtype);
+    weft_graph *g = weft_run_graph(t->request);
     weft_arrays *ones = NULL;
     weft_status status = g ? weft_arrays_new(&ones) : WEFT_ERROR_MEMORY;
     weft_binding bindings[MOST_MASKS + 16];

@@ -154,21 +154,23 @@ static weft_status write_again(const weft_run_log *log, const char *state, const
     return write_text(log->run_path, &text);
 }
 
-/* The state that run.json tells: "" when there is none, or it does not say. */
-static void state_of(const char *run_path, char out[16])
+/* The state that run.json tells: "" when there is no such file, or it does not say. */
+static weft_status state_of(const char *run_path, char out[16])
 {
     weft_json *json = NULL;
     out[0] = 0;
-    if (weft_path_exists(run_path) && weft_json_read(run_path, &json) == WEFT_OK)
+    weft_status status = weft_path_exists(run_path) ? weft_json_read(run_path, &json) : WEFT_OK;
+    if (json)
         snprintf(out, 16, "%s", weft_json_string(weft_json_get(weft_json_root(json), "status"), ""));
     weft_json_free(json);
+    return status;
 }
 
 bool weft_run_finished(const char *folder)
 {
     char *path = weft_path_join(folder, "run.json"), state[16] = "";
     if (path)
-        state_of(path, state);
+        (void)state_of(path, state);
     free(path);
     return strcmp(state, "finished") == 0;
 }
@@ -205,8 +207,12 @@ static weft_status check_same(const weft_run_log *log, const weft_run_info *info
 /* Whether this folder may be used in this way; `begun`: it holds an unfinished run. */
 static weft_status check_folder(const weft_run_log *log, bool resume, bool *begun)
 {
+    char state[16];
+    weft_status status = state_of(log->run_path, state);
+    if (status != WEFT_OK)
+        return status;
     bool there = weft_path_exists(log->run_path);
-    *begun = there && !weft_run_finished(log->folder);
+    *begun = there && strcmp(state, "finished") != 0;
     if (resume && !there)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no run to resume (no run.json)", log->folder);
     if (resume && !*begun)
