@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "graph/engine.h"
 
@@ -22,13 +21,6 @@ static const cli_option options[] = {
      .help = "the best of at most N calls counts"},
     {0},
 };
-
-double bench_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- the machine's peaks ---- */
 
@@ -52,9 +44,9 @@ static double measure_flops(weft_engine *engine)
     double best = 0;
     for (int i = 0; i < 8; i++) {
         peak_job job = {.engine = engine, .rounds = 2000000};
-        double begin = bench_now();
+        double begin = cli_now();
         weft_team_run(engine->team, run_peak, &job);
-        double rate = job.flops / (bench_now() - begin);
+        double rate = job.flops / (cli_now() - begin);
         best = rate > best ? rate : best;
     }
     return best;
@@ -78,9 +70,9 @@ static double measure_bandwidth(weft_engine *engine)
         return 0;
     memset(memory, 1, 2 * (size_t)COPY_BYTES);
     for (int i = 0; i < 8; i++) {
-        double begin = bench_now();
+        double begin = cli_now();
         weft_team_pieces(engine->team, COPY_BYTES / COPY_PIECE, copy_piece, memory);
-        double rate = 2.0 * COPY_BYTES / (bench_now() - begin);
+        double rate = 2.0 * COPY_BYTES / (cli_now() - begin);
         best = rate > best ? rate : best;
     }
     free(memory);
@@ -114,13 +106,13 @@ static weft_status time_job(bench_context *c, const bench_job *job, int64_t roun
 {
     void *self = NULL;
     weft_status status = job->open(c, job, &self, out);
-    double begin = bench_now(), best = 1e300;
-    for (int64_t i = 0; status == WEFT_OK && (i < 3 || (i < rounds * 8 && bench_now() - begin < 2)) && i < rounds * 8; i++) {
-        if (i >= 3 && i >= rounds && bench_now() - begin > 1)
+    double begin = cli_now(), best = 1e300;
+    for (int64_t i = 0; status == WEFT_OK && (i < 3 || (i < rounds * 8 && cli_now() - begin < 2)) && i < rounds * 8; i++) {
+        if (i >= 3 && i >= rounds && cli_now() - begin > 1)
             break;
-        double t = bench_now();
+        double t = cli_now();
         status = job->call(self);
-        t = bench_now() - t;
+        t = cli_now() - t;
         if (i > 0 && t < best)
             best = t;
     }

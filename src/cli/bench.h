@@ -27,6 +27,4 @@ typedef struct bench_job {
 extern const bench_job bench_ops[], bench_models[], bench_tables[];
 extern const bench_job *const bench_families[];
 
-double bench_now(void);
-
 #endif

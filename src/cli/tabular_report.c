@@ -26,7 +26,7 @@ weft_status weft_report_run_open(weft_report_run *r, const char *arch, const cha
         {"Inputs of the network", numbers[2]}, {"Training rows that each row looks at", numbers[3]},
     };
     weft_report_pairs(r->page, "The table and the model", pairs, c->arch == WEFT_TABULAR_TABR ? 6 : 5);
-    weft_report_heading(r->page, 2, "Columns");
+    weft_report_heading(r->page, 3, "Columns");
     weft_report_column columns[] = {{"column", WEFT_COLUMN_TEXT, 0}, {"kind", WEFT_COLUMN_TEXT, 0}, {"why", WEFT_COLUMN_TEXT, 0}};
     weft_report_cell *cells = calloc((size_t)schema->n_columns * 3 + 1, sizeof *cells);
     if (!cells)
@@ -61,7 +61,7 @@ void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_sco
 
 void weft_report_run_training(weft_report_run *r, const weft_train_result *result, double seconds)
 {
-    weft_report_heading(r->page, 2, "Training");
+    weft_report_heading(r->page, 3, "Training");
     weft_report_paragraph(
         r->page, "%lld epochs in %.1f seconds; the weights of epoch %lld, which had the best validation score, were kept.",
         (long long)result->epochs, seconds, (long long)result->best_epoch + 1);
@@ -136,7 +136,7 @@ void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *
                                  const weft_rows_data *rows, const double *output, const weft_metrics *m)
 {
     char text[8][48];
-    weft_report_heading(r->page, 2, "Predictions of rows that training has not seen");
+    weft_report_heading(r->page, 3, "Predictions of rows that training has not seen");
     if (c->task == WEFT_TASK_REGRESSION) {
         snprintf(text[0], sizeof text[0], "%.5g", m->rmse);
         snprintf(text[1], sizeof text[1], "%.5g", m->mae);

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const cli_positional files[] = {{"DATA.csv", 1, 1, "the table, with a header line"}, {0}};
 
@@ -321,17 +320,15 @@ static weft_status train(train_run *t)
     t->fit.progress = on_progress;
     t->fit.epoch = on_epoch;
     t->fit.finish = on_finish;
-    struct timespec begin, end;
-    clock_gettime(CLOCK_MONOTONIC, &begin);
+    double begin = cli_now();
     weft_train_result result;
     status =
         weft_fit(engine, &t->folder.config, t->folder.params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL], &t->fit, &result);
     weft_progress_free(t->progress);
     t->progress = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    double seconds = cli_now() - begin;
     if (status != WEFT_OK)
         return status;
-    double seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
     cli_say(a, "best epoch %lld of %lld, %.1f seconds\n\n", (long long)result.best_epoch + 1, (long long)result.epochs, seconds);
     cli_json_string(a, "task", weft_task_names[t->folder.config.task]);
     cli_json_string(a, "metric", t->folder.config.task == WEFT_TASK_REGRESSION ? "rmse" : "accuracy");

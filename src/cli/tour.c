@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/files.h"
 
@@ -15,17 +14,10 @@ static const cli_option options[] = {
 };
 
 static const tour_job jobs[] = {
-    {"tabular", "learn a table of houses, predict new ones, name the training rows behind a prediction", tour_tabular},
+    {"tabular", "Learn a table of houses, predict new ones, name the training rows behind a prediction.", tour_tabular},
 };
 
 enum { JOBS = sizeof jobs / sizeof jobs[0] };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void add_to_json(cli_arguments *a, const char *name, bool ok, double seconds, const char *headline)
 {
@@ -52,12 +44,12 @@ static weft_status run_jobs(cli_arguments *a, const char *folder, weft_report *p
     int failed = 0;
     for (int i = 0; i < JOBS; i++) {
         if (!cli_quiet(a))
-            cli_say(a, "%s: %s …\n", jobs[i].name, jobs[i].about);
-        double begin = now();
+            cli_say(a, "%s: %s\n", jobs[i].name, jobs[i].about);
+        double begin = cli_now();
         weft_report_heading(page, 2, jobs[i].name);
         weft_report_paragraph(page, "%s", jobs[i].about);
         weft_status one = jobs[i].run(a, folder, page, &results[i]);
-        seconds[i] = now() - begin;
+        seconds[i] = cli_now() - begin;
         results[i].ok = one == WEFT_OK;
         if (one != WEFT_OK) {
             snprintf(results[i].headline, sizeof results[i].headline, "%.*s", (int)sizeof results[i].headline - 1, weft_error());

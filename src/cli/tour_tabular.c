@@ -162,6 +162,7 @@ weft_status tour_tabular(cli_arguments *a, const char *folder, weft_report *page
     tour_table t = {.arguments = a, .folder = model};
     weft_train_result result = {0};
     weft_metrics m = {0};
+    double seconds = 0;
     weft_status status = engine && data && model ? make_houses(data) : weft_fail(WEFT_ERROR_MEMORY, "tour: memory is short");
     if (status == WEFT_OK) {
         weft_prepare_options o = {
@@ -171,11 +172,13 @@ weft_status tour_tabular(cli_arguments *a, const char *folder, weft_report *page
     if (status == WEFT_OK) {
         t.report.page = page;
         t.report.regression = true;
+        double begin = cli_now();
         status = fit(&t, engine, &result);
+        seconds = cli_now() - begin;
         weft_progress_free(t.progress);
     }
     if (status == WEFT_OK) {
-        weft_report_run_training(&t.report, &result, 0);
+        weft_report_run_training(&t.report, &result, seconds);
         status = predict(&t, engine, page, &m);
     }
     if (status == WEFT_OK) /* the noise of the prices alone has a standard deviation of 8 */
