@@ -33,7 +33,7 @@ check-long: everything ## the tests that take long, too
 	@cd $(BUILD) && ctest --output-on-failure $(CTEST_FLAGS)
 
 tour: deps all ## every job, small, with a report: tour/report.html
-	@$(BUILD)/weft tour --out tour
+	@$(BUILD)/weft tour --out tour --force
 
 bench: deps all ## measure operations and models on this machine
 	@$(BUILD)/weft bench $(NAMES)
