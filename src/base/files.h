@@ -19,14 +19,14 @@ weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *s
  * A failed write (disk full) is reported at once or at commit, the old file untouched, the temporary file gone. */
 typedef struct weft_output weft_output;
 weft_status weft_output_open(const char *path, weft_output **out);
-weft_status weft_output_write(weft_output *, const void *bytes, size_t size); /* buffered */
-weft_status weft_output_commit(weft_output *);  /* frees, also on failure */
-void weft_output_abandon(weft_output *);        /* frees; NULL is fine */
+weft_status weft_output_write(weft_output *, const void *bytes, size_t size);  /* buffered */
+weft_status weft_output_commit(weft_output *);                                 /* frees, also on failure */
+void weft_output_abandon(weft_output *);                                       /* frees; NULL is fine */
 weft_status weft_file_write(const char *path, const void *bytes, size_t size); /* the three in one */
 
 bool weft_path_exists(const char *path);
 bool weft_path_is_folder(const char *path);
-weft_status weft_folder_make(const char *path); /* with parents; fine when it is there */
+weft_status weft_folder_make(const char *path);             /* with parents; fine when it is there */
 char *weft_path_join(const char *folder, const char *name); /* malloc'd; NULL when memory is short */
 
 #endif

@@ -12,7 +12,13 @@ weft_status weft_json_read(const char *path, weft_json **out);                  
 void weft_json_free(weft_json *);
 
 typedef enum weft_json_kind {
-    WEFT_JSON_NULL, WEFT_JSON_BOOL, WEFT_JSON_INTEGER, WEFT_JSON_NUMBER, WEFT_JSON_STRING, WEFT_JSON_LIST, WEFT_JSON_OBJECT
+    WEFT_JSON_NULL,
+    WEFT_JSON_BOOL,
+    WEFT_JSON_INTEGER,
+    WEFT_JSON_NUMBER,
+    WEFT_JSON_STRING,
+    WEFT_JSON_LIST,
+    WEFT_JSON_OBJECT
 } weft_json_kind;
 
 /* A value: {NULL} when absent. Every accessor takes an absent value and answers absent, 0, NULL or the given default. */
@@ -21,7 +27,7 @@ typedef struct weft_json_value {
 } weft_json_value;
 
 weft_json_value weft_json_root(const weft_json *);
-bool weft_json_present(weft_json_value);                     /* there, and not null */
+bool weft_json_present(weft_json_value); /* there, and not null */
 weft_json_kind weft_json_kind_of(weft_json_value);
 weft_json_value weft_json_get(weft_json_value object, const char *key);
 int64_t weft_json_size(weft_json_value list_or_object);
@@ -33,8 +39,10 @@ bool weft_json_bool(weft_json_value, bool otherwise);
 const char *weft_json_string(weft_json_value, const char *otherwise);
 
 /* With checks: fails naming `where` (a file) and the key, unless the key is absent (then *out stays) or of the right kind. */
-weft_status weft_json_take_integer(weft_json_value object, const char *where, const char *key, int64_t least, int64_t most, int64_t *out);
-weft_status weft_json_take_number(weft_json_value object, const char *where, const char *key, double least, double most, double *out);
+weft_status weft_json_take_integer(weft_json_value object, const char *where, const char *key, int64_t least, int64_t most,
+                                   int64_t *out);
+weft_status weft_json_take_number(weft_json_value object, const char *where, const char *key, double least, double most,
+                                  double *out);
 weft_status weft_json_take_bool(weft_json_value object, const char *where, const char *key, bool *out);
 weft_status weft_json_take_string(weft_json_value object, const char *where, const char *key, const char **out);
 
@@ -54,7 +62,7 @@ void weft_json_close_list(weft_json_writer *);
 void weft_json_add_key(weft_json_writer *, const char *key);
 void weft_json_add_string(weft_json_writer *, const char *value); /* NULL writes null; invalid UTF-8 bytes become U+FFFD */
 void weft_json_add_number(weft_json_writer *, double value);
-void weft_json_add_float(weft_json_writer *, float value);        /* shortest form that reads back to the same float */
+void weft_json_add_float(weft_json_writer *, float value); /* shortest form that reads back to the same float */
 void weft_json_add_integer(weft_json_writer *, int64_t value);
 void weft_json_add_bool(weft_json_writer *, bool value);
 void weft_json_add_null(weft_json_writer *);

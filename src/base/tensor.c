@@ -8,8 +8,8 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[WEFT_DTYPE_COUNT] = {
-    [WEFT_F32] = {"F32", 4}, [WEFT_F64] = {"F64", 8}, [WEFT_BF16] = {"BF16", 2}, [WEFT_F16] = {"F16", 2},
-    [WEFT_I64] = {"I64", 8}, [WEFT_I32] = {"I32", 4}, [WEFT_I16] = {"I16", 2},   [WEFT_I8] = {"I8", 1},
+    [WEFT_F32] = {"F32", 4}, [WEFT_F64] = {"F64", 8},   [WEFT_BF16] = {"BF16", 2}, [WEFT_F16] = {"F16", 2},
+    [WEFT_I64] = {"I64", 8}, [WEFT_I32] = {"I32", 4},   [WEFT_I16] = {"I16", 2},   [WEFT_I8] = {"I8", 1},
     [WEFT_U8] = {"U8", 1},   [WEFT_BOOL] = {"BOOL", 1},
 };
 

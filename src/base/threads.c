@@ -91,7 +91,8 @@ static void run_pieces(void *argument, int thread)
     }
 }
 
-void weft_team_pieces(weft_team *team, int64_t pieces, void (*function)(void *argument, int64_t piece, int thread), void *argument)
+void weft_team_pieces(weft_team *team, int64_t pieces, void (*function)(void *argument, int64_t piece, int thread),
+                      void *argument)
 {
     if (pieces <= 1 || team->threads == 1) {
         for (int64_t piece = 0; piece < pieces; piece++)

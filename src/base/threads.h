@@ -6,8 +6,8 @@
 
 typedef struct weft_team weft_team;
 
-int weft_cores(void);                                     /* cores this process may use */
-weft_status weft_team_new(int threads, weft_team **out);  /* threads ≤ 0: all cores */
+int weft_cores(void);                                    /* cores this process may use */
+weft_status weft_team_new(int threads, weft_team **out); /* threads ≤ 0: all cores */
 void weft_team_free(weft_team *);
 int weft_team_size(const weft_team *);
 

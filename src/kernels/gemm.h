@@ -12,18 +12,18 @@
 #include "weft/base.h"
 
 typedef struct weft_gemm {
-    int64_t m, n, k;         /* any may be 0; k = 0 gives zeros (or leaves C when accumulating) */
-    weft_dtype dtype;        /* type of A and C, and of the arithmetic: WEFT_F32 or WEFT_F64 */
-    weft_dtype b_dtype;      /* type of B in memory: dtype, or WEFT_BF16 / WEFT_F16 with dtype F32 (widened exactly) */
-    bool bf16;               /* F32 only: round A and B to bf16 (nearest even), multiply as bf16, add in f32 */
-    bool accumulate;         /* C += instead of C = */
+    int64_t m, n, k;    /* any may be 0; k = 0 gives zeros (or leaves C when accumulating) */
+    weft_dtype dtype;   /* type of A and C, and of the arithmetic: WEFT_F32 or WEFT_F64 */
+    weft_dtype b_dtype; /* type of B in memory: dtype, or WEFT_BF16 / WEFT_F16 with dtype F32 (widened exactly) */
+    bool bf16;          /* F32 only: round A and B to bf16 (nearest even), multiply as bf16, add in f32 */
+    bool accumulate;    /* C += instead of C = */
     const void *a;
     int64_t a_row, a_column; /* element strides; one of them is 1 */
     const void *b;
     int64_t b_row, b_column; /* element strides; one of them is 1 */
     void *c;
-    int64_t c_row;           /* element stride between rows; columns are dense */
-    const void *packed;      /* what weft_gemm_pack wrote (64-byte aligned), or NULL when packed_bytes is 0 */
+    int64_t c_row;      /* element stride between rows; columns are dense */
+    const void *packed; /* what weft_gemm_pack wrote (64-byte aligned), or NULL when packed_bytes is 0 */
 } weft_gemm;
 
 typedef struct weft_gemm_area {

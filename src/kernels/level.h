@@ -13,8 +13,8 @@
 #define WEFT_LEVEL_NAME(name)           WEFT_LEVEL_PASTE2_(name, WEFT_LEVEL)
 
 typedef struct weft_kernels {
-    const char *name;            /* "x86-64-v2", "avx2", "avx512" */
-    bool bf16;                   /* the processor multiplies bf16 itself */
+    const char *name; /* "x86-64-v2", "avx2", "avx512" */
+    bool bf16;        /* the processor multiplies bf16 itself */
     const weft_vector_table *f32, *f64;
     const weft_gemm_table *gemm;
     const weft_pair_table *pair_f32, *pair_f64;

@@ -15,22 +15,52 @@
 #define WEFT_STREAM_BYTES (1 << 20)
 
 typedef enum weft_unary {
-    WEFT_NEG, WEFT_ABS, WEFT_EXP, WEFT_LOG, WEFT_SQRT, WEFT_RSQRT, WEFT_RECIP, WEFT_TANH, WEFT_ERF, WEFT_SIN, WEFT_COS,
-    WEFT_FLOOR, WEFT_SQUARE,
-    WEFT_SCALE,      /* x * p */
-    WEFT_SHIFT,      /* x + p */
-    WEFT_RELU, WEFT_LEAKY_RELU, /* x > 0 ? x : x * p */
-    WEFT_GELU, WEFT_GELU_TANH, WEFT_QUICK_GELU, WEFT_SILU, WEFT_SIGMOID, WEFT_SOFTPLUS, /* log(1 + exp x), stable */
-    WEFT_SIGN,       /* -1, 0, 1 */
+    WEFT_NEG,
+    WEFT_ABS,
+    WEFT_EXP,
+    WEFT_LOG,
+    WEFT_SQRT,
+    WEFT_RSQRT,
+    WEFT_RECIP,
+    WEFT_TANH,
+    WEFT_ERF,
+    WEFT_SIN,
+    WEFT_COS,
+    WEFT_FLOOR,
+    WEFT_SQUARE,
+    WEFT_SCALE, /* x * p */
+    WEFT_SHIFT, /* x + p */
+    WEFT_RELU,
+    WEFT_LEAKY_RELU, /* x > 0 ? x : x * p */
+    WEFT_GELU,
+    WEFT_GELU_TANH,
+    WEFT_QUICK_GELU,
+    WEFT_SILU,
+    WEFT_SIGMOID,
+    WEFT_SOFTPLUS, /* log(1 + exp x), stable */
+    WEFT_SIGN,     /* -1, 0, 1 */
     WEFT_UNARY_COUNT
 } weft_unary;
 
 typedef enum weft_binary {
-    WEFT_ADD, WEFT_SUB, WEFT_MUL, WEFT_DIV, WEFT_MIN, WEFT_MAX,
-    WEFT_EQUAL, WEFT_LESS,          /* 1 or 0 */
+    WEFT_ADD,
+    WEFT_SUB,
+    WEFT_MUL,
+    WEFT_DIV,
+    WEFT_MIN,
+    WEFT_MAX,
+    WEFT_EQUAL,
+    WEFT_LESS, /* 1 or 0 */
     /* derivatives: a = dy, b = x (the input of the forward op): dy * f'(x) */
-    WEFT_RELU_GRAD, WEFT_LEAKY_RELU_GRAD, WEFT_GELU_GRAD, WEFT_GELU_TANH_GRAD, WEFT_QUICK_GELU_GRAD, WEFT_SILU_GRAD,
-    WEFT_SIGMOID_GRAD, WEFT_SOFTPLUS_GRAD, WEFT_TANH_GRAD,
+    WEFT_RELU_GRAD,
+    WEFT_LEAKY_RELU_GRAD,
+    WEFT_GELU_GRAD,
+    WEFT_GELU_TANH_GRAD,
+    WEFT_QUICK_GELU_GRAD,
+    WEFT_SILU_GRAD,
+    WEFT_SIGMOID_GRAD,
+    WEFT_SOFTPLUS_GRAD,
+    WEFT_TANH_GRAD,
     WEFT_BINARY_COUNT
 } weft_binary;
 
@@ -46,7 +76,8 @@ typedef enum weft_law_kind {
 typedef struct weft_vector_table {
     void (*unary)(weft_unary op, double p, int64_t n, const void *x, void *y);
     /* a and b advance by their stride each element: 1, or 0 for one value for all */
-    void (*binary)(weft_binary op, double p, int64_t n, const void *a, int64_t a_stride, const void *b, int64_t b_stride, void *y);
+    void (*binary)(weft_binary op, double p, int64_t n, const void *a, int64_t a_stride, const void *b, int64_t b_stride,
+                   void *y);
     void (*where)(int64_t n, const void *condition, const void *a, int64_t a_stride, const void *b, int64_t b_stride, void *y);
     /* x [outer, r, inner] → y [outer, inner]; sums of more than 16 terms are carried in double (f32) in a fixed order;
      * r = 0 gives 0 for sums and -infinity for max */
@@ -55,25 +86,26 @@ typedef struct weft_vector_table {
     void (*column_sum)(int64_t rows, int64_t n, int64_t c0, int64_t c1, const void *x, void *y);
     /* the same for the elementwise product x·z (weight gradients of scales) */
     void (*column_dot)(int64_t rows, int64_t n, int64_t c0, int64_t c1, const void *x, const void *z, void *y);
-    double (*dot)(int64_t n, const void *x, const void *z);        /* in double, fixed order */
-    void (*axpy)(int64_t n, double a, const void *x, void *y);     /* y = fma(a, x, y) */
+    double (*dot)(int64_t n, const void *x, const void *z);    /* in double, fixed order */
+    void (*axpy)(int64_t n, double a, const void *x, void *y); /* y = fma(a, x, y) */
     void (*softmax)(int64_t rows, int64_t n, const void *x, void *y);
-    void (*softmax_grad)(int64_t rows, int64_t n, const void *y, const void *dy, void *dx);          /* y (dy - Σ y dy) */
+    void (*softmax_grad)(int64_t rows, int64_t n, const void *y, const void *dy, void *dx); /* y (dy - Σ y dy) */
     void (*log_softmax)(int64_t rows, int64_t n, const void *x, void *y);
-    void (*log_softmax_grad)(int64_t rows, int64_t n, const void *y, const void *dy, void *dx);      /* dy - e^y Σ dy */
+    void (*log_softmax_grad)(int64_t rows, int64_t n, const void *y, const void *dy, void *dx); /* dy - e^y Σ dy */
     /* population variance; y = (x - mean) / sqrt(var + eps) * w + b; w and b may be NULL (1 and 0) */
     void (*layer_norm)(int64_t rows, int64_t n, double eps, const void *x, const void *w, const void *b, void *y);
     /* dx of the above, and xhat [rows, n], the normalised input, where xhat is not NULL (then dw = column_dot(dy, xhat)) */
-    void (*layer_norm_grad)(int64_t rows, int64_t n, double eps, const void *x, const void *w, const void *dy, void *dx, void *xhat);
+    void (*layer_norm_grad)(int64_t rows, int64_t n, double eps, const void *x, const void *w, const void *dy, void *dx,
+                            void *xhat);
     /* y = x / sqrt(mean(x²) + eps) * (offset + w) */
     void (*rms_norm)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, void *y);
-    void (*rms_norm_grad)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, const void *dy, void *dx,
-                          void *xhat);
+    void (*rms_norm_grad)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, const void *dy,
+                          void *dx, void *xhat);
     /* rows of random numbers: element (i, column) from (key, step, row_keys[i], column); row_keys NULL: row0 + i */
     void (*random)(weft_law_kind law, double a, double b, const uint32_t key[2], uint64_t step, int64_t rows,
                    const int64_t *row_keys, int64_t row0, int64_t n, void *y);
-    void (*widen)(weft_dtype from, int64_t n, const void *x, void *y);   /* BF16, F16, F32, F64, integers → compute type */
-    void (*narrow)(weft_dtype to, int64_t n, const void *x, void *y);    /* compute type → BF16, F16 (nearest even), F32, F64 */
+    void (*widen)(weft_dtype from, int64_t n, const void *x, void *y); /* BF16, F16, F32, F64, integers → compute type */
+    void (*narrow)(weft_dtype to, int64_t n, const void *x, void *y);  /* compute type → BF16, F16 (nearest even), F32, F64 */
     /* one AdamW update of n elements; bias corrections c1 = 1 - beta1^t, c2 = 1 - beta2^t are given:
      * p *= 1 - lr·decay; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; p -= lr (m/c1) / (sqrt(v/c2) + eps) */
     void (*adamw)(int64_t n, double lr, double beta1, double beta2, double eps, double decay, double c1, double c2, const void *g,
