@@ -139,7 +139,7 @@ static void follows_the_formulas(void **state)
     all[2].nesterov = true;
     for (int dtype = WEFT_F32; dtype <= WEFT_F64; dtype++)
         for (int c = 0; c < 3; c++) {
-            kit k = open_kit(2, (weft_dtype)dtype, &all[c]);
+            kit k = open_kit(1, (weft_dtype)dtype, &all[c]);
             for (int t = 0; t < 50; t++) {
                 fill_gradients(&k, t, 1);
                 assert_int_equal(apply(&k, 2, 0.01), WEFT_OK);
@@ -221,7 +221,7 @@ static void clips(void **state)
     (void)state;
     weft_optimizer_options options = WEFT_SGD(0.9);
     options.clip_norm = 10;
-    kit k = open_kit(2, WEFT_F64, &options);
+    kit k = open_kit(1, WEFT_F64, &options);
     for (int t = 0; t < 3; t++) {
         fill_gradients(&k, t, 1);
         assert_int_equal(apply(&k, 2, 0.01), WEFT_OK);
@@ -255,7 +255,7 @@ static void refuses_what_is_not_finite(void **state)
         weft_optimizer_options options = WEFT_ADAMW(0.1);
         options.clip_norm = 1;
         options.clip_value = b; /* with and without a cut that could hide it */
-        kit k = open_kit(2, WEFT_F32, &options);
+        kit k = open_kit(1, WEFT_F32, &options);
         float *before = malloc(A * sizeof *before);
         assert_non_null(before);
         memcpy(before, values(&k, 0), A * sizeof *before);
@@ -291,7 +291,7 @@ static void averages(void **state)
         weft_optimizer_options options = WEFT_ADAMW(0.1);
         options.ema_decay = 0.9;
         options.ema_warmup = warmup;
-        kit k = open_kit(2, WEFT_F64, &options);
+        kit k = open_kit(1, WEFT_F64, &options);
         double wanted[B], now[B];
         memcpy(wanted, values(&k, 1), sizeof wanted);
         for (int t = 0; t < 100; t++) {
