@@ -216,6 +216,8 @@ weft_status weft_tabular_config_read(weft_json_value root, const char *name, wef
         (status = read_cardinalities(root, name, c)) != WEFT_OK || (status = read_special(root, name, c)) != WEFT_OK ||
         (status = read_design(root, name, c)) != WEFT_OK)
         return status;
+    if (c->task == WEFT_TASK_BINARY && c->n_classes == 0)
+        c->n_classes = 2;
     return weft_tabular_config_check(c, name);
 }
 
