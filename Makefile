@@ -25,7 +25,7 @@ everything: deps $(CONFIGURED)
 
 check: everything ## build all and run the tests and checks: minutes
 	@sh tools/check_includes.sh
-	@sh tools/check_format.sh --count
+	@sh tools/check_format.sh
 	@cd $(BUILD) && ctest --output-on-failure --label-exclude long $(CTEST_FLAGS)
 
 check-long: everything ## the tests that take long, too
