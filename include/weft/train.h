@@ -159,8 +159,9 @@ typedef struct weft_run_info {
 
 typedef struct weft_run_log weft_run_log;
 
-/* Makes the folder, writes run.json, starts metrics.jsonl and holds the folder for this process. A folder with an unfinished
- * run is refused unless `resume`; with `resume`, a folder with none or a finished one, another seed, or changed data are. */
+/* Makes the folder, writes run.json, starts metrics.jsonl and holds the folder for this process. A folder with a checkpoint of
+ * an unfinished run is refused unless `resume`; with `resume`, a folder with no run or a finished one, another seed, or data
+ * that has changed are. */
 WEFT_API weft_status weft_run_log_open(const char *folder, const weft_run_info *, uint64_t seed, bool resume, weft_run_log **out);
 WEFT_API void weft_run_log_free(weft_run_log *);
 /* Appends a line: {"step": …, "epoch": …, and the members of the JSON object `members` (NULL: none)}. Reaches the system at once.

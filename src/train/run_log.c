@@ -204,20 +204,19 @@ static weft_status check_same(const weft_run_log *log, const weft_run_info *info
 
 /* ---- opening ---- */
 
-/* Whether this folder may be used in this way; `begun`: it holds an unfinished run. */
-static weft_status check_folder(const weft_run_log *log, bool resume, bool *begun)
+/* Whether this folder may be used in this way. A run without a checkpoint has nothing to lose. */
+static weft_status check_folder(const weft_run_log *log, bool resume)
 {
     char state[16];
     weft_status status = state_of(log->run_path, state);
     if (status != WEFT_OK)
         return status;
-    bool there = weft_path_exists(log->run_path);
-    *begun = there && strcmp(state, "finished") != 0;
+    bool there = weft_path_exists(log->run_path), finished = strcmp(state, "finished") == 0;
     if (resume && !there)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no run to resume (no run.json)", log->folder);
-    if (resume && !*begun)
+    if (resume && finished)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: its run is finished, there is nothing to resume", log->folder);
-    if (!resume && *begun)
+    if (!resume && there && !finished && weft_checkpoint_exists(log->folder))
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds an unfinished run: resume it, or choose another folder", log->folder);
     return WEFT_OK;
 }
@@ -243,9 +242,8 @@ weft_status weft_run_log_open(const char *folder, const weft_run_info *info, uin
     log->folder = strdup(folder);
     log->run_path = weft_path_join(folder, "run.json");
     log->metrics_path = weft_path_join(folder, "metrics.jsonl");
-    bool begun = false;
     weft_status status = log->folder && log->run_path && log->metrics_path
-                             ? check_folder(log, resume, &begun)
+                             ? check_folder(log, resume)
                              : weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its log", folder);
     if (status == WEFT_OK)
         status = weft_folder_make(folder);
@@ -253,13 +251,13 @@ weft_status weft_run_log_open(const char *folder, const weft_run_info *info, uin
         status = hold(log);
     if (status == WEFT_OK)
         weft_remove_leftovers(folder);
-    if (status == WEFT_OK && !begun) /* or a resumed run could meet the checkpoint of a forgotten one */
+    if (status == WEFT_OK && !resume) /* or a resumed run could meet the checkpoint of a forgotten one */
         status = weft_checkpoint_remove(folder);
     if (status == WEFT_OK)
-        status = begun ? check_same(log, info, seed) : write_new(log, info, seed);
-    if (status == WEFT_OK && begun)
+        status = resume ? check_same(log, info, seed) : write_new(log, info, seed);
+    if (status == WEFT_OK && resume)
         status = write_again(log, "running", NULL);
-    if (status == WEFT_OK && !begun)
+    if (status == WEFT_OK && !resume)
         status = weft_run_log_rewind(log, 0);
     if (status != WEFT_OK) {
         weft_run_log_free(log);

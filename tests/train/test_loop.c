@@ -74,6 +74,7 @@ typedef struct room {
     float x[ROWS][WIDTH], y[ROWS], batch_x[BATCH][WIDTH], batch_y[BATCH];
     const double *scores; /* scripted, or NULL: −mean squared error over all rows */
     int64_t interrupt_at; /* step in whose callback the user interrupts; −1: never */
+    int64_t leave_at;     /* epoch whose evaluation gives up as interrupted; −1: none */
     int64_t bad_at;       /* step whose batch holds infinity; −1: never */
     int64_t steps_seen;   /* saved with the run */
 } room;
@@ -106,6 +107,8 @@ static weft_status room_evaluate(void *user, int64_t epoch, double *score, weft_
 {
     room *r = user;
     weft_tensor w, b;
+    if (epoch == r->leave_at)
+        return weft_fail(WEFT_ERROR_INTERRUPTED, "enough");
     if (!weft_params_get(r->params, "w", &w) || !weft_params_get(r->params, "b", &b))
         return weft_fail(WEFT_ERROR_ARGUMENT, "no parameters");
     double sum = 0;
@@ -145,7 +148,7 @@ static weft_status room_load(void *user, const char *json, const weft_arrays *ar
 static void open_room(room *r, int threads)
 {
     memset(r, 0, sizeof *r);
-    r->interrupt_at = r->bad_at = -1;
+    r->interrupt_at = r->bad_at = r->leave_at = -1;
     for (int i = 0; i < ROWS; i++) {
         for (int k = 0; k < WIDTH; k++)
             r->x[i][k] = (float)sin(7 * i + 3 * k + 1);
@@ -429,18 +432,21 @@ static void goes_on_after_an_interrupt(void **state)
 {
     (void)state;
     outcome alone = undisturbed();
-    for (int64_t at = 0; at < 18; at += at == 1 || at == 16 ? 1 : 3) {
+    const int64_t places[] = {0, 1, 2, 7, 11, 16, 17, -1}; /* in this step; −1: in the evaluation of epoch 3 */
+    for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
+        int64_t at = places[p];
         room r;
         weft_train_result result;
         open_room(&r, 1);
         weft_train_job job = job_of(&r);
         r.interrupt_at = at;
+        r.leave_at = at < 0 ? 3 : -1;
         job.checkpoint_steps = job.checkpoint_epochs = 0;
         assert_int_equal(weft_train(&job, &result), WEFT_ERROR_INTERRUPTED);
         assert_non_null(strstr(weft_error(), "--resume"));
         assert_non_null(strstr(weft_error(), run_folder));
         weft_interrupt_clear();
-        assert_int_equal(result.steps, at + 1);
+        assert_int_equal(result.steps, at < 0 ? 12 : at + 1);
         char *run = content("run.json");
         assert_non_null(strstr(run, "\"interrupted\""));
         free(run);
@@ -555,6 +561,19 @@ static void refuses_another_run(void **state)
     assert_string_equal(before, after);
     free(before);
     free(after);
+    /* a run that failed before its first checkpoint does not keep the folder */
+    close_room(&r);
+    clear(run_folder);
+    open_room(&r, 1);
+    job = job_of(&r);
+    r.bad_at = 0;
+    assert_int_equal(weft_train(&job, NULL), WEFT_ERROR_NUMERIC);
+    close_room(&r);
+    open_room(&r, 1);
+    job = job_of(&r);
+    r.interrupt_at = 7;
+    assert_int_equal(weft_train(&job, NULL), WEFT_ERROR_INTERRUPTED);
+    weft_interrupt_clear();
     /* forgotten, the folder takes a new run from its first step */
     assert_int_equal(weft_run_forget(run_folder), WEFT_OK);
     close_room(&r);
