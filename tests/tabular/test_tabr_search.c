@@ -176,6 +176,49 @@ static void dropout_in_the_encoder_keeps_rows_apart(void **state)
     free(again);
 }
 
+/* The search and the model's graph draw the same masks for a row: with all other rows as context, the graph's own similarities
+ * fall in the order that the search found. */
+static void search_and_graph_drop_the_same(void **state)
+{
+    (void)state;
+    enum { N = 60, B = 9 };
+    for (uint64_t number = 0; number < 4; number++) {
+        weft_tabular_config c = case_config(WEFT_TASK_REGRESSION, WEFT_NUMERIC_LR, 4, 15, 1 + (int64_t)number % 2, 1);
+        c.context_size = N - 1;
+        c.dropout0 = 0.4;
+        c.dropout1 = 0.1;
+        weft_rows_data *rows = case_rows(&c, N, number);
+        weft_params *params = case_params(&c, WEFT_F64, number);
+        weft_retriever *r = NULL;
+        weft_tabr_runner *runner = NULL;
+        int64_t own[B], context[B * (N - 1)];
+        for (int64_t i = 0; i < B; i++)
+            own[i] = 7 * i % N;
+        MUST(weft_retriever_new(engines[1], &c, WEFT_F64, rows, true, &r));
+        static const char *const wanted[] = {"similarities"};
+        weft_tabr_form form = {.batch = B, .capacity = N, .training = true, .loss = true};
+        MUST(weft_tabr_runner_new(engines[1], &c, &form, WEFT_F64, params, true, wanted, 1, &runner));
+        for (uint64_t step = 0; step < 3; step++) {
+            weft_tensor s;
+            MUST(weft_retriever_refresh(r, params, true, number, step));
+            MUST(weft_retriever_find_own(r, own, B, N - 1, context));
+            MUST(weft_tabr_runner_bind(runner, rows, own, NULL, 0, context));
+            weft_seed(weft_tabr_runner_session(runner), number, step);
+            MUST(weft_run(weft_tabr_runner_session(runner)));
+            MUST(weft_fetch(weft_tabr_runner_session(runner), "similarities", &s));
+            for (int64_t i = 0; i < B; i++)
+                for (int64_t j = 1; j < N - 1; j++) {
+                    double here = element(s, i * (N - 1) + j), before = element(s, i * (N - 1) + j - 1);
+                    assert_true(here <= before + 1e-12 * fabs(before) && before < 0);
+                }
+        }
+        weft_tabr_runner_free(runner);
+        weft_retriever_free(r);
+        weft_params_free(params);
+        weft_rows_free(rows);
+    }
+}
+
 static void too_few_rows_are_refused(void **state)
 {
     (void)state;
@@ -200,9 +243,9 @@ static void too_few_rows_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_row_never_finds_itself), cmocka_unit_test(ties_go_to_the_smaller_row),
-        cmocka_unit_test(threads_change_nothing),   cmocka_unit_test(dropout_in_the_encoder_keeps_rows_apart),
-        cmocka_unit_test(too_few_rows_are_refused),
+        cmocka_unit_test(a_row_never_finds_itself),       cmocka_unit_test(ties_go_to_the_smaller_row),
+        cmocka_unit_test(threads_change_nothing),         cmocka_unit_test(dropout_in_the_encoder_keeps_rows_apart),
+        cmocka_unit_test(search_and_graph_drop_the_same), cmocka_unit_test(too_few_rows_are_refused),
     };
     for (int n = 1; n <= 2; n++)
         if (weft_engine_new(&(weft_engine_options){.threads = n}, &engines[n]) != WEFT_OK)
