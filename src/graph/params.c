@@ -1,6 +1,7 @@
 /* Parameter sets: named tensors found through a hash table; those of a file stay in its mapped pages until they are written. */
 #include "graph/params.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "io/io.h"
 
@@ -16,8 +17,9 @@ typedef struct entry {
 struct weft_params {
     entry *entries; /* in order of adding */
     int64_t count, capacity;
-    uint32_t *slots; /* entry number + 1, 0: free; twice the capacity, a power of two */
-    weft_arrays *file;
+    uint32_t *slots;     /* entry number + 1, 0: free; twice the capacity, a power of two */
+    weft_arrays **files; /* mapped */
+    int64_t file_count;
     uint64_t version;
 };
 
@@ -37,7 +39,9 @@ void weft_params_free(weft_params *p)
     }
     free(p->entries);
     free(p->slots);
-    weft_arrays_free(p->file);
+    for (int64_t i = 0; i < p->file_count; i++)
+        weft_arrays_free(p->files[i]);
+    free(p->files);
     free(p);
 }
 
@@ -96,21 +100,102 @@ static weft_status add(weft_params *p, const char *name, weft_tensor tensor, voi
     return WEFT_OK;
 }
 
+/* Maps one more file. */
+static weft_status open_file(weft_params *p, const char *path, weft_arrays **out)
+{
+    weft_arrays **larger = realloc(p->files, (size_t)(p->file_count + 1) * sizeof *larger);
+    if (!larger)
+        return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its entry", path);
+    p->files = larger;
+    weft_status status = weft_safetensors_open(path, out);
+    if (status == WEFT_OK)
+        p->files[p->file_count++] = *out;
+    return status;
+}
+
+static weft_status open_whole(weft_params *p, const char *path)
+{
+    weft_arrays *file;
+    weft_status status = open_file(p, path, &file);
+    for (int64_t i = 0; status == WEFT_OK && i < weft_arrays_count(file); i++) {
+        weft_array array = weft_arrays_at(file, i);
+        status = add(p, array.name, array.tensor, NULL);
+    }
+    return status;
+}
+
+/* One row of an index's "weight_map": the tensor's name and its file beside the index. */
+typedef struct shard_row {
+    const char *name, *file;
+} shard_row;
+
+static int by_file(const void *a, const void *b)
+{
+    return strcmp(((const shard_row *)a)->file, ((const shard_row *)b)->file);
+}
+
+static weft_status read_map(const char *path, weft_json_value map, shard_row **out, int64_t *count)
+{
+    *count = weft_json_size(map);
+    if (weft_json_kind_of(map) != WEFT_JSON_OBJECT || *count == 0)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: expected \"weight_map\", an object of tensor names and files", path);
+    if (!(*out = calloc((size_t)*count, sizeof **out)))
+        return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate %lld rows", path, (long long)*count);
+    for (int64_t i = 0; i < *count; i++) {
+        weft_json_value value;
+        const char *name = weft_json_key(map, i, &value), *file = weft_json_string(value, NULL);
+        if (!file || !*file || strchr(file, '/'))
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.80s\" is in \"%.80s\": expected a file beside the index", path,
+                             name, file ? file : "no file");
+        (*out)[i] = (shard_row){name, file};
+    }
+    qsort(*out, (size_t)*count, sizeof **out, by_file); /* a file's rows together: each file is opened once */
+    return WEFT_OK;
+}
+
+/* A model in several files, as model.safetensors.index.json tells. */
+static weft_status open_shards(weft_params *p, const char *folder, const char *index)
+{
+    weft_json *json;
+    shard_row *rows = NULL;
+    int64_t count = 0;
+    weft_arrays *file = NULL;
+    weft_status status = weft_json_read(index, &json);
+    if (status != WEFT_OK)
+        return status;
+    status = read_map(index, weft_json_get(weft_json_root(json), "weight_map"), &rows, &count);
+    for (int64_t i = 0; status == WEFT_OK && i < count; i++) {
+        weft_tensor t;
+        if (i == 0 || strcmp(rows[i].file, rows[i - 1].file) != 0) {
+            char *path = weft_path_join(folder, rows[i].file);
+            status = path ? open_file(p, path, &file) : weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", folder);
+            free(path);
+        }
+        if (status == WEFT_OK && !weft_arrays_find(file, rows[i].name, &t))
+            status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.80s\" is not in %.80s", index, rows[i].name, rows[i].file);
+        if (status == WEFT_OK)
+            status = add(p, rows[i].name, t, NULL);
+    }
+    free(rows);
+    weft_json_free(json);
+    return status;
+}
+
 weft_status weft_params_open(const char *path, weft_params **out)
 {
     *out = NULL;
-    char *inside = weft_path_is_folder(path) ? weft_path_join(path, "model.safetensors") : strdup(path);
-    if (!inside)
-        return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its name", path);
-    weft_params *p;
-    weft_status status = weft_params_new(&p);
-    if (status == WEFT_OK)
-        status = weft_safetensors_open(inside, &p->file);
-    for (int64_t i = 0; status == WEFT_OK && i < weft_arrays_count(p->file); i++) {
-        weft_array array = weft_arrays_at(p->file, i);
-        status = add(p, array.name, array.tensor, NULL);
-    }
-    free(inside);
+    bool folder = weft_path_is_folder(path);
+    char *whole = folder ? weft_path_join(path, "model.safetensors") : strdup(path);
+    char *index = folder ? weft_path_join(path, "model.safetensors.index.json") : NULL;
+    weft_params *p = NULL;
+    weft_status status =
+        whole && (index || !folder) ? weft_params_new(&p) : weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", path);
+    if (status == WEFT_OK && folder && !weft_path_exists(whole) && weft_path_exists(index))
+        status = open_shards(p, path, index);
+    else if (status == WEFT_OK)
+        status = open_whole(p, whole);
+    free(whole);
+    free(index);
     if (status != WEFT_OK) {
         weft_params_free(p);
         return status;
@@ -123,9 +208,9 @@ weft_status weft_params_save(const weft_params *p, const char *path)
 {
     weft_arrays *arrays;
     weft_status status = weft_arrays_new(&arrays);
-    for (int64_t i = 0; status == WEFT_OK && p->file && i < weft_arrays_metadata_count(p->file); i++) {
+    for (int64_t i = 0; status == WEFT_OK && p->file_count && i < weft_arrays_metadata_count(p->files[0]); i++) {
         const char *key, *value;
-        weft_arrays_metadata_at(p->file, i, &key, &value);
+        weft_arrays_metadata_at(p->files[0], i, &key, &value);
         status = weft_arrays_set_metadata(arrays, key, value);
     }
     /* Python's transformers refuses a file without it */

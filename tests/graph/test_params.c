@@ -1,5 +1,6 @@
 /* Parameter sets: named tensors come back as they were given, through files too, and start by the laws of the graph. */
 #include "graph/params.h"
+#include "base/files.h"
 #include "base/random.h"
 #include "io/io.h"
 
@@ -142,6 +143,68 @@ static void goes_through_a_file(void **state)
     assert_null(q);
 }
 
+static void write_file(const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(weft_file_write(path, text, strlen(text)), WEFT_OK);
+}
+
+static void remove_file(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    unlink(path);
+}
+
+static void opens_a_model_in_parts(void **state)
+{
+    (void)state;
+    char path[128];
+    weft_params *q;
+    remove_file("model.safetensors");
+    for (int part = 0; part < 2; part++) {
+        weft_params *p = new_set();
+        for (int i = part; i < 6; i += 2) {
+            char name[8];
+            float value = (float)i;
+            snprintf(name, sizeof name, "t%d", i);
+            assert_int_equal(weft_params_set(p, name, (weft_tensor){&value, WEFT_F32, DIMS(1)}), WEFT_OK);
+        }
+        snprintf(path, sizeof path, "%s/part-%d.safetensors", folder, part);
+        assert_int_equal(weft_params_save(p, path), WEFT_OK);
+        weft_params_free(p);
+    }
+    write_file(
+        "model.safetensors.index.json",
+        "{\"metadata\": {\"total_size\": 20}, \"weight_map\": {\"t0\": \"part-0.safetensors\", \"t1\": \"part-1.safetensors\", "
+        "\"t2\": \"part-0.safetensors\", \"t3\": \"part-1.safetensors\", \"t5\": \"part-1.safetensors\"}}");
+    assert_int_equal(weft_params_open(folder, &q), WEFT_OK);
+    assert_int_equal(weft_params_count(q), 5); /* t4 is in a file, but not in the map */
+    for (int i = 0; i < 6; i++) {
+        char name[8];
+        weft_tensor t;
+        snprintf(name, sizeof name, "t%d", i);
+        assert_true(weft_params_get(q, name, &t) == (i != 4));
+        assert_true(i == 4 || *(float *)t.data == (float)i);
+    }
+    weft_params_free(q);
+    const char *wrong[] = {"{}",
+                           "{\"weight_map\": {}}",
+                           "{\"weight_map\": {\"t0\": 1}}",
+                           "{\"weight_map\": {\"t0\": \"../part-0.safetensors\"}}",
+                           "{\"weight_map\": {\"t0\": \"part-2.safetensors\"}}",
+                           "{\"weight_map\": {\"t1\": \"part-0.safetensors\"}}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        write_file("model.safetensors.index.json", wrong[i]);
+        assert_int_not_equal(weft_params_open(folder, &q), WEFT_OK);
+        assert_null(q);
+    }
+    remove_file("model.safetensors.index.json");
+    remove_file("part-0.safetensors");
+    remove_file("part-1.safetensors");
+}
+
 static weft_graph *three_parameters(void)
 {
     weft_graph *g = weft_graph_new(WEFT_F32);
@@ -194,10 +257,8 @@ static void starts_by_its_law(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_many_names),
-        cmocka_unit_test(replaces_and_counts),
-        cmocka_unit_test(goes_through_a_file),
-        cmocka_unit_test(starts_by_its_law),
+        cmocka_unit_test(keeps_many_names),       cmocka_unit_test(replaces_and_counts), cmocka_unit_test(goes_through_a_file),
+        cmocka_unit_test(opens_a_model_in_parts), cmocka_unit_test(starts_by_its_law),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
