@@ -42,8 +42,8 @@ static void run_peak(void *argument, int thread)
 static double measure_flops(weft_engine *engine)
 {
     double best = 0;
-    for (int i = 0; i < 8; i++) {
-        peak_job job = {.engine = engine, .rounds = 2000000};
+    for (int i = 0; i < 300; i++) { /* short ones: some fall between what else the machine does */
+        peak_job job = {.engine = engine, .rounds = 100000};
         double begin = cli_now();
         weft_team_run(engine->team, run_peak, &job);
         double rate = job.flops / (cli_now() - begin);
@@ -52,7 +52,7 @@ static double measure_flops(weft_engine *engine)
     return best;
 }
 
-enum { COPY_BYTES = 256 << 20, COPY_PIECE = 4 << 20 };
+enum { COPY_BYTES = 128 << 20, COPY_PIECE = 4 << 20 };
 
 static void copy_piece(void *argument, int64_t piece, int thread)
 {
@@ -69,7 +69,7 @@ static double measure_bandwidth(weft_engine *engine)
     if (!memory)
         return 0;
     memset(memory, 1, 2 * (size_t)COPY_BYTES);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 24; i++) {
         double begin = cli_now();
         weft_team_pieces(engine->team, COPY_BYTES / COPY_PIECE, copy_piece, memory);
         double rate = 2.0 * COPY_BYTES / (cli_now() - begin);
