@@ -260,6 +260,46 @@ static weft_status fit_finish(void *user)
     return f->options->finish(f->options->user);
 }
 
+/* What a checkpoint in the middle of an epoch must hold besides the loop's own: the epoch's loss up to there, and the best. */
+static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
+{
+    (void)arrays;
+    const fit *f = user;
+    weft_json_writer w = weft_json_to(json, 0);
+    weft_json_open_object(&w);
+    weft_json_add_key(&w, "epoch");
+    weft_json_add_integer(&w, f->order_epoch);
+    weft_json_add_key(&w, "loss_sum");
+    weft_json_add_number(&w, f->loss_sum);
+    weft_json_add_key(&w, "loss_count");
+    weft_json_add_integer(&w, f->loss_count);
+    weft_json_add_key(&w, "best");
+    weft_json_add_number(&w, f->best); /* null before the first evaluation */
+    weft_json_close_object(&w);
+    return json->failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short") : WEFT_OK;
+}
+
+static weft_status fit_load(void *user, const char *text, const weft_arrays *arrays)
+{
+    (void)arrays;
+    fit *f = user;
+    weft_json *json = NULL;
+    if (!text)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint was not made by a tabular run", f->options->folder);
+    weft_status status = weft_json_parse(text, strlen(text), f->options->folder, &json);
+    weft_json_value root = weft_json_root(json);
+    if (status == WEFT_OK)
+        status = weft_json_take_integer(root, f->options->folder, "epoch", -1, INT64_MAX, &f->order_epoch);
+    if (status == WEFT_OK)
+        status = weft_json_take_integer(root, f->options->folder, "loss_count", 0, INT64_MAX, &f->loss_count);
+    f->loss_sum = weft_json_number(weft_json_get(root, "loss_sum"), 0);
+    f->best = weft_json_number(weft_json_get(root, "best"), -INFINITY);
+    weft_json_free(json);
+    if (status == WEFT_OK && f->order_epoch >= 0)
+        weft_epoch_order(f->options->seed, f->order_epoch, f->train->rows, f->order);
+    return status;
+}
+
 static void fit_progress(void *user, const char *phase, int64_t done, int64_t total, const char *note)
 {
     fit *f = user;
@@ -351,6 +391,8 @@ weft_status weft_fit(weft_engine *engine, const weft_tabular_config *config, wef
             .step = fit_step,
             .evaluate = fit_evaluate,
             .finish = options->finish ? fit_finish : NULL,
+            .save = fit_save,
+            .load = fit_load,
             .progress = fit_progress,
         };
         status = weft_train(&job, out);
