@@ -14,6 +14,12 @@ void cli_tabular_metrics(cli_arguments *, const char *part, const weft_metrics *
 weft_status cli_tabular_duplicates(cli_arguments *, const weft_tabular_config *, const weft_schema *, const weft_table *table,
                                    const weft_table *train, const weft_rows_data *rows, const double *output);
 
+/* Each line as a warning. NULL: none. */
+void cli_tabular_warn(const char *lines);
+
+/* --config: keys of config.json over what is there, and three of training. A key that is neither is an error. */
+weft_status cli_tabular_config(const char *path, weft_tabular_config *, weft_fit_options *);
+
 /* report.html of a training run, filled as the run goes on. */
 typedef struct weft_report_run {
     weft_report *page;

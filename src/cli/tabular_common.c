@@ -1,4 +1,4 @@
-/* Metrics of a part for people and for scripts. */
+/* Metrics of a part for people and for scripts; what a table's user should know. */
 #include "cli/tabular.h"
 
 #include <stdlib.h>
@@ -53,4 +53,10 @@ weft_status cli_tabular_duplicates(cli_arguments *a, const weft_tabular_config *
     free(same);
     free(values);
     return status;
+}
+
+void cli_tabular_warn(const char *lines)
+{
+    for (const char *end; lines && (end = strchr(lines, '\n')) != NULL; lines = end + 1)
+        weft_log(WEFT_LOG_WARNING, "%.*s", (int)(end - lines), lines);
 }

@@ -37,6 +37,8 @@ static weft_status read_part(cli_arguments *a, const weft_schema *schema, weft_t
     }
     if (status == WEFT_OK && (*out)->rows == 0)
         status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: no row to evaluate has a target", cli_positional_at(a, 1));
+    if (status == WEFT_OK)
+        cli_tabular_warn((*out)->notes.data);
     weft_split_free(&split);
     weft_csv_free(parts);
     weft_csv_free(csv);

@@ -180,8 +180,8 @@ static weft_status predict(cli_arguments *a, prediction *p)
         status = weft_csv_read(cli_positional_at(a, 1), &(weft_csv_options){.threads = weft_engine_threads(engine)}, &csv);
     if (status == WEFT_OK)
         status = weft_schema_apply(p->folder.schema, csv, NULL, weft_csv_rows(csv), false, &p->table);
-    if (status == WEFT_OK && p->table->notes.data && !cli_quiet(a))
-        weft_log(WEFT_LOG_WARNING, "%.*s", (int)strcspn(p->table->notes.data, "\n"), p->table->notes.data);
+    if (status == WEFT_OK)
+        cli_tabular_warn(p->table->notes.data);
     if (status == WEFT_OK)
         status = compute(p, engine);
     if (status == WEFT_OK)

@@ -119,6 +119,7 @@ typedef struct train_run {
     weft_progress *progress;
     weft_report_run report;
     const char *out;
+    bool begun; /* `out` holds an unfinished run */
 } train_run;
 
 static weft_status join(cli_arguments *a, const char *name, weft_text *out)
@@ -159,27 +160,6 @@ static weft_status prepare(train_run *t)
     return status;
 }
 
-/* --config: keys of config.json over the preset, and three of training. */
-static weft_status read_config(train_run *t)
-{
-    const char *path = cli_text(t->arguments, "config");
-    weft_json *json = NULL;
-    if (!path)
-        return WEFT_OK;
-    weft_status status = weft_json_read(path, &json);
-    weft_json_value root = weft_json_root(json);
-    if (status == WEFT_OK)
-        status = weft_json_take_number(root, path, "lr", 0, 10, &t->fit.lr);
-    if (status == WEFT_OK)
-        status = weft_json_take_number(root, path, "weight_decay", 0, 10, &t->fit.weight_decay);
-    if (status == WEFT_OK)
-        status = weft_json_take_integer(root, path, "batch_size", 1, 1 << 20, &t->fit.batch_size);
-    if (status == WEFT_OK)
-        status = weft_tabular_config_read(root, path, &t->folder.config);
-    weft_json_free(json);
-    return status;
-}
-
 static weft_status configure(train_run *t)
 {
     cli_arguments *a = t->arguments;
@@ -193,8 +173,8 @@ static weft_status configure(train_run *t)
                 c->num_embeddings = archs[i].embedding;
         }
     weft_status status = weft_tabular_config_from_schema(t->prepared.schema, c);
-    if (status == WEFT_OK)
-        status = read_config(t);
+    if (status == WEFT_OK && cli_text(a, "config"))
+        status = cli_tabular_config(cli_text(a, "config"), c, &t->fit);
     if (status != WEFT_OK)
         return status;
     weft_tabular_config seen = {0}; /* the table decides on columns and task, whatever a file says */
@@ -347,6 +327,18 @@ static weft_status train(train_run *t)
     return status;
 }
 
+/* Refuses a folder that holds a model or an unfinished run, unless it was said what to do with it. */
+static weft_status check_folder(cli_arguments *a, const char *out, bool *begun)
+{
+    *begun = weft_checkpoint_exists(out) && !weft_run_finished(out);
+    if (cli_flag(a, "resume")) /* the run's own files decide; a kill in a run's last moment leaves both it and the model */
+        return WEFT_OK;
+    if (*begun && !cli_flag(a, "force"))
+        return weft_fail(WEFT_ERROR_FILE, "%s holds an unfinished run; go on with it by --resume, or begin anew with --force",
+                         out);
+    return cli_may_write(a, out, "model.safetensors");
+}
+
 static weft_status run(cli_arguments *arguments)
 {
     if (cli_text(arguments, "split") && (cli_text(arguments, "val") || cli_text(arguments, "test")))
@@ -354,7 +346,7 @@ static weft_status run(cli_arguments *arguments)
     if (cli_text(arguments, "test") && !cli_text(arguments, "val"))
         return cli_misuse(arguments, "--test needs --val beside it");
     train_run t = {.arguments = arguments, .out = cli_text(arguments, "out")};
-    weft_status status = cli_may_write(arguments, t.out, "model.safetensors");
+    weft_status status = check_folder(arguments, t.out, &t.begun);
     if (status == WEFT_OK)
         status = prepare(&t);
     if (status == WEFT_OK) {
@@ -362,6 +354,7 @@ static weft_status run(cli_arguments *arguments)
         weft_schema_print(t.prepared.schema, &text);
         cli_say(arguments, "%s\n", text.data ? text.data : "");
         weft_text_free(&text);
+        cli_tabular_warn(t.prepared.warnings.data);
         status = configure(&t);
     }
     if (status == WEFT_OK)

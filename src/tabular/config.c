@@ -171,6 +171,8 @@ static weft_status read_design(weft_json_value root, const char *name, weft_tabu
 weft_status weft_tabular_config_read(weft_json_value root, const char *name, weft_tabular_config *c)
 {
     const char *type = NULL;
+    if (weft_json_kind_of(root) != WEFT_JSON_OBJECT)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: holds no JSON object", name);
     weft_status status = weft_json_take_string(root, name, "model_type", &type);
     if (status != WEFT_OK)
         return status;

@@ -20,10 +20,32 @@ static weft_status split_rows(const weft_prepare_options *o, weft_csv *csv, weft
     weft_task task;
     int64_t *class_of_row = NULL;
     weft_status status = weft_schema_target(csv, &o->schema, &task, &class_of_row);
-    if (status == WEFT_OK)
-        status = weft_split_random(rows, class_of_row, 0.2, 0.2, o->schema.seed, split);
+    if (status == WEFT_OK && (status = weft_split_random(rows, class_of_row, 0.2, 0.2, o->schema.seed, split)) != WEFT_OK)
+        weft_fail_in(status, "%s", o->data);
     free(class_of_row);
     return status;
+}
+
+/* Takes the rows without a target out of the parts, so that they are counted and told of once. */
+static weft_status drop_unlabelled(const weft_prepare_options *o, weft_csv *csv, weft_split *split, weft_text *warnings)
+{
+    int target = o->schema.target ? weft_csv_find(csv, o->schema.target) : -1;
+    int64_t rows = weft_csv_rows(csv), missing = target < 0 ? 0 : weft_csv_column_at(csv, target).missing;
+    if (missing == 0 || missing == rows) /* no such column, or no target at all: inferring the schema says so */
+        return WEFT_OK;
+    for (int p = 0; p < WEFT_PARTS; p++) {
+        int64_t kept = 0, count = split->count[p];
+        for (int64_t i = 0; i < count; i++)
+            if (!weft_csv_is_missing(weft_csv_cell(csv, split->rows[p][i], target)))
+                split->rows[p][kept++] = split->rows[p][i];
+        split->count[p] = kept;
+        if (count > 0 && kept == 0)
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: no row of the %s part has a target \"%s\"", o->data, weft_part_names[p],
+                             o->schema.target);
+    }
+    weft_text_add(warnings, "%s: %lld of %lld rows are left out: their target \"%s\" is missing\n", o->data, (long long)missing,
+                  (long long)rows, o->schema.target);
+    return WEFT_OK;
 }
 
 static weft_status apply_file(const weft_prepare_options *o, const char *path, const weft_schema *schema, weft_table **out)
@@ -40,8 +62,29 @@ static weft_status check_parts(const weft_prepare_options *o, weft_prepared *p)
 {
     for (int i = 0; i < WEFT_PARTS; i++)
         if (p->part[i] && p->part[i]->rows == 0)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "%s: no row of the %s part has a target", o->data, weft_part_names[i]);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: no row has a target \"%s\"",
+                             i == WEFT_PART_VAL && o->val     ? o->val
+                             : i == WEFT_PART_TEST && o->test ? o->test
+                                                              : o->data,
+                             o->schema.target);
     return WEFT_OK;
+}
+
+/* Each line of `lines` with where it was found before it. */
+static void add_lines(weft_text *out, const char *where, const char *lines)
+{
+    for (const char *end; lines && (end = strchr(lines, '\n')) != NULL; lines = end + 1)
+        weft_text_add(out, "%s: %.*s\n", where, (int)(end - lines), lines);
+}
+
+static weft_status add_warnings(const weft_prepare_options *o, weft_prepared *p)
+{
+    add_lines(&p->warnings, o->data, p->schema->warnings.data);
+    if (p->part[WEFT_PART_VAL])
+        add_lines(&p->warnings, o->val ? o->val : "validation part", p->part[WEFT_PART_VAL]->notes.data);
+    if (p->part[WEFT_PART_TEST])
+        add_lines(&p->warnings, o->test ? o->test : "test part", p->part[WEFT_PART_TEST]->notes.data);
+    return p->warnings.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", o->data) : WEFT_OK;
 }
 
 weft_status weft_prepare(const weft_prepare_options *o, weft_prepared *out)
@@ -52,6 +95,8 @@ weft_status weft_prepare(const weft_prepare_options *o, weft_prepared *out)
     weft_status status = weft_csv_read(o->data, &(weft_csv_options){.threads = o->threads}, &csv);
     if (status == WEFT_OK)
         status = split_rows(o, csv, &split);
+    if (status == WEFT_OK)
+        status = drop_unlabelled(o, csv, &split, &out->warnings);
     if (status == WEFT_OK)
         status = weft_schema_infer(csv, &o->schema, split.rows[WEFT_PART_TRAIN], split.count[WEFT_PART_TRAIN], &out->schema);
     for (int i = 0; i < WEFT_PARTS && status == WEFT_OK; i++) {
@@ -65,6 +110,8 @@ weft_status weft_prepare(const weft_prepare_options *o, weft_prepared *out)
         status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: there is no validation part, and training stops by it", o->data);
     if (status == WEFT_OK)
         status = check_parts(o, out);
+    if (status == WEFT_OK)
+        status = add_warnings(o, out);
     weft_split_free(&split);
     weft_csv_free(csv);
     if (status != WEFT_OK)
@@ -77,5 +124,6 @@ void weft_prepared_free(weft_prepared *p)
     weft_schema_free(p->schema);
     for (int i = 0; i < WEFT_PARTS; i++)
         weft_table_free(p->part[i]);
+    weft_text_free(&p->warnings);
     *p = (weft_prepared){0};
 }

@@ -15,6 +15,7 @@ typedef struct weft_prepare_options {
 typedef struct weft_prepared {
     weft_schema *schema;
     weft_table *part[WEFT_PARTS]; /* test is NULL where there is none */
+    weft_text warnings;           /* what the user should know of the table, a sentence a line; data is NULL when there is none */
 } weft_prepared;
 
 weft_status weft_prepare(const weft_prepare_options *, weft_prepared *out);
