@@ -44,6 +44,19 @@ weft_status weft_retriever_find(weft_retriever *, weft_params *, const weft_rows
 weft_status weft_retriever_distances(weft_retriever *, weft_params *, const weft_rows_data *rows, int64_t i, int64_t m,
                                      const int64_t *context, double *out);
 
+/* Where the rows of a batch and of its contexts stand: the batch first, then each other candidate that a context names, once, in
+ * the order in which they are met. Kept from batch to batch; zero-initialise. */
+typedef struct weft_places {
+    int64_t candidates, round, *place, *stamp; /* place[c] is valid where stamp[c] == round */
+} weft_places;
+
+/* own [batch]: candidate numbers of the batch's rows, or NULL when they are no candidates. context [batch, m] → out [batch, m];
+ * unique [capacity] takes the other candidates, *count how many. Refuses numbers out of range, and more others than `capacity`.
+ */
+weft_status weft_places_find(weft_places *, int64_t candidates, const int64_t *own, int64_t batch, int64_t m,
+                             const int64_t *context, int64_t capacity, int64_t *out, int64_t *unique, int64_t *count);
+void weft_places_free(weft_places *);
+
 /* One graph of TabR with its plan, session and the arrays its inputs are bound to. */
 typedef struct weft_tabr_runner weft_tabr_runner;
 

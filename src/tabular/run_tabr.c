@@ -217,33 +217,23 @@ static weft_status find_contexts(tabr_run *t)
 static weft_status place_rows(tabr_run *t)
 {
     int64_t N = t->candidates->rows, pairs = t->B * t->m;
-    int64_t *at = malloc((size_t)(N + 1) * sizeof *at);
     t->place = malloc((size_t)(pairs + 1) * sizeof *t->place);
     t->unique = malloc((size_t)(N + 1) * sizeof *t->unique);
     t->context_label = calloc((size_t)pairs + 1, sizeof *t->context_label);
     t->context_y = calloc((size_t)pairs + 1, sizeof *t->context_y);
-    if (!at || !t->place || !t->unique || !t->context_label || !t->context_y) {
-        free(at);
+    if (!t->place || !t->unique || !t->context_label || !t->context_y)
         return short_of_memory();
-    }
-    memset(at, -1, (size_t)N * sizeof *at);
-    for (int64_t i = 0; t->index && i < t->B; i++)
-        if (at[t->index[i]] < 0)
-            at[t->index[i]] = i;
-    for (int64_t k = 0; k < pairs; k++) {
-        int64_t row = t->context[k];
-        if (at[row] < 0) {
-            at[row] = t->B + t->unique_count;
-            t->unique[t->unique_count++] = row;
-        }
-        t->place[k] = at[row];
+    weft_places places = {0};
+    weft_status status = weft_places_find(&places, N, t->index, t->B, t->m, t->context, N, t->place, t->unique, &t->unique_count);
+    weft_places_free(&places);
+    if (status != WEFT_OK)
+        return status;
+    for (int64_t k = 0; k < pairs; k++)
         if (t->candidates->y)
-            t->context_y[k] = t->candidates->y[row];
+            t->context_y[k] = t->candidates->y[t->context[k]];
         else
-            t->context_label[k] = t->candidates->label[row];
-    }
-    free(at);
-    weft_status status = weft_rows_new(&t->config, t->B + t->unique_count, &t->rows);
+            t->context_label[k] = t->candidates->label[t->context[k]];
+    status = weft_rows_new(&t->config, t->B + t->unique_count, &t->rows);
     if (status != WEFT_OK)
         return status;
     for (int64_t i = 0; i < t->B; i++)

@@ -16,8 +16,7 @@ struct weft_tabr_runner {
     float *context_y, *y;                     /* [B, m], [B] */
     int64_t *context, *context_label, *label; /* [B, m], [B, m], [B] */
     int64_t *row_key, *unique, unique_count;
-    int64_t *place, *stamp; /* [candidates]: where a candidate stands in this batch; valid where stamp == round */
-    int64_t candidates, round;
+    weft_places places;
 };
 
 static bool make_arrays(weft_tabr_runner *r)
@@ -147,8 +146,7 @@ void weft_tabr_runner_free(weft_tabr_runner *r)
     free(r->label);
     free(r->row_key);
     free(r->unique);
-    free(r->place);
-    free(r->stamp);
+    weft_places_free(&r->places);
     free(r);
 }
 
@@ -181,26 +179,14 @@ static void copy_rows(weft_tabr_runner *r, int64_t at, const weft_rows_data *dat
     copy_row(r->x_hot, at, data->x_hot, row, data->one_hot);
 }
 
-static bool make_places(weft_tabr_runner *r, int64_t candidates)
-{
-    if (r->candidates >= candidates)
-        return true;
-    free(r->place);
-    free(r->stamp);
-    r->place = malloc((size_t)candidates * sizeof *r->place);
-    r->stamp = calloc((size_t)candidates, sizeof *r->stamp);
-    r->candidates = r->place && r->stamp ? candidates : 0;
-    r->round = 0;
-    return r->candidates == candidates;
-}
-
 weft_status weft_tabr_runner_bind(weft_tabr_runner *r, const weft_rows_data *candidates, const int64_t *own,
                                   const weft_rows_data *queries, int64_t from, const int64_t *context)
 {
     int64_t B = r->form.batch, m = r->config->context_size;
-    if (!make_places(r, candidates->rows))
-        return weft_fail(WEFT_ERROR_MEMORY, "places of %lld candidates do not fit in memory", (long long)candidates->rows);
-    r->round++;
+    weft_status status = weft_places_find(&r->places, candidates->rows, own, B, m, context, r->form.capacity, r->context,
+                                          r->unique, &r->unique_count);
+    if (status != WEFT_OK)
+        return status;
     const weft_rows_data *mine = own ? candidates : queries;
     for (int64_t i = 0; i < B; i++) {
         int64_t row = own ? own[i] : from + i < queries->rows ? from + i : queries->rows - 1;
@@ -208,32 +194,17 @@ weft_status weft_tabr_runner_bind(weft_tabr_runner *r, const weft_rows_data *can
         r->row_key[i] = row;
         r->y[i] = mine->y ? mine->y[row] : mine->label ? (float)mine->label[row] : 0;
         r->label[i] = mine->label ? mine->label[row] : 0;
-        if (own && r->stamp[row] != r->round) {
-            r->stamp[row] = r->round;
-            r->place[row] = i;
-        }
     }
-    r->unique_count = 0;
+    for (int64_t i = 0; i < r->unique_count; i++) {
+        copy_rows(r, B + i, candidates, r->unique[i]);
+        r->row_key[B + i] = r->unique[i];
+    }
     for (int64_t k = 0; k < B * m; k++) {
-        int64_t row = context[k];
-        if (row < 0 || row >= candidates->rows)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "context %lld of row %lld is %lld, there are %lld candidates",
-                             (long long)(k % m), (long long)(k / m), (long long)row, (long long)candidates->rows);
-        if (r->stamp[row] != r->round) {
-            if (r->unique_count == r->form.capacity)
-                return weft_fail(WEFT_ERROR_ARGUMENT, "a batch looks at more than %lld other rows", (long long)r->form.capacity);
-            r->stamp[row] = r->round;
-            r->place[row] = B + r->unique_count;
-            r->row_key[B + r->unique_count] = row;
-            copy_rows(r, B + r->unique_count, candidates, row);
-            r->unique[r->unique_count++] = row;
-        }
-        r->context[k] = r->place[row];
         if (candidates->y)
-            r->context_y[k] = candidates->y[row];
+            r->context_y[k] = candidates->y[context[k]];
         if (candidates->label)
-            r->context_label[k] = candidates->label[row];
+            r->context_label[k] = candidates->label[context[k]];
     }
-    weft_status status = bind_arrays(r);
+    status = bind_arrays(r);
     return status == WEFT_OK && weft_find(r->graph, "unique").id ? weft_set(r->session, "unique", r->unique_count) : status;
 }
