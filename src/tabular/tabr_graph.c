@@ -108,6 +108,15 @@ static weft_value keys_of(weft_graph *g, const weft_tabular_config *c, weft_valu
     return weft_linear(g, x, "K", c->d_main);
 }
 
+/* The same less what is equal for all rows, W_K b_norm + b_K: it cancels in every difference, so those two biases have a gradient
+ * of exactly zero, where adding and subtracting them would leave rounding for AdamW to blow up (2.10.4). */
+static weft_value keys_to_compare(weft_graph *g, const weft_tabular_config *c, weft_value x)
+{
+    if (mixes_norm(c))
+        x = weft_normalize_layer(g, x, weft_param(g, "normalization.weight", WEFT_ONES, DIMS(c->d_main)), (weft_value){0}, 1e-5);
+    return weft_linear_nobias(g, x, "K", c->d_main);
+}
+
 weft_value weft_tabr_build_keys(weft_graph *g, const weft_tabular_config *c, int64_t rows, bool training)
 {
     weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, (weft_value){0});
@@ -210,13 +219,14 @@ weft_value weft_tabr_build(weft_graph *g, const weft_tabular_config *c, const we
         at = weft_product(g, input, m2, (weft_value){0});
     } else {
         weft_value all = encode(g, c, input, f->training, rows);
-        table = weft_name(g, keys_of(g, c, all), "table_keys");
+        weft_value keys = keys_of(g, c, all);
+        table = f->plain ? keys : keys_to_compare(g, c, all);
         x = weft_rows(g, all, 0, B);
         query = weft_rows(g, table, 0, B);
         at = weft_linear_nobias(g, table, "T.0", h); /* W_T1 before the difference */
         aq = weft_rows(g, at, 0, B);
         weft_name(g, x, "encoder_out");
-        weft_name(g, query, "keys");
+        weft_name(g, weft_rows(g, keys, 0, B), "keys");
     }
     weft_value s = weft_name(g, weft_neg(g, weft_pair_sqdist(g, query, table, context)), "similarities");
     weft_value p = weft_name(g, weft_softmax(g, s), "probs");
