@@ -11,6 +11,7 @@ typedef struct op_run {
     weft_graph *graph;
     weft_plan *plan;
     weft_session *session;
+    weft_params *params; /* holds b where it is a weight */
     float *a, *b;
 } op_run;
 
@@ -20,6 +21,7 @@ static void close_op(void *self)
     weft_session_free(r->session);
     weft_plan_free(r->plan);
     weft_graph_free(r->graph);
+    weft_params_free(r->params);
     free(r->a);
     free(r->b);
     free(r);
@@ -41,10 +43,10 @@ static weft_status finish(op_run *r, weft_value y, weft_dims a, weft_dims b, voi
     weft_graph *g = r->graph;
     weft_status status = weft_compile(r->engine, g, NULL, 0, &y, 1, &r->plan);
     if (status == WEFT_OK)
-        status = weft_session_new(r->plan, NULL, 0, &r->session);
+        status = weft_session_new(r->plan, &r->params, r->params ? 1 : 0, &r->session);
     if (status == WEFT_OK)
         status = weft_bind(r->session, "a", (weft_tensor){r->a, WEFT_F32, a});
-    if (status == WEFT_OK && r->b)
+    if (status == WEFT_OK && r->b && !r->params)
         status = weft_bind(r->session, "b", (weft_tensor){r->b, WEFT_F32, b});
     *self = r;
     return status;
@@ -80,6 +82,25 @@ static weft_status open_matmul(bench_context *c, const bench_job *job, void **se
         weft_matmul(r->graph, weft_input(r->graph, "a", WEFT_F32, DIMS(m, k)), weft_input(r->graph, "b", WEFT_F32, DIMS(k, n)));
     out->flops = 2.0 * (double)m * (double)n * (double)k;
     return finish(r, y, DIMS(m, k), DIMS(k, n), self);
+}
+
+/* The same with b as a weight, as a linear layer has it: packed once, when it changes. */
+static weft_status open_weight(bench_context *c, const bench_job *job, void **self, bench_result *out)
+{
+    int64_t m = job->size[0], n = job->size[1], k = job->size[2];
+    op_run *r = start(c, m * k, k * n);
+    if (!r)
+        return no_memory();
+    weft_status status = weft_params_new(&r->params);
+    if (status == WEFT_OK)
+        status = weft_params_set(r->params, "b", (weft_tensor){r->b, WEFT_F32, DIMS(n, k)});
+    *self = r;
+    if (status != WEFT_OK)
+        return status;
+    weft_value y = weft_matmul_nt(r->graph, weft_input(r->graph, "a", WEFT_F32, DIMS(m, k)),
+                                  weft_param(r->graph, "b", WEFT_ZEROS, DIMS(n, k)));
+    out->flops = 2.0 * (double)m * (double)n * (double)k;
+    return finish(r, y, DIMS(m, k), DIMS(n, k), self);
 }
 
 enum { ROW = 1024, ROWS = 65536 };
@@ -152,14 +173,18 @@ static void close_compile(void *self)
     { \
         name, {m, n, k}, open_matmul, call_op, close_op \
     }
+#define LINEAR(name, m, n, k) \
+    { \
+        name, {m, n, k}, open_weight, call_op, close_op \
+    }
 
 const bench_job bench_ops[] = {
     MATMUL("matmul_512", 512, 512, 512),
     MATMUL("matmul_1024", 1024, 1024, 1024),
     MATMUL("matmul_2048", 2048, 2048, 2048),
-    MATMUL("matmul_512x768x768", 512, 768, 768),
-    MATMUL("matmul_16x3072x768", 16, 3072, 768),
-    MATMUL("matmul_126976x16x32", 126976, 16, 32),
+    LINEAR("linear_512x768x768", 512, 768, 768),
+    LINEAR("linear_16x3072x768", 16, 3072, 768),
+    LINEAR("linear_126976x16x32", 126976, 16, 32),
     {"add", {0}, open_rows, call_op, close_op},
     {"layer_norm", {1}, open_rows, call_op, close_op},
     {"softmax", {2}, open_rows, call_op, close_op},
