@@ -300,6 +300,8 @@ static weft_status train(train_run *t)
     t->fit.progress = on_progress;
     t->fit.epoch = on_epoch;
     t->fit.finish = on_finish;
+    if (t->begun && !t->fit.resume && (status = weft_run_forget(t->out)) != WEFT_OK)
+        return status;
     double begin = cli_now();
     weft_train_result result;
     status =

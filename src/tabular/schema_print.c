@@ -77,11 +77,16 @@ void weft_schema_print(const weft_schema *s, weft_text *out)
     weft_text_add(out, "%s: %lld rows, %lld for training\n", s->file, (long long)s->file_rows, (long long)s->train_rows);
     for (int c = 0; c < s->n_columns; c++) {
         const weft_column *column = s->columns + c;
+        size_t from = out->length;
         weft_text_add(out, "  ");
         add_padded(out, column->name, width);
         weft_text_add(out, "  %-11s  ", weft_column_kind_names[column->kind]);
         add_result(s, column, out);
-        weft_text_add(out, " (%s)\n", column->reason ? column->reason : "");
+        weft_text_add(out, " (%s)", column->reason ? column->reason : "");
+        for (size_t i = from; i < out->length; i++) /* names and levels may hold line breaks and worse: a column is one line */
+            if ((unsigned char)out->data[i] < 0x20 || out->data[i] == 0x7f)
+                out->data[i] = ' ';
+        weft_text_add(out, "\n");
     }
     weft_text_add(out, "%d numerical (scaling: %s), %d binary, %d categorical columns; %lld inputs of the model\n", s->n_num,
                   weft_scaling_names[s->scaler->scaling], s->n_bin, s->n_cat, (long long)weft_schema_inputs(s));
