@@ -1,10 +1,8 @@
 /* The memory plan: how long each buffer of the arena is in use, which elementwise steps work in place, and offsets such that
  * buffers that are in use together do not overlap (largest first, lowest gap). */
-#include "graph/program.h"
+#include "graph/planning.h"
 
 #include <stdlib.h>
-
-weft_status weft_memory_lay(weft_plan *plan);
 
 static void touch(weft_plan *plan, const weft_slot *place, int32_t step)
 {
