@@ -15,9 +15,10 @@ wrong() {
     bad=1
 }
 
-# ran WORDS…: the command succeeds; results in out, standard error in err
+# ran WORDS…: the command succeeds, in $threads threads; results in out, standard error in err
+threads=1
 ran() {
-    "$weft" "$@" >out 2>err && return
+    "$weft" "$@" --threads $threads >out 2>err && return
     echo "weft $*: status $?, $(cat err)"
     exit 1
 }
@@ -163,9 +164,11 @@ for task in regression binary multiclass; do
     awk -v rows=$rows -v task=$task -v header="$header" -f judge.awk split.csv flat.csv p.csv | head -5 >faults
     [ ! -s faults ] || wrong "predict $task: $(cat faults)"
 
-    # The same again; with CRLF; in one thread; the rows backwards.
-    ran tabular predict $task table.csv --out again.csv --neighbors 3 --threads 1
-    cmp -s p.csv again.csv || wrong "predict $task twice: other bytes"
+    # The same in two threads; over the old file; with CRLF; the rows backwards.
+    threads=2
+    ran tabular predict $task table.csv --out again.csv --neighbors 3
+    threads=1
+    cmp -s p.csv again.csv || wrong "predict $task in two threads: other bytes"
     ran tabular predict $task table.csv --out again.csv --neighbors 3 --force
     cmp -s p.csv again.csv || wrong "predict $task --force: other bytes"
     rm again.csv
