@@ -31,6 +31,8 @@ typedef struct weft_report_run {
 weft_status weft_report_run_open(weft_report_run *, const char *arch, const char *data, const weft_tabular_config *,
                                  const weft_schema *);
 void weft_report_run_epoch(weft_report_run *, double train_loss, double val_score);
+/* The epochs of metrics.jsonl in place of those added: all of them, also where the run was resumed. */
+weft_status weft_report_run_load(weft_report_run *, const char *folder);
 void weft_report_run_training(weft_report_run *, const weft_train_result *, double seconds);
 void weft_report_run_predictions(weft_report_run *, const weft_tabular_config *, const weft_schema *, const weft_rows_data *rows,
                                  const double *output, const weft_metrics *);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 weft_status weft_report_run_open(weft_report_run *r, const char *arch, const char *data, const weft_tabular_config *c,
                                  const weft_schema *schema)
@@ -57,6 +58,28 @@ void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_sco
     }
     r->loss[r->epochs] = train_loss;
     r->score[r->epochs++] = val_score;
+}
+
+weft_status weft_report_run_load(weft_report_run *r, const char *folder)
+{
+    char *path = weft_path_join(folder, "metrics.jsonl"), *text = NULL;
+    size_t size = 0;
+    weft_status status =
+        path ? weft_file_read(path, (size_t)1 << 30, &text, &size) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    r->epochs = 0;
+    for (char *line = text, *end; status == WEFT_OK && line && *line; line = end) {
+        end = line + strcspn(line, "\n");
+        weft_json *json = NULL;
+        status = weft_json_parse(line, (size_t)(end - line), path, &json);
+        weft_json_value root = weft_json_root(json), score = weft_json_get(root, r->regression ? "val_rmse" : "val_accuracy");
+        if (status == WEFT_OK && weft_json_present(score))
+            weft_report_run_epoch(r, weft_json_number(weft_json_get(root, "train_loss"), NAN), weft_json_number(score, NAN));
+        weft_json_free(json);
+        end += *end == '\n';
+    }
+    free(text);
+    free(path);
+    return status;
 }
 
 void weft_report_run_training(weft_report_run *r, const weft_train_result *result, double seconds)

@@ -317,6 +317,8 @@ static weft_status train(train_run *t)
     cli_json_integer(a, "epochs", result.epochs);
     cli_json_integer(a, "best_epoch", result.best_epoch + 1);
     cli_json_number(a, "seconds", seconds);
+    if ((status = weft_report_run_load(&t->report, t->out)) != WEFT_OK)
+        return status;
     weft_report_run_training(&t->report, &result, seconds);
     status = evaluate_parts(t, engine);
     if (status == WEFT_OK)
