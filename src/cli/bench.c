@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "graph/engine.h"
 
@@ -101,10 +102,23 @@ static weft_status unknown_job(cli_arguments *a, const char *name)
     return status;
 }
 
+/* Bytes of this process in memory now; 0 where the system does not say. */
+static double resident(void)
+{
+    long long pages = 0, total = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%lld %lld", &total, &pages) != 2)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
 /* Calls until `rounds` are done or two seconds are over; at least twice, so that the first call's page faults do not count. */
 static weft_status time_job(bench_context *c, const bench_job *job, int64_t rounds, bench_result *out)
 {
     void *self = NULL;
+    double before = resident();
     weft_status status = job->open(c, job, &self, out);
     double begin = cli_now(), best = 1e300;
     for (int64_t i = 0; status == WEFT_OK && (i < 3 || (i < rounds * 8 && cli_now() - begin < 2)) && i < rounds * 8; i++) {
@@ -117,6 +131,7 @@ static weft_status time_job(bench_context *c, const bench_job *job, int64_t roun
             best = t;
     }
     out->seconds = best;
+    out->memory = resident() - before;
     if (self)
         job->close(self);
     return status;
@@ -126,7 +141,8 @@ static void report(cli_arguments *a, const char *name, const bench_result *r, do
 {
     double gflops = r->flops / r->seconds * 1e-9, gbps = r->bytes / r->seconds * 1e-9;
     double of_peak = r->flops > 0 ? gflops * 1e9 / peak_flops : r->bytes > 0 ? gbps * 1e9 / peak_bytes : 0;
-    cli_say(a, "%-18s %12.6f s  %9.2f GFLOP/s  %8.2f GB/s  %5.1f %% of peak\n", name, r->seconds, gflops, gbps, 100 * of_peak);
+    cli_say(a, "%-20s %11.6f s  %8.2f GFLOP/s  %7.2f GB/s  %5.1f %% of peak  %7.1f MB\n", name, r->seconds, gflops, gbps,
+            100 * of_peak, r->memory * 1e-6);
     weft_json_writer *w = cli_json(a);
     weft_json_open_object(w);
     const struct {
@@ -136,7 +152,7 @@ static void report(cli_arguments *a, const char *name, const bench_result *r, do
                    {"gflops", gflops},
                    {"gbps", r->rate_in_gbps ? r->bytes / r->seconds * 1e-6 : gbps},
                    {"of_peak", of_peak},
-                   {"bytes_of_memory", r->memory}};
+                   {"rss_growth", r->memory}};
     weft_json_add_key(w, "name");
     weft_json_add_string(w, name);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -183,7 +199,8 @@ const cli_command cli_bench = {
     .summary = "time ops and models on this machine",
     .description = "Each time is that of one whole call, the best of several. of_peak: floating-point work against multiply-adds "
                    "in registers, "
-                   "or bytes against a large copy, both measured at the start with the same threads.",
+                   "or bytes against a large copy, both "
+                   "measured at the start with the same threads. MB: what the job has added to the process in memory.",
     .positionals = files,
     .options = options,
     .example = "weft bench matmul_1024 tabr_step --threads 2",

@@ -12,7 +12,7 @@ typedef struct bench_context {
 typedef struct bench_result {
     double seconds;      /* of the best call */
     double flops, bytes; /* of one call; 0: not counted */
-    double memory;       /* bytes that a plan holds; 0: not counted */
+    double memory;       /* bytes that the job has added to the process in memory */
     bool rate_in_gbps;   /* "gbps" is MB/s (csv_read) */
 } bench_result;
 
