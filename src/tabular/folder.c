@@ -4,9 +4,11 @@
 #include "base/files.h"
 #include "tabular/model.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *inside(const char *folder, const char *name)
 {
@@ -92,8 +94,8 @@ static weft_status save_config(const char *folder, const weft_tabular_config *c,
     return status;
 }
 
-weft_status weft_tabular_folder_save(const char *folder, const weft_tabular_config *c, const weft_schema *schema,
-                                     const weft_params *params, const weft_table *candidates)
+static weft_status save_files(const char *folder, const weft_tabular_config *c, const weft_schema *schema,
+                              const weft_params *params, const weft_table *candidates)
 {
     uint64_t checksum = 0;
     weft_status status = weft_folder_make(folder);
@@ -108,6 +110,48 @@ weft_status weft_tabular_folder_save(const char *folder, const weft_tabular_conf
         status = model_path ? weft_params_save(params, model_path) : WEFT_ERROR_MEMORY;
     free(schema_path);
     free(model_path);
+    return status;
+}
+
+/* Moves the files of a model into another folder (to NULL: removes them). */
+static weft_status move_files(const char *from, const char *to)
+{
+    static const char *const names[] = {"candidates.safetensors", "config.json", "schema.json", "model.safetensors"};
+    weft_status status = WEFT_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *old = weft_path_join(from, names[i]), *new = to ? weft_path_join(to, names[i]) : NULL;
+        if (!old || (to && !new))
+            status = weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", from);
+        else if (!to)
+            unlink(old);
+        else if (status == WEFT_OK && rename(old, new) != 0 && (i > 0 || errno != ENOENT)) /* an MLP has no candidates */
+            status = weft_fail(WEFT_ERROR_FILE, "%s: cannot replace it: %s", new, strerror(errno));
+        free(old);
+        free(new);
+    }
+    return status;
+}
+
+/* All files are written beside the old ones before the first of these is replaced: a full disk leaves the model that was there.
+ */
+weft_status weft_tabular_folder_save(const char *folder, const weft_tabular_config *c, const weft_schema *schema,
+                                     const weft_params *params, const weft_table *candidates)
+{
+    char *fresh = inside(folder, ".new");
+    weft_status status = fresh ? move_files(fresh, NULL) : WEFT_ERROR_MEMORY; /* what a killed process may have left */
+    if (status == WEFT_OK)
+        status = save_files(fresh, c, schema, params, candidates);
+    if (status == WEFT_OK)
+        status = move_files(fresh, folder);
+    if (fresh) {
+        char message[2048]; /* clearing up may fail in its own words */
+        snprintf(message, sizeof message, "%s", weft_error());
+        (void)move_files(fresh, NULL);
+        rmdir(fresh);
+        if (status != WEFT_OK)
+            weft_fail(status, "%s", message);
+    }
+    free(fresh);
     return status;
 }
 

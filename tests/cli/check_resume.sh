@@ -172,6 +172,28 @@ refused "File too large" "a checkpoint beyond the limit" $?
 train starved --resume || wrong "a checkpoint beyond the limit, resumed: $(cat err)"
 same starved "a checkpoint beyond the limit, resumed"
 
+# No room for the model itself: its training rows take more than any checkpoint. The model that was there stays whole.
+plain_table 6000 >long.csv
+echo '{"d_main": 4}' >tiny.json
+cp -r alone kept
+retrain() {
+    "$weft" tabular train long.csv --target y --out "$1" --config tiny.json --context-size 8 --epochs 1 --batch-size 1024 \
+        --threads 1 --quiet "$2" >out 2>err
+}
+(
+    ulimit -f 100
+    trap '' XFSZ
+    retrain kept --force
+)
+refused "candidates.safetensors.*File too large" "a model beyond the limit" $?
+for file in model.safetensors config.json schema.json candidates.safetensors; do
+    cmp -s alone/$file kept/$file || wrong "a model beyond the limit: $file of the old model has changed"
+done
+[ ! -e kept/.new ] || wrong "a model beyond the limit: left $(ls -A kept/.new)"
+retrain kept --resume || wrong "a model beyond the limit, resumed: $(cat err)"
+retrain fresh --force || wrong "retrain: $(cat err)"
+cmp -s kept/model.safetensors fresh/model.safetensors || wrong "a model beyond the limit, resumed: another model"
+
 if unshare -rm true 2>err; then
     cat >full.sh <<'FULL'
 weft=$1
