@@ -31,6 +31,7 @@ static void catch_signals(void)
     sigaction(SIGTERM, &stop, NULL);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL); /* writing to a closed pipe is then an error like any other */
+    sigaction(SIGXFSZ, &ignore, NULL); /* and so is a file that may not grow */
 }
 
 /* A closed standard stream would give its number to the next file opened. Writing to this stand-in for standard output fails. */

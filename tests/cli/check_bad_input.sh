@@ -309,8 +309,7 @@ damage "schema.json"
 starved() {
     (
         ulimit -f "$1"
-        trap '' XFSZ
-        shift
+            shift
         exec "$weft" "$@"
     ) >../out 2>../err
 }

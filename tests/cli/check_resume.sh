@@ -164,7 +164,6 @@ rm -r alone
 train alone || wrong "train: $(cat err)"
 (
     ulimit -f 100
-    trap '' XFSZ
     train starved
 )
 refused "File too large" "a checkpoint beyond the limit" $?
@@ -182,7 +181,6 @@ retrain() {
 }
 (
     ulimit -f 100
-    trap '' XFSZ
     retrain kept --force
 )
 refused "candidates.safetensors.*File too large" "a model beyond the limit" $?
