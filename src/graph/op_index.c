@@ -163,10 +163,11 @@ static void index_run(const weft_step *s, const weft_run_state *run, int64_t pie
     }
     case SCATTER_ADD: {
         const int64_t *start = weft_at(run, &s->in[1]), *list = start + s->attributes.i[0] + 1;
+        int64_t used = width ? weft_used_count(run, &s->in[0]) / width : 0; /* places behind hold nothing */
         for (int64_t t = begin; t < end; t++) {
             char *row = y + (size_t)(t * width) * e;
             memset(row, 0, (size_t)width * e);
-            for (int64_t k = start[t]; k < start[t + 1]; k++)
+            for (int64_t k = start[t]; k < start[t + 1] && list[k] < used; k++)
                 run->vector->binary(WEFT_ADD, 0, width, row, 1, x + (size_t)(list[k] * width) * e, 1, row);
         }
         break;

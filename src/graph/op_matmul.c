@@ -82,9 +82,12 @@ static int64_t matmul_macs(const weft_graph *g, const weft_node *n)
 
 /* ---- steps: pack b, then the tiles ---- */
 
+/* The kernels choose tiles, panels and scratch by the sizes, so m stays whole, and pieces behind the rows in use are left out:
+ * what was reserved by the whole sizes then serves every count. */
 typedef struct gemm_call {
-    weft_gemm one; /* of batch item 0, sizes as used */
+    weft_gemm one; /* of batch item 0 */
     int64_t batch;
+    int64_t rows;                  /* of c (of one item) in use */
     size_t a_next, b_next, c_next; /* bytes between batch items */
     size_t packed_next;
 } gemm_call;
@@ -102,16 +105,18 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
     int64_t ar = a->dims.size[a->dims.rank - 2], ac = a->dims.size[a->dims.rank - 1];
     int64_t br = b->dims.size[b->dims.rank - 2], bc = b->dims.size[b->dims.rank - 1];
     size_t e = weft_dtype_size(a->dtype), be = weft_dtype_size(run->storage[b->buffer]);
+    call.rows = p.m;
     if (a->dims.rank == 2) {
         if (ta)
             p.k = used;
         else
-            p.m = used;
+            call.rows = used;
     } else if (a->dims.size[0] > 0) {
         call.batch = p.batch / a->dims.size[0] * used;
     }
     if (p.shared_b && !ta) {
-        p.m *= call.batch;
+        call.rows *= call.batch;
+        p.m *= p.batch;
         call.batch = 1;
     }
     call.one = (weft_gemm){.m = p.m,
@@ -174,6 +179,8 @@ static int64_t items_per_piece(const gemm_call *call)
 static int64_t matmul_pieces(const weft_step *s, const weft_run_state *run)
 {
     gemm_call call = call_of(s, run, false);
+    if (call.rows == 0)
+        return 0;
     int64_t each = run->kernels->gemm->pieces(&call.one);
     if (each != 1)
         return call.batch * each;
@@ -191,12 +198,26 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
         gemm_call one = call;
         move_to(&one, item);
         int64_t part = each == 1 ? 0 : piece % each;
+        weft_gemm_area area = t->area(&one.one, part);
+        if (area.row0 >= call.rows)
+            continue;
         t->run(&one.one, part, run->scratch[thread]);
         if (s->program) {
-            weft_gemm_area area = t->area(&one.one, part);
-            int64_t row = item * one.one.m;
-            weft_program_run(s, run, row + area.row0, row + area.row1, area.column0, area.column1, thread);
+            int64_t row = item * one.one.m, last = area.row1 < call.rows ? area.row1 : call.rows;
+            weft_program_run(s, run, row + area.row0, row + last, area.column0, area.column1, thread);
         }
+    }
+}
+
+/* Scratch for every k that may be in use: blocks of the inner axis are cut evenly, so that a smaller k can need more. From a few
+ * blocks on nothing changes any more. */
+static void need_scratch(weft_planner *p, weft_gemm one, bool used_k)
+{
+    const weft_gemm_table *t = weft_planner_engine(p)->kernels->gemm;
+    weft_need_scratch(p, t->scratch_bytes(&one));
+    for (int64_t k = used_k ? (one.k < 4096 ? one.k : 4096) : 0; k > 0; k--) {
+        one.k = k;
+        weft_need_scratch(p, t->scratch_bytes(&one));
     }
 }
 
@@ -222,10 +243,11 @@ static void matmul_emit(weft_planner *p, weft_value v)
                      .a_column = ta ? ac : 1,
                      .b_row = tb ? 1 : bc,
                      .b_column = tb ? bc : 1};
-    weft_need_scratch(p, t->scratch_bytes(&one));
+    bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
+    need_scratch(p, one, used_k);
     size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
     if (bytes) { /* a step before the product packs b into panels */
-        bool keep = batch == 1 && weft_is_parameter(p, n->inputs[1]);
+        bool keep = batch == 1 && !used_k && weft_is_parameter(p, n->inputs[1]);
         packed = keep ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
         weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
         if (!pack)

@@ -20,10 +20,12 @@ static void reshape_shape(weft_graph *g, weft_node *n)
         return;
     /* the outermost axis may be cut finer or joined with what is inside it; used rows scale along */
     int64_t from = x->dims.size[0], to = n->dims.rank ? n->dims.size[0] : 1;
+    if (from == 0 || to == 0)
+        return; /* there is nothing to use */
     n->extent = x->extent;
-    if (from > 0 && to % from == 0)
+    if (to % from == 0)
         n->extent.scale *= to / from;
-    else if (to > 0 && from % to == 0 && x->extent.scale % (from / to) == 0)
+    else if (from % to == 0 && x->extent.scale % (from / to) == 0)
         n->extent.scale /= from / to;
     else
         weft_poison(g, "reshape: %s to %s cuts across the used part of the outermost axis", weft_dims_text(x->dims, a),
