@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "tabular/model.h"
+#include "train/checkpoint.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -147,6 +148,7 @@ weft_status weft_tabular_folder_save(const char *folder, const weft_tabular_conf
         char message[2048]; /* clearing up may fail in its own words */
         snprintf(message, sizeof message, "%s", weft_error());
         (void)move_files(fresh, NULL);
+        weft_remove_leftovers(fresh); /* of a process that was killed */
         rmdir(fresh);
         if (status != WEFT_OK)
             weft_fail(status, "%s", message);

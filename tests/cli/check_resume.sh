@@ -94,6 +94,26 @@ for when in t40 t150 l1 l2 t300 l5 l9 t500 l14 t650 l20 l24 t800 t350 l3 l7 l17;
 done
 [ $kills -ge 8 ] || wrong "only $kills of the runs were killed before their end"
 
+# Killed while the model is being written.
+train short --epochs 2 || wrong "train: $(cat err)"
+at=0
+while [ $at -lt 6 ]; do
+    at=$((at + 1))
+    started late --epochs 2
+    until=$([ $((at % 2)) -eq 0 ] && echo late/config.json || echo late/.new)
+    while [ ! -e "$until" ] && kill -0 $job 2>/dev/null; do
+        :
+    done
+    kill -9 $job 2>/dev/null
+    wait $job 2>/dev/null
+    if ! grep -q '"status": "finished"' late/run.json; then
+        train late --epochs 2 --resume || wrong "killed while the model is being written, resumed: $(cat err)"
+        cmp -s late/model.safetensors short/model.safetensors || wrong "killed while the model is being written: another model"
+        [ ! -e late/.new ] || wrong "killed while the model is being written: left $(ls -A late late/.new)"
+    fi
+    rm -r late
+done
+
 # Killed again and again, in other numbers of threads.
 started often --threads 2
 lines often 4
