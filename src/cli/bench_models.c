@@ -112,7 +112,7 @@ static weft_status open_predict(bench_context *c, const bench_job *job, void **s
 static weft_status call_predict(void *self)
 {
     model_run *r = self;
-    return weft_predictor_run(r->predictor, r->test, false, r->output, NULL, NULL);
+    return weft_predictor_run(r->predictor, r->test, false, r->output, NULL, NULL, NULL);
 }
 
 const bench_job bench_models[] = {

@@ -57,7 +57,7 @@ static weft_status evaluate(cli_arguments *a, weft_tabular_folder *folder, weft_
     if (status == WEFT_OK)
         status = weft_predictor_new(engine, &folder->config, folder->params, folder->candidates, &predictor);
     if (status == WEFT_OK)
-        status = weft_predictor_run(predictor, rows, false, output, NULL, NULL);
+        status = weft_predictor_run(predictor, rows, false, output, NULL, NULL, NULL);
     if (status == WEFT_OK)
         status = weft_fit_metrics(&folder->config, rows, output, regression ? folder->schema->target_mean : 0,
                                   regression ? folder->schema->target_sd : 1, &m);

@@ -26,7 +26,7 @@ typedef struct prediction {
     weft_tabular_folder folder;
     weft_table *table;
     weft_rows_data *rows;
-    double *output, *probs;
+    double *output, *probs, *distance;
     int64_t *context, neighbors, width;
     weft_predictor *predictor;
 } prediction;
@@ -76,13 +76,12 @@ static int heavier_first(const void *a, const void *b)
     return (x->candidate > y->candidate) - (x->candidate < y->candidate);
 }
 
-static weft_status add_neighbors(prediction *p, int64_t row, neighbor *list, double *distance, weft_text *out)
+static void add_neighbors(const prediction *p, int64_t row, neighbor *list, weft_text *out)
 {
     int64_t m = p->folder.config.context_size;
     const weft_rows_data *candidates = p->folder.candidates;
-    weft_status status = weft_predictor_distances(p->predictor, p->rows, row, p->context + row * m, distance);
     for (int64_t j = 0; j < m; j++)
-        list[j] = (neighbor){p->probs[row * m + j], distance[j], p->context[row * m + j]};
+        list[j] = (neighbor){p->probs[row * m + j], p->distance[row * m + j], p->context[row * m + j]};
     qsort(list, (size_t)m, sizeof *list, heavier_first);
     for (int64_t k = 0; k < p->neighbors; k++) {
         weft_text_add(out, ",%lld,", (long long)candidates->row[list[k].candidate]);
@@ -95,7 +94,6 @@ static weft_status add_neighbors(prediction *p, int64_t row, neighbor *list, dou
         weft_text_add(out, ",");
         add_number(out, list[k].distance);
     }
-    return status;
 }
 
 static weft_status write_rows(prediction *p, const char *path)
@@ -104,10 +102,8 @@ static weft_status write_rows(prediction *p, const char *path)
     weft_text line = {0};
     int64_t m = p->folder.config.context_size;
     neighbor *list = malloc((size_t)(m + 1) * sizeof *list);
-    double *distance = malloc((size_t)(m + 1) * sizeof *distance);
     const weft_tabular_config *c = &p->folder.config;
-    weft_status status =
-        list && distance ? weft_output_open(path, &file) : weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    weft_status status = list ? weft_output_open(path, &file) : weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
     if (status == WEFT_OK) {
         add_header(p, &line);
         status = weft_output_write(file, line.data, line.length);
@@ -127,7 +123,7 @@ static weft_status write_rows(prediction *p, const char *path)
             }
         }
         if (p->neighbors)
-            status = add_neighbors(p, i, list, distance, &line);
+            add_neighbors(p, i, list, &line);
         weft_text_add(&line, "\n");
         if (status == WEFT_OK)
             status = line.failed ? weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short")
@@ -139,7 +135,6 @@ static weft_status write_rows(prediction *p, const char *path)
         weft_output_abandon(file);
     weft_text_free(&line);
     free(list);
-    free(distance);
     return status;
 }
 
@@ -152,13 +147,14 @@ static weft_status compute(prediction *p, weft_engine *engine)
         return status;
     p->output = malloc((size_t)(n * p->width + 1) * sizeof *p->output);
     p->probs = p->neighbors ? malloc((size_t)(n * m + 1) * sizeof *p->probs) : NULL;
+    p->distance = p->neighbors ? malloc((size_t)(n * m + 1) * sizeof *p->distance) : NULL;
     p->context = p->neighbors ? malloc((size_t)(n * m + 1) * sizeof *p->context) : NULL;
-    if (!p->output || (p->neighbors && (!p->probs || !p->context)))
+    if (!p->output || (p->neighbors && (!p->probs || !p->distance || !p->context)))
         return weft_fail(WEFT_ERROR_MEMORY, "predict: %lld rows do not fit in memory", (long long)n);
     if ((status = weft_predictor_new(engine, &p->folder.config, p->folder.params, p->folder.candidates, &p->predictor)) !=
         WEFT_OK)
         return status;
-    return weft_predictor_run(p->predictor, p->rows, false, p->output, p->context, p->probs);
+    return weft_predictor_run(p->predictor, p->rows, false, p->output, p->context, p->probs, p->distance);
 }
 
 static weft_status predict(cli_arguments *a, prediction *p)
@@ -204,6 +200,7 @@ static weft_status run(cli_arguments *arguments)
     weft_tabular_folder_close(&p.folder);
     free(p.output);
     free(p.probs);
+    free(p.distance);
     free(p.context);
     return status;
 }

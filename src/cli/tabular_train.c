@@ -245,7 +245,7 @@ static weft_status evaluate_parts(train_run *t, weft_engine *engine)
         }
         weft_metrics m = {0};
         bool own = part == WEFT_PART_TRAIN && t->folder.config.arch == WEFT_TABULAR_TABR;
-        status = weft_predictor_run(p, rows, own, output, NULL, NULL);
+        status = weft_predictor_run(p, rows, own, output, NULL, NULL, NULL);
         if (status == WEFT_OK)
             status = weft_fit_metrics(&t->folder.config, rows, output, t->fit.target_mean, t->fit.target_sd, &m);
         if (status == WEFT_OK) {

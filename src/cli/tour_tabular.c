@@ -141,7 +141,7 @@ static weft_status predict(tour_table *t, weft_engine *engine, weft_report *page
     if (status == WEFT_OK)
         status = weft_predictor_new(engine, &t->model.config, t->model.params, t->rows[WEFT_PART_TRAIN], &p);
     if (status == WEFT_OK)
-        status = weft_predictor_run(p, test, false, output, context, probs);
+        status = weft_predictor_run(p, test, false, output, context, probs, NULL);
     if (status == WEFT_OK)
         status =
             weft_fit_metrics(&t->model.config, test, output, t->prepared.schema->target_mean, t->prepared.schema->target_sd, m);

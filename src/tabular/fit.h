@@ -21,13 +21,10 @@ void weft_predictor_free(weft_predictor *);
 weft_status weft_predictor_refresh(weft_predictor *);
 
 /* output [rows, outputs]: standardised regression values, or logits. own: the rows are the candidates themselves, each
- * excluded from its own context. context, probs [rows, m]: candidate numbers, nearest first, and weights; NULL: not wanted. */
+ * excluded from its own context. context, probs, distance [rows, m]: candidate numbers, nearest first, their weights, and squared
+ * distances in key space; NULL: not wanted. */
 weft_status weft_predictor_run(weft_predictor *, const weft_rows_data *rows, bool own, double *output, int64_t *context,
-                               double *probs);
-
-/* Squared distances of row i's contexts in key space: [m], in the order of `context` (which weft_predictor_run gave). */
-weft_status weft_predictor_distances(weft_predictor *, const weft_rows_data *rows, int64_t i, const int64_t *context,
-                                     double *out);
+                               double *probs, double *distance);
 
 /* logits [rows, outputs] → probabilities: binary [rows] of class 1, multiclass [rows, classes]; in place. */
 void weft_probabilities(const weft_tabular_config *, int64_t rows, double *output);

@@ -46,13 +46,13 @@ static weft_status open_tabr(weft_predictor *p, int64_t batch)
     weft_tabr_form form = {.batch = batch,
                            .capacity = most < p->candidates->rows ? most : p->candidates->rows,
                            .folded = weft_tabr_folds(p->config)};
-    static const char *const fetches[] = {"probs"};
+    static const char *const fetches[] = {"probs", "similarities"};
     int64_t *context = realloc(p->context, (size_t)(batch * m) * sizeof *context);
     if (!context)
         return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
     p->context = context;
     p->batch = batch;
-    return weft_tabr_runner_new(p->engine, p->config, &form, WEFT_F32, p->params, false, fetches, 1, &p->runner);
+    return weft_tabr_runner_new(p->engine, p->config, &form, WEFT_F32, p->params, false, fetches, 2, &p->runner);
 }
 
 weft_status weft_predictor_new(weft_engine *engine, const weft_tabular_config *config, weft_params *params,
@@ -97,7 +97,7 @@ weft_status weft_predictor_refresh(weft_predictor *p)
 }
 
 static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context,
-                            double *probs)
+                            double *probs, double *distance)
 {
     weft_status status = open_tabr(p, rows->rows == 1 ? 1 : PREDICT_BATCH);
     int64_t m = p->config->context_size, width = weft_tabular_outputs(p->config);
@@ -118,14 +118,17 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
         if (status == WEFT_OK)
             status = weft_tabr_runner_bind(p->runner, p->candidates, NULL, rows, from, p->context);
         weft_session *session = weft_tabr_runner_session(p->runner);
-        weft_tensor y, w;
+        weft_tensor y, w, d;
         if (status != WEFT_OK || (status = weft_run(session)) != WEFT_OK ||
-            (status = weft_fetch(session, "output", &y)) != WEFT_OK || (status = weft_fetch(session, "probs", &w)) != WEFT_OK)
+            (status = weft_fetch(session, "output", &y)) != WEFT_OK || (status = weft_fetch(session, "probs", &w)) != WEFT_OK ||
+            (status = weft_fetch(session, "similarities", &d)) != WEFT_OK)
             break;
         for (int64_t k = 0; k < n * width; k++)
             output[from * width + k] = (double)((const float *)y.data)[k];
         for (int64_t k = 0; probs && k < n * m; k++)
             probs[from * m + k] = (double)((const float *)w.data)[k];
+        for (int64_t k = 0; distance && k < n * m; k++)
+            distance[from * m + k] = -(double)((const float *)d.data)[k];
         if (context)
             memcpy(context + from * m, p->context, (size_t)(n * m) * sizeof *context);
     }
@@ -161,15 +164,9 @@ static weft_status run_mlp(weft_predictor *p, const weft_rows_data *rows, double
 }
 
 weft_status weft_predictor_run(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context,
-                               double *probs)
+                               double *probs, double *distance)
 {
-    return p->retriever ? run_tabr(p, rows, own, output, context, probs) : run_mlp(p, rows, output);
-}
-
-weft_status weft_predictor_distances(weft_predictor *p, const weft_rows_data *rows, int64_t i, const int64_t *context,
-                                     double *out)
-{
-    return weft_retriever_distances(p->retriever, p->params, rows, i, p->config->context_size, context, out);
+    return p->retriever ? run_tabr(p, rows, own, output, context, probs, distance) : run_mlp(p, rows, output);
 }
 
 /* ---- from outputs to what people read ---- */

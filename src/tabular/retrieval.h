@@ -40,10 +40,6 @@ weft_status weft_retriever_find_own_inclusive(weft_retriever *, const int64_t *r
 weft_status weft_retriever_find(weft_retriever *, weft_params *, const weft_rows_data *queries, int64_t from, int64_t count,
                                 int64_t m, int64_t *context);
 
-/* Squared distances in key space from row i of `rows` to the candidates context[0 … m-1]: exact sums of squares, in double. */
-weft_status weft_retriever_distances(weft_retriever *, weft_params *, const weft_rows_data *rows, int64_t i, int64_t m,
-                                     const int64_t *context, double *out);
-
 /* Where the rows of a batch and of its contexts stand: the batch first, then each other candidate that a context names, once, in
  * the order in which they are met. Kept from batch to batch; zero-initialise. */
 typedef struct weft_places {

@@ -277,29 +277,3 @@ weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const we
     }
     return status;
 }
-
-static double vector_at(const weft_retriever *r, const void *vectors, int64_t row, int64_t k)
-{
-    int64_t at = row * r->width + k;
-    return r->dtype == WEFT_F64 ? ((const double *)vectors)[at] : (double)((const float *)vectors)[at];
-}
-
-weft_status weft_retriever_distances(weft_retriever *r, weft_params *params, const weft_rows_data *rows, int64_t i, int64_t m,
-                                     const int64_t *context, double *out)
-{
-    weft_status status = open_sessions(r, params);
-    if (status == WEFT_OK && r->folded)
-        status = weft_bind(r->by[FEW].session, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
-    int64_t base = i / FEW_ROWS * FEW_ROWS;
-    if (status == WEFT_OK)
-        status = run_chunk(r, FEW, rows, base, r->query);
-    for (int64_t j = 0; status == WEFT_OK && j < m; j++) {
-        double sum = 0;
-        for (int64_t k = 0; k < r->width; k++) {
-            double u = vector_at(r, r->query, i - base, k) - vector_at(r, r->vectors, context[j], k);
-            sum += u * u;
-        }
-        out[j] = sum;
-    }
-    return status;
-}
