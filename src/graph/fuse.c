@@ -20,7 +20,8 @@ static bool draws_in_strip(const weft_planner *p, int32_t id, const weft_node *r
 {
     const weft_node *n = &p->graph->nodes[id];
     return n->op == weft_op_random && !p->fed[id] && weft_dims_equal(n->dims, root->dims) && n->dims.rank > 0 &&
-           n->dims.size[n->dims.rank - 1] <= WEFT_STRIP;
+           n->dims.size[n->dims.rank - 1] <= WEFT_STRIP &&
+           !(n->dims.rank == 1 && root->extent.count.id); /* rows are drawn whole, and the only row is used in part */
 }
 
 static bool holds(const weft_group *group, int32_t id)

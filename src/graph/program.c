@@ -27,6 +27,18 @@ static int add_operand(weft_step *s, weft_slot place, weft_strip_mode mode)
     return s->in_count++;
 }
 
+/* A drawn leaf may have several readers among the members; its strip stays until the last. */
+static bool read_later(const weft_graph *g, const weft_group *group, int k, weft_value x)
+{
+    for (k++; k < group->count; k++) {
+        const weft_node *n = weft_node_of(g, (weft_value){group->member[k]});
+        for (int i = 0; i < n->input_count; i++)
+            if (n->inputs[i].id == x.id)
+                return true;
+    }
+    return false;
+}
+
 bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
 {
     const weft_graph *g = weft_planner_graph(p);
@@ -72,10 +84,7 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
                     member = j;
             if (member >= 0) {
                 in->source[i] = slot_of[member];
-                bool again = false;
-                for (int f = 0; f < freed_count; f++)
-                    again |= freed[f] == slot_of[member];
-                if (!again)
+                if (!read_later(g, group, k, x))
                     freed[freed_count++] = slot_of[member];
                 continue;
             }
@@ -83,7 +92,7 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
             program->flat &= mode == WEFT_STRIP_FULL || mode == WEFT_STRIP_ONE;
             in->source[i] = -2 - add_operand(s, weft_place_of(p, x), mode);
         }
-        for (int f = 0; f < freed_count; f++) /* each strip has one user, so its place is free again */
+        for (int f = 0; f < freed_count; f++)
             free_slot[freed[f]] = true;
         in->target = -1;
         if (group->member[k] != group->root) {
