@@ -221,14 +221,14 @@ void WEFT_LEVEL_NAME(weft_gemm_pack_lines)(const gemm_operand *x, gemm_element k
 }
 
 /* Runs of `bytes` from every `stride`-th place, one after another; a constant size makes a run a few moves. `later` from here is
- * what the next calls will want. */
+ * what the next calls will want: into the second cache, as in the first such lines push one another out. */
 static inline __attribute__((always_inline)) void gather_runs(char *out, const char *from, int64_t stride, int64_t steps,
                                                               int64_t later, size_t bytes)
 {
     for (int64_t p = 0; p < steps; p++, from += stride, out += bytes) {
-        __builtin_prefetch(from + later);
+        __builtin_prefetch(from + later, 0, 2);
         if (bytes > 64)
-            __builtin_prefetch(from + later + 64);
+            __builtin_prefetch(from + later + 64, 0, 2);
         memcpy(out, from, bytes);
     }
 }

@@ -13,6 +13,7 @@ enum {
     LEFT_BYTES = 192 * 1536,   /* of left a piece, where it is copied */
     RIGHT_BYTES = 512 * 1536,  /* of right a piece */
     IN_PLACE_PANELS = 16,      /* and the least of a piece then */
+    COPY_PANELS = 32,          /* so many make a copy of left cheap */
     FEW_COLUMNS = 4,           /* at most so many are swapped */
     SMALL_BYTES = 16 << 10,    /* right is read in place when it is no larger */
     TINY_NANOSECONDS = 20000,  /* one piece */
@@ -81,7 +82,7 @@ static void cut(gemm_plan *plan)
     while (ceiling(plan->row_units, rows) * ceiling(plan->column_units, columns) < pieces) {
         if (rows * GEMM_TALLEST >= 96)
             rows = ceiling(rows, 2);
-        else if (columns > 8 && columns > narrowest)
+        else if (columns > 4 && columns > narrowest)
             columns = ceiling(columns, 2);
         else if (rows * GEMM_TALLEST >= 48)
             rows = ceiling(rows, 2);
@@ -98,10 +99,12 @@ static void cut(gemm_plan *plan)
     plan->columns_most = least(plan->n, ceiling(plan->column_units, plan->across) * plan->width);
 }
 
-/* Whether a dozen lines of left lie along the depth and not all in one or two sets of the first cache (4 KB apart, or 2). */
+/* Whether the tiles may read left where it stands: what they read together must not fall in one set of the first cache (4 KB
+ * apart), and where the lines lie across the depth, a cache line a step, it must not be read for too many panels. */
 static bool easy_lines(const gemm_plan *plan)
 {
-    return plan->left.step == 1 && plan->left.line * plan->size % 2048 != 0;
+    const int64_t apart = plan->left.step == 1 ? plan->left.line : plan->left.step;
+    return apart * plan->size % 4096 != 0 && (plan->left.step == 1 || plan->n < COPY_PANELS * plan->width);
 }
 
 gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
