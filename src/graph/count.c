@@ -91,7 +91,7 @@ void weft_describe(const weft_plan *plan, weft_text *out)
         if (s->program) {
             weft_text_add(out, s->program->producer ? " then" : " ");
             for (int k = 0; k < s->program->count; k++)
-                weft_text_add(out, " %s", s->program->instruction[k].node->op->name);
+                weft_text_add(out, " %s", s->program->instruction[k].op->name);
         }
         weft_text_add(out, name ? "  → %s\n" : "\n", name);
     }

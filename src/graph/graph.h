@@ -79,6 +79,10 @@ bool weft_extent_equal(weft_extent a, weft_extent b);
 /* True when a is fine to use; poisons on {0} handles of a healthy graph. */
 bool weft_check(weft_graph *g, const char *op, weft_value a);
 
+/* True when operand i is an index (or a view of one) into `rows` rows, so that its numbers are checked as it is bound; `whole`:
+ * and all of it, since the op goes by the positions in the whole index. Else poisons. */
+bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bool whole);
+
 /* Gradient of several values at once; `stop`: do not look behind wrt. Used for lowering; see gradient.c. */
 void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int ny, const weft_value *wrt, int n, bool stop,
                    weft_value *out);

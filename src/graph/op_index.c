@@ -7,37 +7,37 @@
 
 enum { GATHER, SCATTER_ADD, PICK, PLACE };
 
-static bool is_index(weft_graph *g, const weft_node *n, int i)
+bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bool whole)
 {
-    const weft_node *x = &g->nodes[n->inputs[i].id];
-    if (x->dtype == WEFT_I64)
-        return true;
-    weft_poison(g, "%s: the index must be an I64 index or input", n->op->name);
-    return false;
-}
-
-static weft_value root_index(weft_graph *g, weft_value v)
-{
-    while (v.id && g->nodes[v.id].op->kind == WEFT_OP_VIEW)
+    weft_value v = n->inputs[i];
+    while (g->nodes[v.id].op->kind == WEFT_OP_VIEW)
         v = g->nodes[v.id].inputs[0];
-    return v;
+    const weft_node *leaf = &g->nodes[v.id];
+    if (leaf->op != weft_op_index) {
+        weft_poison(g, "%s: operand %d must be an index", n->op->name, i + 1);
+        return false;
+    }
+    if (leaf->attributes.i[0] != rows) {
+        weft_poison(g, "%s: index \"%s\" points into %lld rows, there are %lld", n->op->name, leaf->name,
+                    (long long)leaf->attributes.i[0], (long long)rows);
+        return false;
+    }
+    if (whole && weft_dims_count(g->nodes[n->inputs[i].id].dims) != weft_dims_count(leaf->dims)) {
+        weft_poison(g, "%s: needs all of index \"%s\"", n->op->name, leaf->name);
+        return false;
+    }
+    return true;
 }
 
 static void gather_shape(weft_graph *g, weft_node *n)
 {
     const weft_node *table = &g->nodes[n->inputs[0].id], *index = &g->nodes[n->inputs[1].id];
-    if (!is_index(g, n, 1))
-        return;
     if (table->dims.rank < 1 || table->dims.rank - 1 + index->dims.rank > WEFT_MAX_RANK) {
         weft_poison(g, "gather: the table needs rows, and the result at most %d axes", WEFT_MAX_RANK);
         return;
     }
-    const weft_node *leaf = &g->nodes[root_index(g, n->inputs[1]).id];
-    if (leaf->attributes.i[0] != table->dims.size[0]) {
-        weft_poison(g, "gather: index \"%s\" points into %lld rows, the table has %lld", leaf->name ? leaf->name : "?",
-                    (long long)leaf->attributes.i[0], (long long)table->dims.size[0]);
+    if (!weft_check_index(g, n, 1, table->dims.size[0], false))
         return;
-    }
     n->dims = index->dims;
     for (int i = 1; i < table->dims.rank; i++)
         n->dims.size[n->dims.rank++] = table->dims.size[i];
@@ -54,7 +54,7 @@ static void gather_gradient(weft_graph *g, weft_value y, const weft_value *dy, w
 static void scatter_shape(weft_graph *g, weft_node *n)
 {
     const weft_node *x = &g->nodes[n->inputs[0].id], *index = &g->nodes[n->inputs[1].id];
-    if (!is_index(g, n, 1))
+    if (!weft_check_index(g, n, 1, n->attributes.i[0], true))
         return;
     bool fits = x->dims.rank >= index->dims.rank;
     for (int i = 0; fits && i < index->dims.rank; i++)
@@ -79,13 +79,13 @@ static void scatter_gradient(weft_graph *g, weft_value y, const weft_value *dy, 
 static void pick_shape(weft_graph *g, weft_node *n)
 {
     const weft_node *x = &g->nodes[n->inputs[0].id], *index = &g->nodes[n->inputs[1].id];
-    if (!is_index(g, n, 1))
-        return;
     if (x->dims.rank != 2 || index->dims.rank != 1 || index->dims.size[0] != x->dims.size[0]) {
         char a[WEFT_DIMS_TEXT], b[WEFT_DIMS_TEXT];
         weft_poison(g, "pick: %s needs one index a row, not %s", weft_dims_text(x->dims, a), weft_dims_text(index->dims, b));
         return;
     }
+    if (!weft_check_index(g, n, 1, x->dims.size[1], false))
+        return;
     n->dims = index->dims;
     n->extent = x->extent;
 }
@@ -98,7 +98,7 @@ static void pick_gradient(weft_graph *g, weft_value y, const weft_value *dy, wef
 static void place_shape(weft_graph *g, weft_node *n)
 {
     const weft_node *x = &g->nodes[n->inputs[0].id], *index = &g->nodes[n->inputs[1].id];
-    if (!is_index(g, n, 1))
+    if (!weft_check_index(g, n, 1, n->attributes.i[0], false))
         return;
     if (x->dims.rank != 1 || !weft_dims_equal(x->dims, index->dims)) {
         weft_poison(g, "place: needs one value and one index a row");

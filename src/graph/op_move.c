@@ -76,6 +76,7 @@ static void pad_shape(weft_graph *g, weft_node *n)
         return;
     }
     n->dims = x->dims;
+    n->dtype = x->dtype;
     n->dims.size[axis] += before + after;
     n->extent = x->extent;
 }
@@ -139,6 +140,7 @@ static void broadcast_shape(weft_graph *g, weft_node *n)
 {
     const weft_node *x = &g->nodes[n->inputs[0].id];
     n->dims = n->attributes.dims;
+    n->dtype = x->dtype;
     int lead = n->dims.rank - x->dims.rank;
     bool fits = lead >= 0;
     for (int i = 0; fits && i < x->dims.rank; i++)

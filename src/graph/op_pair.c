@@ -34,6 +34,18 @@ static bool pair_fits(weft_graph *g, const weft_node *n, weft_dims rows, weft_di
     return false;
 }
 
+/* The numbers are checked as the index is bound; of the operands, the table alone may be used in part: the gradients to it go by
+ * the positions in the whole index. */
+static bool index_fits(weft_graph *g, const weft_node *n, int index)
+{
+    for (int i = 0; i < n->input_count; i++)
+        if (i != 1 && g->nodes[n->inputs[i].id].extent.count.id) {
+            weft_poison(g, "%s: only the table may be used in part", n->op->name);
+            return false;
+        }
+    return weft_check_index(g, n, index, g->nodes[n->inputs[1].id].dims.size[0], true);
+}
+
 static weft_dims in_dims(weft_graph *g, const weft_node *n, int i)
 {
     return g->nodes[n->inputs[i].id].dims;
@@ -42,7 +54,7 @@ static weft_dims in_dims(weft_graph *g, const weft_node *n, int i)
 static void sqdist_shape(weft_graph *g, weft_node *n) /* query, table, index [, g] */
 {
     weft_dims q = in_dims(g, n, 0), t = in_dims(g, n, 1), i = in_dims(g, n, 2);
-    if (!pair_fits(g, n, q, t, i))
+    if (!pair_fits(g, n, q, t, i) || !index_fits(g, n, 2))
         return;
     int op = (int)(n->op - weft_ops_pair);
     n->dims = op == SQDIST ? i : op == SQDIST_DQUERY ? q : t;
@@ -53,7 +65,7 @@ static void sqdist_shape(weft_graph *g, weft_node *n) /* query, table, index [, 
 static void relu_sum_shape(weft_graph *g, weft_node *n) /* a, table, bias, index, p, mask or a scalar [, g, bits] */
 {
     weft_dims a = in_dims(g, n, 0), t = in_dims(g, n, 1), b = in_dims(g, n, 2), i = in_dims(g, n, 3), p = in_dims(g, n, 4);
-    if (!pair_fits(g, n, a, t, i))
+    if (!pair_fits(g, n, a, t, i) || !index_fits(g, n, 3))
         return;
     weft_dims mask = in_dims(g, n, 5);
     bool masked = mask.rank != 0;
@@ -84,6 +96,8 @@ static void gather_sum_shape(weft_graph *g, weft_node *n) /* w, table, index [, 
         weft_poison(g, "%s: weights %s do not fit index %s", n->op->name, weft_dims_text(w, a), weft_dims_text(i, b));
         return;
     }
+    if (!index_fits(g, n, 2))
+        return;
     int op = (int)(n->op - weft_ops_pair);
     n->dims = op == GATHER_SUM ? DIMS(i.size[0], t.size[1]) : op == GATHER_SUM_DW ? w : t;
     if (op == GATHER_SUM_DTABLE)

@@ -39,6 +39,10 @@ static void rows_alike(weft_graph *g, weft_node *n)
         weft_poison(g, "%s: needs rows of numbers, not %s", n->op->name, weft_dims_text(x->dims, a));
         return;
     }
+    if (x->dims.rank == 1 && x->extent.count.id) {
+        weft_poison(g, "%s: the only row is used in part", n->op->name);
+        return;
+    }
     bool second_is_rows = n->op == &weft_ops_row[SOFTMAX_GRAD] || n->op == &weft_ops_row[LOG_SOFTMAX_GRAD];
     for (int i = 1; i < n->input_count; i++) {
         const weft_node *w = &g->nodes[n->inputs[i].id];

@@ -366,6 +366,7 @@ weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *f
     if (plan) {
         plan->engine = engine;
         plan->graph = g;
+        plan->value_count = g->count;
         plan->fetch_count = n;
         plan->feed_count = nf;
         plan->fetches = calloc((size_t)n + 1, sizeof *plan->fetches);

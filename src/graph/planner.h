@@ -67,7 +67,8 @@ struct weft_step {
 
 struct weft_plan {
     weft_engine *engine;
-    weft_graph *graph; /* outlives the plan */
+    weft_graph *graph;   /* outlives the plan, and may have grown since: nodes move, numbers stay */
+    int32_t value_count; /* values when it was compiled, and number 0 */
     weft_arena arena;
     weft_step **steps;
     int32_t step_count, step_capacity;

@@ -62,7 +62,8 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
         in->kind = (int)n->op->kind;
         in->sub = n->op->sub;
         in->p = n->attributes.f[0];
-        in->node = n;
+        in->op = n->op;
+        in->law = n->law;
         in->keys = in->bound = -1;
         int freed[3], freed_count = 0;
         if (n->op == weft_op_random) {
@@ -142,10 +143,9 @@ static void draw(const strip *t, const weft_instruction *in, char *y)
         memcpy(y, t->at[in->bound], (size_t)t->n * t->e);
         return;
     }
-    const weft_node *leaf = in->node;
     const int64_t *keys = in->keys >= 0 ? (const int64_t *)weft_at(t->run, &t->s->in[in->keys]) + t->row : NULL;
-    t->run->vector->random((weft_law_kind)leaf->law.kind, leaf->law.a, leaf->law.b, t->run->keys[in->leaf], t->run->step, t->rows,
-                           keys, t->row, t->n / t->rows, y);
+    t->run->vector->random((weft_law_kind)in->law.kind, in->law.a, in->law.b, t->run->keys[in->leaf], t->run->step, t->rows, keys,
+                           t->row, t->n / t->rows, y);
 }
 
 static void run_strip(strip *t)

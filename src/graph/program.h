@@ -10,13 +10,14 @@ enum { WEFT_PROGRAM_MOST = 24, WEFT_PROGRAM_OPERANDS = 10 };
 typedef enum weft_strip_mode { WEFT_STRIP_FULL, WEFT_STRIP_ROW, WEFT_STRIP_COLUMN, WEFT_STRIP_ONE } weft_strip_mode;
 
 typedef struct weft_instruction {
-    const weft_node *node;
+    const weft_op *op;
     int kind; /* weft_op_kind; LEAF: a random leaf to draw */
     int sub;
     double p;
     int source[3]; /* ≥ 0: a strip in scratch; -1: the producer's result; ≤ -2: operand -2 - k of the step */
     int target;    /* strip in scratch, or -1: the result */
-    int32_t leaf;  /* random leaf's value */
+    int32_t leaf;  /* random leaf's value … */
+    weft_law law;  /* … and law */
     int keys;      /* operand with its row keys, or -1 */
     int bound;     /* operand with its bound tensor */
 } weft_instruction;

@@ -90,6 +90,7 @@ static weft_status bind_integers(weft_session *s, int32_t buffer, weft_tensor t)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s \"%s\" holds %s, the graph wants I64", n->op->name, n->name,
                          weft_dtype_name(t.dtype));
     const int64_t *values = t.data;
+    s->run.base[buffer] = NULL; /* unbound when it is refused */
     if (t.dtype != WEFT_I64) {
         int64_t *copy = own_memory(s, buffer, (size_t)count * sizeof *copy);
         if (!copy)
@@ -98,9 +99,11 @@ static weft_status bind_integers(weft_session *s, int32_t buffer, weft_tensor t)
             copy[i] = integer_at(t, i);
         values = copy;
     }
-    s->run.base[buffer] = (void *)(uintptr_t)values;
     s->run.storage[buffer] = WEFT_I64;
-    return n->op == weft_op_index ? bind_index(s, buffer, values, count, n->attributes.i[0]) : WEFT_OK;
+    weft_status status = n->op == weft_op_index ? bind_index(s, buffer, values, count, n->attributes.i[0]) : WEFT_OK;
+    if (status == WEFT_OK)
+        s->run.base[buffer] = (void *)(uintptr_t)values;
+    return status;
 }
 
 static weft_status bind_buffer(weft_session *s, int32_t buffer, weft_tensor t)
@@ -112,7 +115,7 @@ static weft_status bind_buffer(weft_session *s, int32_t buffer, weft_tensor t)
         return bind_integers(s, buffer, t);
     bool raw = t.dtype == n->dtype ||
                ((t.dtype == WEFT_BF16 || t.dtype == WEFT_F16) && !s->plan->buffers[buffer].converts && n->dtype == WEFT_F32);
-    s->run.base[buffer] = t.data;
+    s->run.base[buffer] = raw ? t.data : NULL;
     s->run.storage[buffer] = raw ? t.dtype : n->dtype;
     if (raw)
         return WEFT_OK;
@@ -162,6 +165,8 @@ weft_status weft_set(weft_session *s, const char *name, int64_t value)
     if (value < 0 || value > n->attributes.i[0])
         return weft_fail(WEFT_ERROR_ARGUMENT, "count \"%s\" is %lld, it goes from 0 to %lld", name, (long long)value,
                          (long long)n->attributes.i[0]);
+    if (v.id >= s->plan->value_count)
+        return WEFT_OK; /* newer than the plan, which cannot read it */
     s->run.counts[v.id] = value;
     s->count_set[v.id] = true;
     return WEFT_OK;
@@ -170,7 +175,7 @@ weft_status weft_set(weft_session *s, const char *name, int64_t value)
 void weft_seed(weft_session *s, uint64_t seed, uint64_t step)
 {
     const weft_graph *g = s->plan->graph;
-    for (int32_t id = 1; id < g->count; id++)
+    for (int32_t id = 1; id < s->plan->value_count; id++)
         if (g->nodes[id].op == weft_op_random) {
             weft_random_key key = weft_random_stream(seed, g->nodes[id].name);
             memcpy(s->run.keys[id], key.word, sizeof key.word);
@@ -226,7 +231,7 @@ static bool fill_constant(weft_session *s, int32_t buffer)
 static bool session_open(weft_session *s, weft_params *const *params, int n)
 {
     weft_plan *plan = s->plan;
-    size_t buffers = (size_t)plan->buffer_count + 1, values = (size_t)plan->graph->count;
+    size_t buffers = (size_t)plan->buffer_count + 1, values = (size_t)plan->value_count;
     int threads = weft_team_size(plan->engine->team);
     s->params = calloc((size_t)n + 1, sizeof *s->params);
     s->versions = calloc((size_t)n + 1, sizeof *s->versions);
