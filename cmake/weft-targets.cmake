@@ -9,17 +9,17 @@ endif()
 
 # The static library brings nothing along: whoever links it needs what Weft is built on.
 if(NOT TARGET weft::static)
-  find_package(OpenMP QUIET COMPONENTS C)
+  find_package(Threads QUIET)
   find_package(ZLIB QUIET)
   find_package(PkgConfig QUIET)
   if(PkgConfig_FOUND)
     pkg_check_modules(WEFT_NEEDS QUIET IMPORTED_TARGET jansson lapacke)
   endif()
-  if(OpenMP_C_FOUND AND ZLIB_FOUND AND WEFT_NEEDS_FOUND)
+  if(Threads_FOUND AND ZLIB_FOUND AND WEFT_NEEDS_FOUND)
     add_library(weft::static STATIC IMPORTED)
     set_target_properties(weft::static PROPERTIES
       IMPORTED_LOCATION ${WEFT_LIBRARY_DIR}/libweft.a
       INTERFACE_INCLUDE_DIRECTORIES ${WEFT_INCLUDE_DIR}
-      INTERFACE_LINK_LIBRARIES "OpenMP::OpenMP_C;ZLIB::ZLIB;PkgConfig::WEFT_NEEDS;m")
+      INTERFACE_LINK_LIBRARIES "Threads::Threads;ZLIB::ZLIB;PkgConfig::WEFT_NEEDS;m")
   endif()
 endif()

@@ -1,40 +1,162 @@
-/* The thread team: one OpenMP region a run, and a spinning barrier between the steps inside it. */
+/* The thread team: workers that wait for the next function, and a barrier between the steps inside one. Whoever waits looks at a
+ * word for some microseconds, which is enough on a quiet machine, and then sleeps on it, so that on a busy one it does not hold
+ * the core that the others need. (An OpenMP region or a yielding barrier costs a scheduler's tick, 4 ms, at every step there.) */
 #include "base/threads.h"
 
-#include <omp.h>
+#include <linux/futex.h>
+#include <limits.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SPINS = 2000, MOST_THREADS = 1024 };
+
+/* A word that threads wait on to change, and how many of them sleep. */
+typedef struct signal_word {
+    _Alignas(64) atomic_uint value;
+    atomic_int sleepers;
+} signal_word;
 
 struct weft_team {
-    int threads;
+    int threads, forks;
+    pthread_t *workers; /* [threads - 1] */
+    void (*function)(void *argument, int thread);
+    void *argument;
+    bool stop;
+    signal_word start; /* counts the runs */
+    signal_word round; /* counts the barriers */
+    signal_word done;  /* counts the runs that have ended */
+    _Alignas(64) atomic_int running;
     _Alignas(64) atomic_int waiting;
-    _Alignas(64) atomic_int round;
     _Alignas(64) atomic_llong next;
 };
 
+typedef struct worker_start {
+    weft_team *team;
+    int thread;
+    unsigned seen;
+} worker_start;
+
+static void wait_for_change(signal_word *word, unsigned old)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
+            return;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    atomic_fetch_add(&word->sleepers, 1);
+    while (atomic_load(&word->value) == old)
+        syscall(SYS_futex, &word->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&word->sleepers, 1);
+}
+
+static void change(signal_word *word)
+{
+    atomic_fetch_add(&word->value, 1);
+    if (atomic_load(&word->sleepers) > 0)
+        syscall(SYS_futex, &word->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* ---- workers ---- */
+
+static void *work(void *argument)
+{
+    worker_start mine = *(worker_start *)argument;
+    free(argument);
+    weft_team *team = mine.team;
+    for (unsigned seen = mine.seen;; seen++) {
+        wait_for_change(&team->start, seen);
+        if (team->stop)
+            return NULL;
+        team->function(team->argument, mine.thread);
+        if (atomic_fetch_sub(&team->running, 1) == 1)
+            change(&team->done);
+    }
+}
+
+/* Threads do not live on in a forked child: it makes its own. */
+static atomic_int forks;
+static pthread_once_t fork_watch = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+    atomic_fetch_add(&forks, 1);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+/* Starts the workers; the team is as large as the system allows. */
+static void start_workers(weft_team *team, int wanted)
+{
+    team->forks = atomic_load(&forks);
+    atomic_store(&team->waiting, 0);
+    atomic_store(&team->start.sleepers, 0);
+    atomic_store(&team->round.sleepers, 0);
+    atomic_store(&team->done.sleepers, 0);
+    sigset_t all, before; /* signals are for the main thread */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (team->threads = 1; team->threads < wanted; team->threads++) {
+        worker_start *start = malloc(sizeof *start);
+        if (!start)
+            break;
+        *start = (worker_start){team, team->threads, atomic_load(&team->start.value)};
+        if (pthread_create(&team->workers[team->threads - 1], NULL, work, start) != 0) {
+            free(start);
+            break;
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (team->threads < wanted)
+        weft_log(WEFT_LOG_WARNING, "%d of %d threads could be started; results are the same", team->threads, wanted);
+}
+
 int weft_cores(void)
 {
-    int cores = omp_get_num_procs();
+    cpu_set_t set;
+    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     return cores < 1 ? 1 : cores;
 }
 
 weft_status weft_team_new(int threads, weft_team **out)
 {
     *out = NULL;
+    int wanted = threads > 0 ? threads : weft_cores();
+    wanted = wanted > MOST_THREADS ? MOST_THREADS : wanted;
     weft_team *team = aligned_alloc(64, sizeof *team);
-    if (!team)
+    pthread_t *workers = calloc((size_t)wanted, sizeof *workers);
+    if (!team || !workers) {
+        free(team);
+        free(workers);
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a thread team");
-    team->threads = threads > 0 ? threads : weft_cores();
-    atomic_init(&team->waiting, 0);
-    atomic_init(&team->round, 0);
-    atomic_init(&team->next, 0);
+    }
+    *team = (weft_team){.workers = workers};
+    pthread_once(&fork_watch, watch_forks);
+    start_workers(team, wanted);
     *out = team;
     return WEFT_OK;
 }
 
 void weft_team_free(weft_team *team)
 {
+    if (!team)
+        return;
+    if (team->forks == atomic_load(&forks)) {
+        team->stop = true;
+        change(&team->start);
+        for (int i = 1; i < team->threads; i++)
+            pthread_join(team->workers[i - 1], NULL);
+    }
+    free(team->workers);
     free(team);
 }
 
@@ -45,12 +167,19 @@ int weft_team_size(const weft_team *team)
 
 void weft_team_run(weft_team *team, void (*function)(void *argument, int thread), void *argument)
 {
+    if (team->threads > 1 && team->forks != atomic_load(&forks))
+        start_workers(team, team->threads);
     if (team->threads == 1) {
         function(argument, 0);
         return;
     }
-#pragma omp parallel num_threads(team->threads)
-    function(argument, omp_get_thread_num());
+    unsigned ended = atomic_load(&team->done.value);
+    team->function = function;
+    team->argument = argument;
+    atomic_store(&team->running, team->threads - 1);
+    change(&team->start);
+    function(argument, 0);
+    wait_for_change(&team->done, ended);
 }
 
 void weft_team_barrier(weft_team *team, int thread)
@@ -58,20 +187,16 @@ void weft_team_barrier(weft_team *team, int thread)
     (void)thread;
     if (team->threads == 1)
         return;
-    int round = atomic_load_explicit(&team->round, memory_order_acquire);
-    if (atomic_fetch_add_explicit(&team->waiting, 1, memory_order_acq_rel) + 1 == team->threads) {
-        atomic_store_explicit(&team->waiting, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->round, round + 1, memory_order_release);
+    unsigned round = atomic_load_explicit(&team->round.value, memory_order_acquire);
+    if (atomic_fetch_add(&team->waiting, 1) + 1 == team->threads) {
+        atomic_store(&team->waiting, 0);
+        change(&team->round);
         return;
     }
-    /* spin briefly; then let a thread that shares this core go on */
-    for (int spins = 0; atomic_load_explicit(&team->round, memory_order_acquire) == round; spins++) {
-        if (spins > 4096)
-            sched_yield();
-        else
-            __builtin_ia32_pause();
-    }
+    wait_for_change(&team->round, round);
 }
+
+/* ---- pieces ---- */
 
 typedef struct pieces_job {
     weft_team *team;
