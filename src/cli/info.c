@@ -103,23 +103,16 @@ static weft_status show(cli_arguments *a, const weft_model *model)
     if (status == WEFT_OK)
         status = weft_model_count(model, &cost);
     if (status == WEFT_OK) {
-        int64_t parameters = 0;
-        int n = weft_graph_params(g, -1, NULL, NULL);
-        for (int i = 0; i < n; i++) {
-            weft_value v;
-            weft_graph_params(g, i, NULL, &v);
-            parameters += weft_dims_count(weft_shape(g, v));
-        }
         cli_say(a, "%s\n", weft_model_type_name(model));
         show_layers(a, g);
         cli_say(a, "\nparameters             %lld\nmultiply-accumulates   %lld a row\nbytes of parameters    %lld (F32)\n\n",
-                (long long)parameters, (long long)cost.macs, (long long)parameters * 4);
+                (long long)cost.parameters, (long long)cost.macs, (long long)cost.parameters * 4);
         weft_model_list(model, &list);
         cli_say(a, "%s", list.data ? list.data : "");
         cli_json_string(a, "model_type", weft_model_type_name(model));
-        cli_json_integer(a, "parameters", parameters);
+        cli_json_integer(a, "parameters", cost.parameters);
         cli_json_integer(a, "macs", cost.macs);
-        cli_json_integer(a, "bytes", parameters * 4);
+        cli_json_integer(a, "bytes", cost.parameters * 4);
     }
     weft_text_free(&list);
     weft_graph_free(g);

@@ -41,7 +41,10 @@ void weft_session_execute(weft_session *session)
     const weft_plan *plan = session->plan;
     for (int32_t i = 0; i < plan->step_count; i++)
         atomic_store_explicit(&session->next[i], 0, memory_order_relaxed);
-    if (plan->engine->team && weft_team_size(plan->engine->team) > 1) {
+    bool wide = false; /* waking the others for steps of one piece would cost more than the steps */
+    for (int32_t i = 0; i < plan->step_count && !wide; i++)
+        wide = pieces_of(session, plan->steps[i]) > 1;
+    if (wide && weft_team_size(plan->engine->team) > 1) {
         weft_team_run(plan->engine->team, work, session);
         return;
     }

@@ -120,6 +120,15 @@ weft_status weft_model_count(const weft_model *m, weft_cost *out)
     weft_status status = m->type->describe(m->self, g, fetches, &count);
     if (status == WEFT_OK)
         status = weft_count(g, fetches, count, out);
+    if (status == WEFT_OK) { /* also those that no output depends on (TabR's key bias cancels in every difference) */
+        out->parameters = 0;
+        int n = weft_graph_params(g, -1, NULL, NULL);
+        for (int i = 0; i < n; i++) {
+            weft_value v;
+            weft_graph_params(g, i, NULL, &v);
+            out->parameters += weft_dims_count(weft_shape(g, v));
+        }
+    }
     weft_graph_free(g);
     return status;
 }
