@@ -12,7 +12,7 @@ newer=
 if [ -f "$stamp" ] && [ -z "$(find src include tests tools/check_clang.sh -name '*.h' -newer "$stamp" -o -name '*.sh' -newer "$stamp" | head -n 1)" ]; then
     newer="-newer $stamp"
 fi
-flags="-std=gnu17 -fsyntax-only -D_GNU_SOURCE -Iinclude -Isrc -Itests -ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes
+flags="-std=gnu17 -fsyntax-only -D_GNU_SOURCE -Iinclude -Isrc -Itests -fopenmp -ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes
     -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Werror $(pkg-config --cflags jansson lapacke 2>/dev/null)
     -DWEFT_SOURCE_DIR=\"\" -DWEFT_BINARY_DIR=\"\""
 jobs=$(nproc 2>/dev/null || echo 2)

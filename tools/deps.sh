@@ -3,7 +3,7 @@
 set -u
 
 build="gcc make cmake pkg-config libcmocka-dev libjansson-dev liblapacke-dev libopenblas-dev zlib1g-dev"
-check="clang libclang-rt-14-dev mandoc"
+check="clang libomp-14-dev libclang-rt-14-dev mandoc"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     command -v cmake >/dev/null 2>&1 && exit 0 # another system: cmake names what it does not find
