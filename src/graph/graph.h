@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "graph/op.h"
+#include "kernels/vector.h"
 #include "weft/graph.h"
 
 enum { WEFT_MAX_OUTPUTS = 4, WEFT_MAX_SCOPES = 32, WEFT_NAME_BYTES = 512 };
@@ -86,6 +87,9 @@ bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bo
 /* Gradient of several values at once; `stop`: do not look behind wrt. Used for lowering; see gradient.c. */
 void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int ny, const weft_value *wrt, int n, bool stop,
                    weft_value *out);
+
+/* dy · f'(x), by the binary table's op for an activation's derivative; p: the function's parameter. */
+weft_value weft_derivative(weft_graph *g, weft_binary function, weft_value dy, weft_value x, double p);
 
 /* Rows of the op table that are asked for by name elsewhere. */
 extern const weft_op *const weft_op_input,

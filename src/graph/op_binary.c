@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-weft_value weft_derivative(weft_graph *g, weft_binary function, weft_value dy, weft_value x, double p);
-
 enum { WHERE = WEFT_BINARY_COUNT };
 
 /* The common shape of two operands; false where they do not broadcast. */

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert((int)WEFT_UNIFORM_LAW == (int)WEFT_LAW_UNIFORM && (int)WEFT_NORMAL_LAW == (int)WEFT_LAW_NORMAL &&
+                   (int)WEFT_DROPOUT_LAW == (int)WEFT_LAW_DROPOUT,
+               "the public laws are numbered like the kernels'");
+
 enum { INPUT, INDEX, COUNT, PARAM, RANDOM, CONSTANT, IOTA };
 
 static void leaf_shape(weft_graph *g, weft_node *n)

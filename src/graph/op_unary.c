@@ -7,8 +7,6 @@ static weft_value unary(weft_graph *g, weft_unary function, weft_value x, double
     return weft_apply(g, &weft_ops_unary[function], &x, 1, &(weft_attributes){.f = {p}});
 }
 
-weft_value weft_derivative(weft_graph *g, weft_binary function, weft_value dy, weft_value x, double p); /* op_binary.c */
-
 static void unary_shape(weft_graph *g, weft_node *n)
 {
     const weft_node *x = &g->nodes[n->inputs[0].id];

@@ -7,12 +7,11 @@
 
 /* ---- rows from arrays ---- */
 
-static weft_status take(const weft_arrays *arrays, const char *prefix, const char *name, weft_tensor *out, bool *found)
+static bool take(const weft_arrays *arrays, const char *prefix, const char *name, weft_tensor *out)
 {
     char full[64];
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    *found = weft_arrays_find(arrays, full, out);
-    return WEFT_OK;
+    return weft_arrays_find(arrays, full, out);
 }
 
 static float number_at(weft_tensor t, int64_t i)
@@ -76,7 +75,7 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
     const int64_t widths[3] = {c->n_num_features, c->n_bin_features, c->n_cat};
     int64_t rows = -1;
     for (int i = 0; i < 3; i++) {
-        take(arrays, prefix, names[i], &x[i], &has[i]);
+        has[i] = take(arrays, prefix, names[i], &x[i]);
         if (has[i] && rows < 0 && x[i].dims.rank == 2)
             rows = x[i].dims.size[0];
     }
@@ -99,7 +98,7 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
             for (int64_t k = 0; k < rows * widths[i]; k++)
                 (i == 0 ? (*out)->x_num : (*out)->x_bin)[k] = number_at(x[i], k);
     }
-    take(arrays, prefix, "y", &y, &has_y);
+    has_y = take(arrays, prefix, "y", &y);
     if (status == WEFT_OK && has_y)
         status = read_targets(c, y, prefix, where, *out);
     for (int64_t i = 0; status == WEFT_OK && i < rows; i++)

@@ -61,14 +61,10 @@ weft_status weft_tabr_runner_new(weft_engine *, const weft_tabular_config *, con
                                  bool gradients, const char *const *fetches, int n, weft_tabr_runner **out);
 void weft_tabr_runner_free(weft_tabr_runner *);
 weft_session *weft_tabr_runner_session(weft_tabr_runner *);
-const weft_tabr_form *weft_tabr_runner_form(const weft_tabr_runner *);
 
 /* Binds a batch. own != NULL: the batch is rows own[i] of candidates, and contexts that point into the batch look at it;
  * else it is rows [from, from + B) of queries (the last one repeated past the end). context [B, m]: candidate numbers. */
 weft_status weft_tabr_runner_bind(weft_tabr_runner *, const weft_rows_data *candidates, const int64_t *own,
                                   const weft_rows_data *queries, int64_t from, const int64_t *context);
-
-/* The other rows that the bound contexts look at (candidate numbers in the order of their places B, B + 1, …). */
-const int64_t *weft_tabr_runner_unique(const weft_tabr_runner *, int64_t *count);
 
 #endif

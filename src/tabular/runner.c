@@ -155,17 +155,6 @@ weft_session *weft_tabr_runner_session(weft_tabr_runner *r)
     return r->session;
 }
 
-const weft_tabr_form *weft_tabr_runner_form(const weft_tabr_runner *r)
-{
-    return &r->form;
-}
-
-const int64_t *weft_tabr_runner_unique(const weft_tabr_runner *r, int64_t *count)
-{
-    *count = r->unique_count;
-    return r->unique;
-}
-
 static void copy_row(float *to, int64_t at, const float *from, int64_t row, int64_t width)
 {
     if (from && width)
