@@ -91,9 +91,13 @@ WEFT_API weft_value weft_name(weft_graph *, weft_value, const char *format, ...)
     WEFT_PRINTF(3, 4);                                               /* in no scope: as it stands */
 WEFT_API weft_value weft_find(const weft_graph *, const char *name); /* an input, parameter, random leaf or named value; {0} */
 
-/* Leaves. Inputs, states and random leaves are named as given; parameters get the scope in front ("blocks.0.linear.weight"). */
+/* Leaves. Inputs, counts and random leaves are named as given; parameters and states get the scope in front
+ * ("blocks.0.linear.weight"). */
 WEFT_API weft_value weft_input(weft_graph *, const char *name, weft_dtype, weft_dims);   /* F32/F64: compute type; I64, I32, U8 */
 WEFT_API weft_value weft_index(weft_graph *, const char *name, weft_dims, int64_t rows); /* I64 row numbers in [0, rows) */
+#define WEFT_IGNORE (-100) /* the label of a row that has none, as PyTorch has it */
+WEFT_API weft_value weft_labels(weft_graph *, const char *name, weft_dims,
+                                int64_t classes);                                   /* I64 in [0, classes), or WEFT_IGNORE */
 WEFT_API weft_value weft_count_input(weft_graph *, const char *name, int64_t most); /* an integer in [0, most], by weft_set */
 WEFT_API weft_value weft_param(weft_graph *, const char *name, weft_init, weft_dims);
 WEFT_API weft_value weft_constant(weft_graph *, double value, weft_dims);
@@ -107,6 +111,15 @@ typedef struct weft_law {
 /* A random leaf: bound to a tensor of its name it is that tensor; else Philox(seed, name, step, row key, column), where a row is
  * the last axis and its key is its position, or row_keys[i] (an I64 input or index with one number a row; {0}: position). */
 WEFT_API weft_value weft_random(weft_graph *, const char *name, weft_law, weft_value row_keys, weft_dims);
+
+/* State: memory that outlives a run, such as a KV cache; bound by the caller (weft_bind) in exactly this type: the compute type
+ * for F32 or F64, else BF16 or F16. Nothing but weft_store writes it, and no gradient passes it. */
+WEFT_API weft_value weft_state(weft_graph *, const char *name, weft_dtype, weft_dims);
+/* Writes rows [batch, m, …] into a state [batch, capacity, …] at places at, at + 1, … of each item (rounded to its type) and
+ * answers the state's new value: read that, not the state. at: a count, or a weft_index of [batch] places into capacity + 1.
+ * Rows that would fall behind the capacity are left out. A store that nobody reads happens when it is fetched. */
+WEFT_API weft_value weft_store(weft_graph *, weft_value state, weft_value at, weft_value rows);
+WEFT_API weft_value weft_widen(weft_graph *, weft_value state); /* in the compute type */
 
 /* Only the first `count` of x's outermost axis are in use (count: a weft_count_input): kernels stop there. */
 WEFT_API weft_value weft_used(weft_graph *, weft_value x, weft_value count);
@@ -124,8 +137,10 @@ WEFT_API weft_value weft_concat(weft_graph *, int axis, const weft_value *parts,
 WEFT_API weft_value weft_broadcast(weft_graph *, weft_value x, weft_dims);
 WEFT_API weft_value weft_gather(weft_graph *, weft_value table, weft_value index); /* [rows, …] by [i…] → [i…, …] */
 WEFT_API weft_value weft_scatter_add(weft_graph *, weft_value x, weft_value index, int64_t rows); /* gather's transpose */
-WEFT_API weft_value weft_pick(weft_graph *, weft_value x, weft_value index); /* x [rows, n], index [rows] → [rows] */
+/* x [rows, n], index or labels [rows] → [rows]; 0 where the label is WEFT_IGNORE */
+WEFT_API weft_value weft_pick(weft_graph *, weft_value x, weft_value index);
 WEFT_API weft_value weft_place(weft_graph *, weft_value x, weft_value index, int64_t n); /* pick's transpose */
+WEFT_API weft_value weft_labelled(weft_graph *, weft_value labels);                      /* 1, or 0 where WEFT_IGNORE */
 
 /* Elementwise; two operands broadcast as in NumPy. */
 WEFT_API weft_value weft_add(weft_graph *, weft_value a, weft_value b);
@@ -161,6 +176,7 @@ WEFT_API weft_value weft_quick_gelu(weft_graph *, weft_value x); /* x σ(1.702 x
 WEFT_API weft_value weft_silu(weft_graph *, weft_value x);
 WEFT_API weft_value weft_sigmoid(weft_graph *, weft_value x);
 WEFT_API weft_value weft_softplus(weft_graph *, weft_value x);
+WEFT_API weft_value weft_softcap(weft_graph *, weft_value x, double cap); /* cap · tanh(x / cap) */
 
 /* Reductions over axes [first, last] (they vanish from the shape); negative axes count from the end. */
 WEFT_API weft_value weft_sum(weft_graph *, weft_value x, int first, int last);
@@ -181,6 +197,33 @@ WEFT_API weft_value weft_log_softmax(weft_graph *, weft_value x); /* last axis *
 /* Normalises the last axis with weight and bias [n] ({0}: none). Population variance. */
 WEFT_API weft_value weft_normalize_layer(weft_graph *, weft_value x, weft_value weight, weft_value bias, double eps);
 WEFT_API weft_value weft_normalize_rms(weft_graph *, weft_value x, weft_value weight, double offset, double eps);
+
+/* Attention: q [batch, m, heads, head], k [batch, n, kv heads, head], v [batch, n, kv heads, value head] → [batch, m, heads,
+ * value head]. k and v may be states. Scores q·k · scale, capped, plus bias; softmax over the keys that a query sees; zeros
+ * where it sees none. */
+typedef struct weft_attention_options {
+    weft_value bias;     /* broadcasts to [batch, heads, m, n]; {0}: none */
+    bool causal;         /* query i, at position start + i, sees keys up to that position */
+    weft_value start;    /* position of query 0: a count, or I64 [batch]; {0}: n − m, the queries are the last keys */
+    weft_value used;     /* so many keys are there: a count, or I64 [batch]; {0}: all */
+    weft_value segments; /* I64 [batch, tokens], m = n: a query sees keys of its own segment; {0}: all */
+    weft_value key_mask; /* [batch, n]: keys with 0 are hidden; {0}: none */
+    int64_t window;      /* keys less than so many positions away are seen; 0: all */
+    double scale;        /* 0: 1/√head */
+    double cap;          /* scores ← cap · tanh(scores / cap); 0: none */
+    const char *name;    /* keeps NAME.scores and NAME.probabilities [batch, heads, m, n] as values; NULL: never written out */
+} weft_attention_options;
+WEFT_API weft_value weft_attention(weft_graph *, weft_value q, weft_value k, weft_value v, weft_attention_options);
+
+/* Rotary positions: x [batch, tokens, heads, head]; pair i of a head at position p is turned by p · frequencies[i]. positions: a
+ * count or I64 [batch], where the first token stands; I64 [batch, tokens], where each stands; or {0}: from 0. */
+typedef struct weft_rope_options {
+    int64_t dims;              /* R, even: so many first dimensions of a head are turned, the others pass */
+    const double *frequencies; /* [R / 2], copied */
+    double factor;             /* of cosines and sines (yarn, longrope); 0: 1 */
+    bool interleaved;          /* pairs (2i, 2i + 1) instead of (i, i + R/2) */
+} weft_rope_options;
+WEFT_API weft_value weft_rope(weft_graph *, weft_value x, weft_value positions, const weft_rope_options *);
 
 /* Retrieval (TabR, spec 2.6 and 2.10); index [rows, m] points into table's rows. */
 WEFT_API weft_value weft_pair_sqdist(weft_graph *, weft_value query, weft_value table, weft_value index); /* [rows, m] */

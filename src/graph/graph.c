@@ -152,6 +152,32 @@ weft_value weft_mark(weft_graph *g, weft_value v, weft_mark_kind kind)
     return v;
 }
 
+/* ---- lists of numbers ---- */
+
+struct weft_kept {
+    struct weft_kept *next;
+    int64_t count;
+    double numbers[];
+};
+
+const double *weft_keep_numbers(weft_graph *g, const double *numbers, int64_t count)
+{
+    size_t bytes = (size_t)count * sizeof *numbers;
+    for (struct weft_kept *k = g->kept; k; k = k->next)
+        if (k->count == count && memcmp(k->numbers, numbers, bytes) == 0)
+            return k->numbers;
+    struct weft_kept *k = weft_arena_get(&g->arena, sizeof *k + bytes);
+    if (!k) {
+        out_of_memory(g);
+        return NULL;
+    }
+    k->next = g->kept;
+    k->count = count;
+    memcpy(k->numbers, numbers, bytes);
+    g->kept = k;
+    return k->numbers;
+}
+
 /* ---- nodes ---- */
 
 bool weft_extent_equal(weft_extent a, weft_extent b)
@@ -230,6 +256,12 @@ weft_value weft_apply(weft_graph *g, const weft_op *op, const weft_value *inputs
     for (int i = 0; i < n; i++)
         if (!weft_check(g, op->name, inputs[i]))
             return (weft_value){0};
+    for (int i = 0; i < n && g->status == WEFT_OK; i++) {
+        weft_dtype dtype = g->nodes[inputs[i].id].dtype;
+        if ((dtype == WEFT_BF16 || dtype == WEFT_F16) && op->kind != WEFT_OP_VIEW && !op->reads_states)
+            weft_poison(g, "%s: operand %d is a state in %s, which attention and weft_widen read", op->name, i + 1,
+                        weft_dtype_name(dtype));
+    }
     if (g->status != WEFT_OK)
         return (weft_value){0};
     if (!grow(g))

@@ -14,6 +14,7 @@ typedef struct weft_attributes {
     weft_dims dims;
     int64_t i[4];
     double f[2];
+    const double *numbers; /* a list kept by the graph (weft_keep_numbers): equal lists are one pointer */
 } weft_attributes;
 
 /* How much of the outermost axis is in use: (count + base) * scale rows, where count is a count input; count {0}: all. */
@@ -48,6 +49,7 @@ struct weft_graph {
     int32_t count, capacity;
     int32_t *buckets; /* hash of equal nodes → number */
     int32_t bucket_count;
+    struct weft_kept *kept; /* lists of numbers that nodes refer to */
     char scope[WEFT_NAME_BYTES];
     int scope_ends[WEFT_MAX_SCOPES], scope_depth;
 };
@@ -68,6 +70,9 @@ weft_value weft_apply(weft_graph *g, const weft_op *op, const weft_value *inputs
 /* A leaf; NULL attributes: none. `name` is copied. Equal names must agree in everything (else the graph is poisoned). */
 weft_value weft_leaf(weft_graph *g, const weft_op *op, const char *name, weft_dtype dtype, weft_dims dims,
                      const weft_attributes *attributes);
+
+/* The graph's own copy of a list of numbers, one for equal lists; NULL when memory is short (then the graph is poisoned). */
+const double *weft_keep_numbers(weft_graph *g, const double *numbers, int64_t count);
 
 /* Output k ≥ 1 of a node with several. */
 weft_value weft_part(weft_graph *g, weft_value v, int k);
@@ -91,12 +96,16 @@ void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int
 /* dy · f'(x), by the binary table's op for an activation's derivative; p: the function's parameter. */
 weft_value weft_derivative(weft_graph *g, weft_binary function, weft_value dy, weft_value x, double p);
 
+/* Poisons unless operand i says positions: a count input, or an I64 leaf of `items` numbers. Where `places` > 0 they must be
+ * known to lie in [0, places): a count up to there, or an index into no more rows. */
+bool weft_check_positions(weft_graph *g, const weft_node *n, int i, int64_t items, int64_t places);
+
 /* Rows of the op table that are asked for by name elsewhere. */
 extern const weft_op *const weft_op_input,
-    *const weft_op_index, *const weft_op_count_input,
-                              *const weft_op_param, *const weft_op_random, *const weft_op_constant, *const weft_op_iota,
-                                                                                                        *const weft_op_part,
-                                                                                                            *const weft_op_rows;
+    *const weft_op_index, *const weft_op_count_input, *const weft_op_param, *const weft_op_random, *const weft_op_constant,
+                                                                                                       *const weft_op_iota,
+                                                                                                           *const weft_op_state;
+extern const weft_op *const weft_op_part, *const weft_op_rows, *const weft_op_store;
 
 int64_t weft_dims_product(weft_dims dims, int from, int to); /* of sizes [from, to) */
 

@@ -46,6 +46,7 @@ struct weft_op {
     bool takes_program;  /* its steps run elementwise ops on each piece they have written */
     int storage_operand; /* 1 + the number of the operand that may be stored as BF16 or F16; 0: none */
     bool whole_rows;     /* … and such a piece is whole rows of the last axis */
+    bool reads_states;   /* takes operands of type BF16 and F16 (states) */
     /* checks the operands and sets dims, dtype (preset to the graph's), output_count; poisons on a mistake */
     void (*shape)(weft_graph *, struct weft_node *);
     /* appends the gradient: dy[k] is the cotangent of output k (or {0}); sets dx[i], which start as {0}: no gradient */
@@ -58,7 +59,7 @@ struct weft_op {
 
 /* Families, ended by a row without a name; op_table.c walks them. */
 extern const weft_op weft_ops_leaf[], weft_ops_view[], weft_ops_move[], weft_ops_unary[], weft_ops_binary[], weft_ops_reduce[],
-    weft_ops_matmul[], weft_ops_index[], weft_ops_row[], weft_ops_pair[];
+    weft_ops_matmul[], weft_ops_index[], weft_ops_row[], weft_ops_pair[], weft_ops_state[], weft_ops_rope[], weft_ops_attention[];
 
 int weft_op_count(void);
 const weft_op *weft_op_at(int i);

@@ -5,7 +5,12 @@
 
 #include <string.h>
 
-enum { GATHER, SCATTER_ADD, PICK, PLACE };
+enum { GATHER, SCATTER_ADD, PICK, PLACE, LABELLED };
+
+static bool takes_labels(const weft_op *op)
+{
+    return op == &weft_ops_index[PICK] || op == &weft_ops_index[PLACE];
+}
 
 bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bool whole)
 {
@@ -15,6 +20,10 @@ bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bo
     const weft_node *leaf = &g->nodes[v.id];
     if (leaf->op != weft_op_index) {
         weft_poison(g, "%s: operand %d must be an index", n->op->name, i + 1);
+        return false;
+    }
+    if (leaf->attributes.i[1] && !takes_labels(n->op)) {
+        weft_poison(g, "%s: \"%s\" holds labels, of which some may say %d", n->op->name, leaf->name, (int)WEFT_IGNORE);
         return false;
     }
     if (leaf->attributes.i[0] != rows) {
@@ -113,6 +122,21 @@ static void place_gradient(weft_graph *g, weft_value y, const weft_value *dy, we
     dx[0] = weft_pick(g, dy[0], weft_operand_of(g, y, 1));
 }
 
+static void labelled_shape(weft_graph *g, weft_node *n)
+{
+    weft_value v = n->inputs[0];
+    n->dims = g->nodes[v.id].dims;
+    while (g->nodes[v.id].op->kind == WEFT_OP_VIEW)
+        v = g->nodes[v.id].inputs[0];
+    if (g->nodes[v.id].op != weft_op_index)
+        weft_poison(g, "labelled: the labels must be an index or labels");
+}
+
+static void labelled_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
+{
+    (void)g, (void)y, (void)dy, (void)dx; /* of row numbers there is none */
+}
+
 /* ---- steps ---- */
 
 enum { INDEX_PIECE = 32768 };
@@ -129,6 +153,8 @@ static int64_t targets(const weft_step *s, const weft_run_state *run)
         int64_t count = weft_dims_count(s->in[1].dims);
         return s->in[1].extent.count.id ? weft_used_count(run, &s->in[1]) : count;
     }
+    if (s->op == &weft_ops_index[LABELLED])
+        return weft_used_count(run, &s->in[0]);
     return s->op == &weft_ops_index[SCATTER_ADD] ? weft_used_rows(run, &s->out[0]) : weft_used_rows(run, &s->in[0]);
 }
 
@@ -175,14 +201,27 @@ static void index_run(const weft_step *s, const weft_run_state *run, int64_t pie
     case PICK: {
         const int64_t *index = weft_at(run, &s->in[1]);
         for (int64_t i = begin; i < end; i++)
-            memcpy(y + (size_t)i * e, x + (size_t)(i * width + index[i]) * e, e);
+            if (index[i] == WEFT_IGNORE)
+                memset(y + (size_t)i * e, 0, e);
+            else
+                memcpy(y + (size_t)i * e, x + (size_t)(i * width + index[i]) * e, e);
+        break;
+    }
+    case LABELLED: {
+        const int64_t *labels = weft_at(run, &s->in[0]);
+        for (int64_t i = begin; i < end; i++)
+            if (e == sizeof(float))
+                ((float *)(void *)y)[i] = labels[i] != WEFT_IGNORE;
+            else
+                ((double *)(void *)y)[i] = labels[i] != WEFT_IGNORE;
         break;
     }
     default: {
         const int64_t *index = weft_at(run, &s->in[1]);
         for (int64_t i = begin; i < end; i++) {
             memset(y + (size_t)(i * width) * e, 0, (size_t)width * e);
-            memcpy(y + (size_t)(i * width + index[i]) * e, x + (size_t)i * e, e);
+            if (index[i] != WEFT_IGNORE)
+                memcpy(y + (size_t)(i * width + index[i]) * e, x + (size_t)i * e, e);
         }
     }
     }
@@ -202,6 +241,8 @@ static void index_emit(weft_planner *p, weft_value v)
     } else if (kind == SCATTER_ADD) {
         s->attributes.i[1] = weft_dims_product(x, s->in[1].dims.rank, x.rank);
         s->in[1] = weft_place_inverse(p, n->inputs[1]);
+    } else if (kind == LABELLED) {
+        s->attributes.i[1] = 1;
     } else {
         s->attributes.i[1] = kind == PICK ? x.size[1] : n->attributes.i[0];
     }
@@ -241,6 +282,13 @@ const weft_op weft_ops_index[] = {
                .shape = place_shape,
                .gradient = place_gradient,
                .emit = index_emit},
+    [LABELLED] = {.name = "labelled",
+                  .kind = WEFT_OP_KERNEL,
+                  .decompose = WEFT_CD_OFF,
+                  .extent = WEFT_EXTENT_SAME,
+                  .shape = labelled_shape,
+                  .gradient = labelled_gradient,
+                  .emit = index_emit},
     {0},
 };
 
@@ -262,4 +310,9 @@ weft_value weft_pick(weft_graph *g, weft_value x, weft_value index)
 weft_value weft_place(weft_graph *g, weft_value x, weft_value index, int64_t n)
 {
     return weft_apply(g, &weft_ops_index[PLACE], (weft_value[]){x, index}, 2, &(weft_attributes){.i = {n}});
+}
+
+weft_value weft_labelled(weft_graph *g, weft_value labels)
+{
+    return weft_apply(g, &weft_ops_index[LABELLED], &labels, 1, NULL);
 }

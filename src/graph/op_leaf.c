@@ -9,7 +9,7 @@ _Static_assert((int)WEFT_UNIFORM_LAW == (int)WEFT_LAW_UNIFORM && (int)WEFT_NORMA
                    (int)WEFT_DROPOUT_LAW == (int)WEFT_LAW_DROPOUT,
                "the public laws are numbered like the kernels'");
 
-enum { INPUT, INDEX, COUNT, PARAM, RANDOM, CONSTANT, IOTA };
+enum { INPUT, INDEX, COUNT, PARAM, RANDOM, CONSTANT, IOTA, STATE };
 
 static void leaf_shape(weft_graph *g, weft_node *n)
 {
@@ -24,6 +24,7 @@ const weft_op weft_ops_leaf[] = {
     [RANDOM] = {.name = "random", .kind = WEFT_OP_LEAF, .decompose = WEFT_CD_OFF, .shape = leaf_shape, .emit = weft_emit_random},
     [CONSTANT] = {.name = "constant", .kind = WEFT_OP_LEAF, .decompose = WEFT_CD_OFF, .shape = leaf_shape},
     [IOTA] = {.name = "iota", .kind = WEFT_OP_LEAF, .decompose = WEFT_CD_OFF, .shape = leaf_shape},
+    [STATE] = {.name = "state", .kind = WEFT_OP_LEAF, .decompose = WEFT_CD_OFF, .shape = leaf_shape},
     {0},
 };
 
@@ -34,6 +35,7 @@ const weft_op *const weft_op_param = &weft_ops_leaf[PARAM];
 const weft_op *const weft_op_random = &weft_ops_leaf[RANDOM];
 const weft_op *const weft_op_constant = &weft_ops_leaf[CONSTANT];
 const weft_op *const weft_op_iota = &weft_ops_leaf[IOTA];
+const weft_op *const weft_op_state = &weft_ops_leaf[STATE];
 
 weft_value weft_input(weft_graph *g, const char *name, weft_dtype dtype, weft_dims dims)
 {
@@ -54,10 +56,32 @@ weft_value weft_count_input(weft_graph *g, const char *name, int64_t most)
     return weft_leaf(g, weft_op_count_input, name, WEFT_I64, SCALAR, &(weft_attributes){.i = {most}});
 }
 
+weft_value weft_labels(weft_graph *g, const char *name, weft_dims dims, int64_t classes)
+{
+    return weft_leaf(g, weft_op_index, name, WEFT_I64, dims, &(weft_attributes){.i = {classes, 1}});
+}
+
+/* NAME inside the current scope */
+static void scoped(const weft_graph *g, const char *name, char full[2 * WEFT_NAME_BYTES])
+{
+    snprintf(full, 2 * WEFT_NAME_BYTES, "%s%s%s", g->scope, g->scope[0] ? "." : "", name);
+}
+
+weft_value weft_state(weft_graph *g, const char *name, weft_dtype dtype, weft_dims dims)
+{
+    char full[2 * WEFT_NAME_BYTES];
+    scoped(g, name, full);
+    if (dtype == WEFT_F32 || dtype == WEFT_F64)
+        dtype = g->dtype;
+    else if (dtype != WEFT_BF16 && dtype != WEFT_F16)
+        weft_poison(g, "state \"%s\" in %s: expected F32, F64, BF16 or F16", full, weft_dtype_name(dtype));
+    return weft_leaf(g, weft_op_state, full, dtype, dims, NULL);
+}
+
 weft_value weft_param(weft_graph *g, const char *name, weft_init init, weft_dims dims)
 {
     char full[2 * WEFT_NAME_BYTES];
-    snprintf(full, sizeof full, "%s%s%s", g->scope, g->scope[0] ? "." : "", name);
+    scoped(g, name, full);
     weft_value v = weft_leaf(g, weft_op_param, full, g->dtype, dims, NULL);
     if (v.id)
         g->nodes[v.id].init = init;

@@ -165,3 +165,8 @@ weft_value weft_leaky_relu(weft_graph *g, weft_value x, double slope)
 {
     return unary(g, WEFT_LEAKY_RELU, x, slope);
 }
+
+weft_value weft_softcap(weft_graph *g, weft_value x, double cap)
+{
+    return weft_scale(g, weft_tanh(g, weft_scale(g, x, 1 / cap)), cap);
+}

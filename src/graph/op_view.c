@@ -20,8 +20,11 @@ static void reshape_shape(weft_graph *g, weft_node *n)
         return;
     /* the outermost axis may be cut finer or joined with what is inside it; used rows scale along */
     int64_t from = x->dims.size[0], to = n->dims.rank ? n->dims.size[0] : 1;
-    if (from == 0 || to == 0)
-        return; /* there is nothing to use */
+    if (from == 0 || to == 0) { /* there is nothing to use */
+        if (from == to)
+            n->extent = x->extent;
+        return;
+    }
     n->extent = x->extent;
     if (to % from == 0)
         n->extent.scale *= to / from;

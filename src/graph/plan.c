@@ -74,7 +74,9 @@ weft_slot weft_place_of(weft_planner *p, weft_value v)
     const weft_node *n = weft_node_of(p->graph, v);
     weft_slot place = {.dtype = n->dtype, .dims = n->dims, .extent = n->extent};
     int output = 0;
-    while (n->op->kind == WEFT_OP_VIEW && !p->fed[v.id]) {
+    if (n->op == weft_op_count_input) /* read as a number: the place of no memory, but of a count */
+        place.extent = (weft_extent){.count = v, .scale = 1};
+    while ((n->op->kind == WEFT_OP_VIEW || n->op == weft_op_store) && !p->fed[v.id]) {
         if (n->op == weft_op_part)
             output = (int)n->attributes.i[0];
         else if (n->op == weft_op_rows)
@@ -251,6 +253,25 @@ static void find_live(weft_planner *p)
     }
 }
 
+/* A state that is written has no other reader: whether one would see it before or after the rows are written, would depend on
+ * where its step falls. */
+static weft_status check_states(const weft_planner *p)
+{
+    const weft_graph *g = p->graph;
+    for (int32_t id = 1; id < g->count; id++) {
+        if (!p->live[id] || p->fed[id] || g->nodes[id].op != weft_op_store)
+            continue;
+        int32_t state = g->nodes[id].inputs[0].id;
+        if (p->uses[state] == 1)
+            continue;
+        while (g->nodes[state].op == weft_op_store)
+            state = g->nodes[state].inputs[0].id;
+        return weft_fail(WEFT_ERROR_ARGUMENT, "state \"%s\" is read beside weft_store: read what weft_store answers",
+                         g->nodes[state].name);
+    }
+    return WEFT_OK;
+}
+
 static void emit_steps(weft_planner *p)
 {
     const weft_graph *g = p->graph;
@@ -374,12 +395,17 @@ weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *f
         plan->fetch_places = calloc((size_t)n + 1, sizeof *plan->fetch_places);
     }
     bool fine = plan && plan->fetches && plan->feeds && plan->fetch_places && planner_open(&p, feeds, nf, fetches, n);
+    weft_status status = WEFT_ERROR_MEMORY;
     if (fine) {
         if (n)
             memcpy(plan->fetches, fetches, (size_t)n * sizeof *fetches);
         if (nf)
             memcpy(plan->feeds, feeds, (size_t)nf * sizeof *feeds);
         find_live(&p);
+        fine = (status = check_states(&p)) == WEFT_OK;
+    }
+    if (fine) {
+        status = WEFT_ERROR_MEMORY;
         weft_group_values(&p);
         emit_steps(&p);
         for (int i = 0; i < n && !p.failed; i++)
@@ -393,7 +419,7 @@ weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *f
     planner_close(&p);
     if (!fine) {
         weft_plan_free(plan);
-        return weft_fail(WEFT_ERROR_MEMORY, "compile: memory is short");
+        return status != WEFT_ERROR_MEMORY ? status : weft_fail(WEFT_ERROR_MEMORY, "compile: memory is short");
     }
     *out = plan;
     return WEFT_OK;

@@ -111,6 +111,12 @@ static inline void *weft_at(const weft_run_state *run, const weft_slot *p)
     return base + (size_t)p->offset * weft_dtype_size(p->dtype);
 }
 
+/* Position number `item` of an operand that says positions: a count, the same for all, or I64 numbers. */
+static inline int64_t weft_position(const weft_run_state *run, const weft_slot *p, int64_t item)
+{
+    return p->dims.rank == 0 && p->extent.count.id ? run->counts[p->extent.count.id] : ((const int64_t *)weft_at(run, p))[item];
+}
+
 /* Rows of the place's outermost axis in use. */
 static inline int64_t weft_used_rows(const weft_run_state *run, const weft_slot *p)
 {

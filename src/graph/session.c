@@ -35,8 +35,9 @@ static weft_status refuse_shape(const weft_node *n, weft_tensor t)
 static weft_status bind_index(weft_session *s, int32_t buffer, const int64_t *index, int64_t count, int64_t rows)
 {
     const weft_node *n = node_of(s, buffer);
+    const bool labels = n->attributes.i[1] != 0;
     for (int64_t i = 0; i < count; i++)
-        if (index[i] < 0 || index[i] >= rows)
+        if ((index[i] < 0 || index[i] >= rows) && !(labels && index[i] == WEFT_IGNORE))
             return weft_fail(WEFT_ERROR_ARGUMENT, "index \"%s\": number %lld at place %lld is not in 0 to %lld", n->name,
                              (long long)index[i], (long long)i, (long long)rows - 1);
     for (int32_t b = 0; b < s->plan->buffer_count; b++) {
@@ -114,6 +115,9 @@ static weft_status bind_buffer(weft_session *s, int32_t buffer, weft_tensor t)
         return refuse_shape(n, t);
     if (n->dtype == WEFT_I64)
         return bind_integers(s, buffer, t);
+    if (n->op == weft_op_state && t.dtype != n->dtype)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "state \"%s\" is bound to %s numbers, the graph keeps it in %s", n->name,
+                         weft_dtype_name(t.dtype), weft_dtype_name(n->dtype));
     bool raw = t.dtype == n->dtype ||
                ((t.dtype == WEFT_BF16 || t.dtype == WEFT_F16) && !s->plan->buffers[buffer].converts && n->dtype == WEFT_F32);
     s->run.base[buffer] = raw ? t.data : NULL;

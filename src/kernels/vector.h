@@ -101,6 +101,9 @@ typedef struct weft_vector_table {
     void (*rms_norm)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, void *y);
     void (*rms_norm_grad)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, const void *dy,
                           void *dx, void *xhat);
+    /* turns the first R dimensions of each of a token's heads [heads, head] by angles, R/2 cosines and then R/2 sines: pairs
+     * (i, i + R/2), or (2i, 2i + 1) when interleaved; back: the other way round */
+    void (*rope)(int64_t heads, int64_t head, int64_t R, bool interleaved, bool back, const void *angles, const void *x, void *y);
     /* rows of random numbers: element (i, column) from (key, step, row_keys[i], column); row_keys NULL: row0 + i */
     void (*random)(weft_law_kind law, double a, double b, const uint32_t key[2], uint64_t step, int64_t rows,
                    const int64_t *row_keys, int64_t row0, int64_t n, void *y);

@@ -19,6 +19,34 @@ weft_value weft_cross_entropy(weft_graph *g, weft_value logits, weft_value class
     return weft_neg(g, weft_mean_all(g, weft_pick(g, weft_log_softmax(g, logits), classes)));
 }
 
+weft_value weft_row_losses(weft_graph *g, weft_value logits, weft_value labels, double smoothing)
+{
+    weft_value logs = weft_log_softmax(g, logits);
+    weft_value losses = weft_neg(g, weft_pick(g, logs, labels));
+    if (smoothing == 0 || !losses.id)
+        return losses;
+    weft_value all = weft_mul(g, weft_mean(g, logs, -1, -1), weft_labelled(g, labels));
+    return weft_sub(g, weft_scale(g, losses, 1 - smoothing), weft_scale(g, all, smoothing));
+}
+
+weft_value weft_row_losses_from(weft_graph *g, weft_value hidden, weft_value table, weft_value labels, double smoothing,
+                                double cap)
+{
+    weft_value logits = weft_matmul_nt(g, hidden, table);
+    return weft_row_losses(g, cap > 0 ? weft_softcap(g, logits, cap) : logits, labels, smoothing);
+}
+
+weft_value weft_row_losses_soft(weft_graph *g, weft_value logits, weft_value targets)
+{
+    return weft_neg(g, weft_sum(g, weft_mul(g, targets, weft_log_softmax(g, logits)), -1, -1));
+}
+
+weft_value weft_mean_labelled(weft_graph *g, weft_value losses, weft_value labels)
+{
+    weft_value count = weft_maximum(g, weft_sum_all(g, weft_labelled(g, labels)), weft_constant(g, 1, SCALAR));
+    return weft_div(g, weft_sum_all(g, losses), count);
+}
+
 weft_value weft_huber(weft_graph *g, weft_value prediction, weft_value target, double delta)
 {
     /* c (|u| − c/2) with c = min(|u|, δ): u²/2 inside, δ |u| − δ²/2 outside */

@@ -2,6 +2,7 @@
 #include "graph/op_cases_elementwise.h"
 #include "graph/op_cases_moves.h"
 #include "graph/op_cases_products.h"
+#include "graph/op_cases_sequence.h"
 #include "graph/op_check.h"
 
 static const struct {
@@ -11,6 +12,7 @@ static const struct {
     {elementwise_cases, sizeof elementwise_cases / sizeof *elementwise_cases},
     {move_cases, sizeof move_cases / sizeof *move_cases},
     {product_cases, sizeof product_cases / sizeof *product_cases},
+    {sequence_cases, sizeof sequence_cases / sizeof *sequence_cases},
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 

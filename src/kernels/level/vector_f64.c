@@ -7,6 +7,7 @@
 #include "kernels/level/vector_convert.h"
 #include "kernels/level/vector_elementwise.h"
 #include "kernels/level/vector_random.h"
+#include "kernels/level/vector_rope.h"
 #include "kernels/level/vector_rows.h"
 
 const weft_vector_table WEFT_LEVEL_NAME(weft_vector_f64) = {
@@ -26,6 +27,7 @@ const weft_vector_table WEFT_LEVEL_NAME(weft_vector_f64) = {
     .layer_norm_grad = layer_norm_grad,
     .rms_norm = rms_norm,
     .rms_norm_grad = rms_norm_grad,
+    .rope = rope,
     .random = random_rows,
     .widen = widen,
     .narrow = narrow,

@@ -1,0 +1,105 @@
+/* The op table's test: cases of states, rotary positions, attention and labels. */
+#ifndef WEFT_TESTS_OP_CASES_SEQUENCE_H
+#define WEFT_TESTS_OP_CASES_SEQUENCE_H
+
+#include "graph/op_case.h"
+
+/* A small size: of heads, tokens and the like, of which a case has many. */
+static int64_t few(trial *t, int64_t least)
+{
+    return t->big ? 3 : least + below(t, 4);
+}
+
+static weft_value state_operand(trial *t, weft_dims dims, int flags)
+{
+    leaf *l = new_leaf(t, dims, flags | FIXED);
+    const int64_t row = weft_dims_product(dims, 1, dims.rank);
+    fill(t, l, ANY, l->rows && t->mode == SLICE ? t->from * row : 0, INT64_MAX);
+    return l->value = weft_state(t->g, l->name, weft_graph_dtype(t->g), dims);
+}
+
+static weft_value build_store(trial *t)
+{
+    const int64_t rows = rows_from(t, 1), capacity = few(t, 1), m = few(t, 0), width = few(t, 1);
+    weft_value state = state_operand(t, DIMS(rows, capacity, width), ROWS);
+    weft_value at = index_operand(t, DIMS(rows), capacity + 1, capacity + 1, ROWS);
+    weft_value new = weft_store(t->g, state, at, operand(t, DIMS(rows, m, width), ANY, ROWS | FIXED));
+    return in_use(t, weft_square(t->g, new), true);
+}
+
+static weft_value build_widen(trial *t)
+{
+    weft_dims d = batch_dims(t, 2);
+    weft_value in = operand(t, d, ANY, ROWS | FIXED);
+    return weft_square(t->g, weft_apply(t->g, weft_op_find("widen"), &in, 1, NULL));
+}
+
+static weft_value build_rope(trial *t)
+{
+    const int64_t rows = rows_from(t, 0), tokens = few(t, 1), heads = few(t, 1), half = few(t, 1);
+    const int64_t head = 2 * half + few(t, 0);
+    static const double frequencies[] = {1, 0.25, 0.0625, 0.03125};
+    weft_value x = operand(t, DIMS(rows, tokens, heads, head), ANY, ROWS), at = {0};
+    switch (below(t, 3)) {
+    case 0:
+        at = index_operand(t, DIMS(rows), 100, 100, ROWS);
+        break;
+    case 1:
+        at = index_operand(t, DIMS(rows, tokens), 100, 100, ROWS);
+        break;
+    default:
+        break;
+    }
+    return weft_rope(t->g, x, at, &(weft_rope_options){2 * half, frequencies, below(t, 2) ? 0 : 1.5, below(t, 2)});
+}
+
+static weft_value build_attention(trial *t)
+{
+    const int64_t rows = rows_from(t, 0), m = few(t, 1), kv = few(t, 1), group = 1 + below(t, 2), head = few(t, 1);
+    const bool packed = below(t, 4) == 0;
+    const int64_t n = packed ? m : few(t, 1), value = few(t, 1);
+    weft_value q = operand(t, DIMS(rows, m, kv * group, head), ANY, ROWS);
+    weft_value k = operand(t, DIMS(rows, n, kv, head), ANY, ROWS), v = operand(t, DIMS(rows, n, kv, value), ANY, ROWS);
+    weft_attention_options o = {.causal = below(t, 2), .window = below(t, 3) ? 0 : few(t, 1), .cap = below(t, 3) ? 0 : 1.5};
+    if (below(t, 3) == 0)
+        o.bias = operand(t, DIMS(kv * group, m, n), ANY, 0);
+    if (below(t, 2))
+        o.start = index_operand(t, DIMS(rows), n, n, ROWS);
+    if (below(t, 3) == 0)
+        o.used = index_operand(t, DIMS(rows), n + 1, n + 1, ROWS);
+    if (packed)
+        o.segments = index_operand(t, DIMS(rows, m), 2, 2, ROWS);
+    if (below(t, 3) == 0)
+        o.key_mask = operand(t, DIMS(rows, n), BIT, ROWS | FIXED);
+    if (below(t, 3) == 0)
+        o.scale = 0.7;
+    t->macs = rows * m * n * kv * group * (head + value);
+    return weft_attention(t->g, q, k, v, o);
+}
+
+static weft_value build_mask(trial *t)
+{
+    const int64_t rows = rows_from(t, 0), m = few(t, 1);
+    weft_value x = operand(t, DIMS(rows, m, 1, 1), ANY, ROWS);
+    t->macs = 2 * rows * m * m;
+    return weft_attention(t->g, x, x, x, (weft_attention_options){.causal = true, .name = "a"});
+}
+
+static weft_value build_labelled(trial *t)
+{
+    const int64_t rows = rows_from(t, 0);
+    weft_value labels = index_operand(t, DIMS(rows), 3, 3, ROWS);
+    return weft_mul(t->g, weft_labelled(t->g, labels), operand(t, DIMS(rows), ANY, ROWS));
+}
+
+static const op_case sequence_cases[] = {
+    {"store", build_store, WHOLE, NULL, NULL, ANY, 0},
+    {"widen", build_widen, ROWWISE, NULL, NULL, ANY, 0},
+    {"rope_angles", build_rope, ROWWISE, NULL, NULL, ANY, 0},
+    {"rope", build_rope, ROWWISE, NULL, NULL, ANY, 0},
+    {"attention_mask", build_mask, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"attention_mask", build_attention, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"labelled", build_labelled, ROWWISE, NULL, NULL, ANY, 0},
+};
+
+#endif
