@@ -263,9 +263,9 @@ static void random_shapes_are_ascending_chains(void **unused)
 static void large_shapes_are_ascending_chains(void **unused)
 {
     (void)unused;
-    static const int64_t sizes[][3] = {{130, 300, 800}, {265, 8, 3001}, {3000, 1, 500},  {5000, 17, 31},
-                                       {4, 1000, 900},  {1, 2000, 777}, {12, 513, 1025}, {16, 530, 770},
-                                       {2000, 530, 8},  {9, 40, 2049},  {40, 3, 5000},   {300, 70, 1}};
+    static const int64_t sizes[][3] = {{130, 300, 800}, {265, 8, 3001},  {3000, 1, 500},  {5000, 17, 31}, {4, 1000, 900},
+                                       {1, 2000, 777},  {12, 513, 1025}, {16, 530, 770},  {2000, 530, 8}, {9, 40, 2049},
+                                       {40, 3, 5000},   {300, 70, 1},    {77, 170, 1024}, {31, 333, 2048}};
     level all[3];
     const int count = levels(all);
     for (int l = 0; l < count; l++)
@@ -274,6 +274,8 @@ static void large_shapes_are_ascending_chains(void **unused)
                 state = s * 31 + (uint64_t)kind;
                 draw();
                 weft_gemm g = random_case(kind, sizes[s][0], sizes[s][1], sizes[s][2]);
+                if (g.k % 1024 == 0 && g.a_column == 1)
+                    g.a_row = g.k; /* a multiple of 4 KB: lines of A that share a set of the cache have tiles of their own */
                 check_case(&all[l], g, 60);
                 drop(&g);
             }

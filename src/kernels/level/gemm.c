@@ -172,6 +172,27 @@ static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char 
     }
 }
 
+/* Two full panels side by side: whole groups of GEMM_PAIR_ROWS rows together, the rows left over one panel after the other. */
+static void run_pair(const gemm_plan *plan, const panel *p, const panel *next, int64_t rows, char *buffer)
+{
+    const int64_t whole = rows / GEMM_PAIR_ROWS * GEMM_PAIR_ROWS, c_bytes = p->c_row * plan->size;
+    for (int64_t row = 0; row < whole; row += GEMM_PAIR_ROWS) {
+        char *c = p->c + row * c_bytes;
+        if (row + GEMM_PAIR_ROWS < whole)
+            for (int64_t i = GEMM_PAIR_ROWS; i < 2 * GEMM_PAIR_ROWS; i++)
+                for (int64_t byte = 0; byte < 2 * p->width * plan->size; byte += 64)
+                    __builtin_prefetch(c + i * c_bytes + byte, 1);
+        plan->tiles->pair(p->depth, p->left + row * p->line_bytes, p->stride, p->right, next->right, p->right_step, c, p->c_row,
+                          p->load);
+    }
+    for (int k = 0; k < 2; k++) {
+        panel rest = k == 0 ? *p : *next;
+        rest.left += whole * rest.line_bytes;
+        rest.c += whole * c_bytes;
+        run_panel(plan, &rest, rows - whole, buffer);
+    }
+}
+
 /* Finds, or copies to the scratch, elements from … to of the piece's lines of left. */
 static void take_left(const gemm_plan *plan, const weft_gemm_area *part, int64_t from, int64_t to, char *scratch, int64_t stride,
                       panel *p)
@@ -248,7 +269,16 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
                 p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
                 p.c = c + (row * p.c_row + column * p.c_column) * plan.size;
                 take_right(&plan, g->packed, column, from, to, space + at.panel, &p);
-                run_panel(&plan, &p, rows - row < rows_at_once ? rows - row : rows_at_once, space + at.tile);
+                const int64_t count = rows - row < rows_at_once ? rows - row : rows_at_once;
+                if (plan.paired && part.column1 - column >= 2 * plan.width) {
+                    column += plan.width;
+                    panel next = p;
+                    take_right(&plan, g->packed, column, from, to, space + at.panel, &next);
+                    next.c += plan.width * plan.size;
+                    run_pair(&plan, &p, &next, count, space + at.tile);
+                    continue;
+                }
+                run_panel(&plan, &p, count, space + at.tile);
             }
     }
 }

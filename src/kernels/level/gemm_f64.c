@@ -22,5 +22,11 @@ GEMM_DEFINE_TILES(tile, , body_wide, 1, 1, double, double)
 #if !defined(WEFT_LEVEL_v2)
 GEMM_DEFINE_TILES(tile, , body_half, 2, 1, double, double)
 #endif
+#if defined(WEFT_LEVEL_v4)
+GEMM_DEFINE_PAIR_TILE(pair, wide, double)
+#define GEMM_PAIR pair
+#else
+#define GEMM_PAIR NULL
+#endif
 
-const weft_gemm_tiles GEMM_TILES_F64 = GEMM_TABLE(tile, wide_lanes);
+const weft_gemm_tiles GEMM_TILES_F64 = GEMM_TABLE(tile, wide_lanes, GEMM_PAIR);

@@ -3,12 +3,13 @@
  * Swapping: with few columns (n ≤ 4) most lanes of a tile would be idle, so Cᵀ = Bᵀ·Aᵀ is computed: the same chains.
  * Packing: right is packed whole when several rows of pieces would each rearrange it, or when reading it with its own stride
  * would touch a page a step; with few rows, or when it is as good as packed already, it is not.
- * Pieces: enough for sixteen threads, none below about 10 µs, and a piece's part of left and of right fit the second cache.
+ * Pieces: enough for the last of them to keep no thread waiting long, none below about 10 µs, and a piece's part of left and of
+ * right fit the second cache.
  */
 #include "kernels/level/gemm_plan.h"
 
 enum {
-    BLOCK_BYTES = 1536,        /* depth of a block: 384 floats */
+    BLOCK_BYTES = 2048,        /* depth of a block: 512 floats */
     DIRECT_BLOCK = 16,         /* the same when right is read in place: whole rows of it follow one another */
     LEFT_BYTES = 192 * 1536,   /* of left a piece, where it is copied */
     RIGHT_BYTES = 512 * 1536,  /* of right a piece */
@@ -18,7 +19,7 @@ enum {
     SMALL_BYTES = 16 << 10,    /* right is read in place when it is no larger */
     TINY_NANOSECONDS = 20000,  /* one piece */
     PIECE_NANOSECONDS = 10000, /* the least otherwise */
-    ENOUGH_PIECES = 32
+    ENOUGH_PIECES = 64
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -99,8 +100,8 @@ static void cut(gemm_plan *plan)
     plan->columns_most = least(plan->n, ceiling(plan->column_units, plan->across) * plan->width);
 }
 
-/* Whether the tiles may read left where it stands: what they read together must not fall in one set of the first cache (4 KB
- * apart), and where the lines lie across the depth, a cache line a step, it must not be read for too many panels. */
+/* Whether the tallest tiles may read left where it stands: what they read together must not fall in one set of the first cache (4
+ * KB apart), and where the lines lie across the depth, a cache line a step, it must not be read for too many panels. */
 static bool easy_lines(const gemm_plan *plan)
 {
     const int64_t apart = plan->left.step == 1 ? plan->left.line : plan->left.step;
@@ -138,7 +139,9 @@ gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
     const int64_t limit = in_place && plan.n > plan.width && plan.m <= GEMM_TALLEST ? DIRECT_BLOCK : BLOCK_BYTES / plan.size;
     const int64_t blocks = most(1, ceiling(plan.depth, limit));
     plan.block = most(16, ceiling(ceiling(plan.depth, blocks), 16) * 16);
-    plan.copied = !plain || plan.left.dtype != g->dtype || (plan.n >= 4 * plan.width && !easy_lines(&plan));
+    const bool as_is = plain && plan.left.dtype == g->dtype, hard = plan.n >= 4 * plan.width && !easy_lines(&plan);
+    plan.paired = as_is && hard && plan.tiles->pair && plan.left.step == 1 && (plan.packed || plan.direct);
+    plan.copied = !as_is || (hard && !plan.paired);
     cut(&plan);
 
     plan.pack_units = plan.packed ? ceiling(plan.depth, GEMM_PACK_DEPTH) * plan.column_units : 0;

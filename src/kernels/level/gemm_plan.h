@@ -18,6 +18,7 @@ typedef struct gemm_plan {
     bool packed;                                              /* right is packed whole beforehand */
     bool direct;                                              /* full panels of right are read where they stand */
     bool copied;                                              /* each piece copies its part of left */
+    bool paired;                                              /* two full panels of right at once */
     int64_t down, across;                                     /* pieces: down × across */
     int64_t row_units, column_units, rows_most, columns_most; /* units: tallest tiles, full panels; the largest piece */
     int64_t pack_units, pack_pieces;                          /* units: PACK_DEPTH elements of a panel */

@@ -25,11 +25,16 @@ enum {
 typedef void weft_gemm_tile(int64_t depth, const void *a, int64_t a_stride, const void *b, int64_t b_step, void *c, int64_t c_row,
                             int64_t columns, bool load);
 
+/* GEMM_PAIR_ROWS rows, A by rows, of two full panels side by side. */
+typedef void weft_gemm_pair_tile(int64_t depth, const void *a, int64_t a_stride, const void *b, const void *next_b,
+                                 int64_t b_step, void *c, int64_t c_row, bool load);
+
 typedef struct weft_gemm_tiles {
     int lanes;                 /* C elements a vector; width w holds 2 · lanes >> w of them */
     int widths;                /* how many widths there are */
     int heights[GEMM_HEIGHTS]; /* rows, falling to 1; 0 where there are fewer heights */
     weft_gemm_tile *tile[GEMM_ORDERS][GEMM_WIDTHS][GEMM_HEIGHTS];
+    weft_gemm_pair_tile *pair; /* NULL: none */
 } weft_gemm_tiles;
 
 #define GEMM_TILES_F32  WEFT_LEVEL_NAME(weft_gemm_tiles_f32)
@@ -42,10 +47,10 @@ extern const weft_gemm_tiles GEMM_TILES_BF16; /* needs a processor that multipli
 #endif
 
 #if defined(WEFT_LEVEL_v4)
-enum { GEMM_TALLEST = 12 };
+enum { GEMM_TALLEST = 12, GEMM_PAIR_ROWS = 6 };
 #define GEMM_EACH_HEIGHT(X, ...) X(12, __VA_ARGS__) X(8, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #else
-enum { GEMM_TALLEST = 6 };
+enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3 };
 #define GEMM_EACH_HEIGHT(X, ...) X(6, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #endif
 
@@ -174,6 +179,49 @@ enum { GEMM_TALLEST = 6 };
         } \
     }
 
+/* Defines the tile of two panels. Lines of A a multiple of 4 KB apart share a set of the first cache, which holds half as many as
+ * the tallest tile has: so a tile of half the height and twice the width, with the same number of sums in registers. */
+#define GEMM_DEFINE_PAIR_TILE(NAME, kit, real) \
+    static void NAME(int64_t depth, const void *a_, int64_t a_stride, const void *b_, const void *next_b, int64_t b_step, \
+                     void *c_, int64_t c_row, bool load) \
+    { \
+        const real *b[2] = {b_, next_b}; \
+        const real *row[2] = {(const real *)a_, (const real *)a_ + 3 * a_stride}; \
+        real *c = c_; \
+        kit##_vector sum[GEMM_PAIR_ROWS][4]; \
+        GEMM_UNROLL(16) \
+        for (int i = 0; i < GEMM_PAIR_ROWS; i++) \
+            GEMM_UNROLL(4) \
+        for (int v = 0; v < 4; v++) \
+            sum[i][v] = load ? kit##_get(c + i * c_row + v * kit##_lanes) : kit##_zero(); \
+        GEMM_UNROLL_DEPTH \
+        for (int64_t p = 0; p < depth; p++) { \
+            kit##_vector right[4]; \
+            GEMM_UNROLL(4) \
+            for (int v = 0; v < 4; v++) \
+                __builtin_prefetch(b[v / 2] + 8 * b_step + v % 2 * kit##_lanes); \
+            GEMM_UNROLL(4) \
+            for (int v = 0; v < 4; v++) \
+                right[v] = kit##_take(b[v / 2] + v % 2 * kit##_lanes); \
+            GEMM_UNROLL(16) \
+            for (int i = 0; i < GEMM_PAIR_ROWS; i++) { \
+                const kit##_vector left = kit##_splat(row[i / 3] + i % 3 * a_stride); \
+                GEMM_UNROLL(4) \
+                for (int v = 0; v < 4; v++) \
+                    sum[i][v] = kit##_add(left, right[v], sum[i][v]); \
+            } \
+            b[0] += b_step; \
+            b[1] += b_step; \
+            row[0]++; \
+            row[1]++; \
+        } \
+        GEMM_UNROLL(16) \
+        for (int i = 0; i < GEMM_PAIR_ROWS; i++) \
+            GEMM_UNROLL(4) \
+        for (int v = 0; v < 4; v++) \
+            kit##_put(c + i * c_row + v * kit##_lanes, sum[i][v]); \
+    }
+
 /* One tile function of the table: NAME_<order>_<width>_<rows>. */
 #define GEMM_DEFINE_TILE(rows, NAME, TARGET, BODY, order, width, vectors, real, element) \
     TARGET static void NAME##_##order##_##width##_##rows(int64_t depth, const void *a, int64_t a_stride, const void *b, \
@@ -206,9 +254,10 @@ enum { GEMM_WIDTHS_HERE = 2 };
     }
 enum { GEMM_WIDTHS_HERE = 3 };
 #endif
-#define GEMM_TABLE(NAME, lane_count) \
+#define GEMM_TABLE(NAME, lane_count, pair_tile) \
     { \
-        .lanes = lane_count, .widths = GEMM_WIDTHS_HERE, .heights = {GEMM_EACH_HEIGHT(GEMM_HEIGHT_ENTRY, 0)}, .tile = { \
+        .lanes = lane_count, .pair = pair_tile, .widths = GEMM_WIDTHS_HERE, .heights = {GEMM_EACH_HEIGHT(GEMM_HEIGHT_ENTRY, 0)}, \
+        .tile = { \
             GEMM_TILE_ORDER(NAME, 0), \
             GEMM_TILE_ORDER(NAME, 1) \
         } \
