@@ -4,8 +4,91 @@
 
 #include "cli/cli.h"
 #include "report/report.h"
-#include "tabular/fit.h"
-#include "tabular/schema.h"
+#include "tabular/folder.h"
+#include "tabular/prepare.h"
+#include "tabular/presets.h"
+
+/* Option rows of the commands that train: the table, the model, the training. */
+#define CLI_TABULAR_TABLE_ROWS \
+    {.name = "target", .value = "COL", .kind = CLI_TEXT, .help = "the column to predict", .traits = CLI_REQUIRED}, \
+        {.name = "out", .value = "DIR", .kind = CLI_PATH, .help = "the model's folder", .traits = CLI_REQUIRED}, \
+        {.name = "arch", \
+         .value = "NAME", \
+         .kind = CLI_CHOICE, \
+         .choices = WEFT_TABULAR_PRESETS, \
+         .otherwise = "tabr-s", \
+         .help = "the model", \
+         .group = "Model"}, \
+        {.name = "context-size", \
+         .value = "N", \
+         .kind = CLI_INT, \
+         .least = 1, \
+         .most = 65536, \
+         .otherwise = "96", \
+         .help = "training rows that each row looks at", \
+         .group = "Model"}, \
+        {.name = "config", \
+         .value = "F.json", \
+         .kind = CLI_PATH, \
+         .help = "any keys of the model's config.json, and lr, weight_decay, batch_size", \
+         .group = "Model"}, \
+        {.name = "task", \
+         .value = "TASK", \
+         .kind = CLI_CHOICE, \
+         .choices = "regression|binary|multiclass", \
+         .help = "instead of what the target's values suggest", \
+         .group = "Table"}, \
+        {.name = "categorical", .value = "A,B", .kind = CLI_LIST, .help = "columns to read as categories", .group = "Table"}, \
+        {.name = "drop", .value = "A,B", .kind = CLI_LIST, .help = "columns to leave out", .group = "Table"}, \
+        {.name = "preprocess", \
+         .value = "HOW", \
+         .kind = CLI_CHOICE, \
+         .choices = "quantile|standard|none", \
+         .otherwise = "quantile", \
+         .help = "how numbers are scaled", \
+         .group = "Table"}, \
+        {.name = "split", \
+         .value = "F.csv", \
+         .kind = CLI_PATH, \
+         .help = "a header \"split\", then 0 (train), 1 (validation) or 2 (test) a data row", \
+         .group = "Table"}, \
+        {.name = "val", .value = "F.csv", .kind = CLI_PATH, .help = "validation rows in a file of their own", .group = "Table"}, \
+        {.name = "test", .value = "F.csv", .kind = CLI_PATH, .help = "test rows in a file of their own", .group = "Table"}, \
+        {.name = "epochs", \
+         .value = "N", \
+         .kind = CLI_INT, \
+         .least = 1, \
+         .most = CLI_ANY, \
+         .help = "at most so many passes over the training rows", \
+         .group = "Training"}, \
+        {.name = "patience", \
+         .value = "N", \
+         .kind = CLI_INT, \
+         .least = 0, \
+         .most = CLI_ANY, \
+         .otherwise = "16", \
+         .help = "stop after more than N epochs without a better validation score", \
+         .group = "Training"}, \
+    { \
+        .name = "batch-size", .value = "N", .kind = CLI_INT, .least = 1, .most = 1 << 20, \
+        .help = "rows a step; by default 32 to 1024 by the number of training rows", .group = "Training" \
+    }
+
+/* Refuses options that name the parts of a table in two ways: wrong usage. */
+weft_status cli_tabular_check_parts(cli_arguments *);
+/* Reads the table as the options say, and prints how its columns are read. */
+weft_status cli_tabular_prepare(cli_arguments *, weft_prepared *out);
+/* The model and its training: the preset of --arch, then --config, then the other options. */
+weft_status cli_tabular_configure(cli_arguments *, const weft_prepared *, weft_tabular_config *, weft_fit_options *);
+
+/* The rows of each part as the model reads them; freed by whoever frees the array's entries. */
+weft_status cli_tabular_rows(const weft_tabular_config *, const weft_prepared *, weft_rows_data *out[WEFT_PARTS]);
+/* The command and its files, for run.json. */
+typedef struct cli_tabular_origin {
+    const char *command[1], *data[4];
+    weft_run_info info;
+} cli_tabular_origin;
+void cli_tabular_origin_of(const cli_arguments *, int threads, const char *level, cli_tabular_origin *out);
 
 /* The metrics of one part: an object `part` of the JSON result (NULL: its keys at the top), and lines for people. */
 void cli_tabular_metrics(cli_arguments *, const char *part, const weft_metrics *, const weft_schema *);
@@ -25,11 +108,14 @@ typedef struct weft_report_run {
     weft_report *page;
     double *loss, *score;
     int64_t epochs, capacity;
+    int64_t first[8]; /* where the curves of the first members of an ensemble begin */
+    int members;
     bool regression;
 } weft_report_run;
 
 weft_status weft_report_run_open(weft_report_run *, const char *arch, const char *data, const weft_tabular_config *,
                                  const weft_schema *);
+void weft_report_run_member(weft_report_run *); /* the epochs that follow are another member's */
 void weft_report_run_epoch(weft_report_run *, double train_loss, double val_score);
 /* The epochs of metrics.jsonl in place of those added: all of them, also where the run was resumed. */
 weft_status weft_report_run_load(weft_report_run *, const char *folder);
@@ -38,5 +124,9 @@ void weft_report_run_predictions(weft_report_run *, const weft_tabular_config *,
                                  const double *output, const weft_metrics *);
 weft_status weft_report_run_save(weft_report_run *, const char *folder);
 void weft_report_run_close(weft_report_run *);
+
+/* Metrics of a trained model on every part: objects train, val and test of the JSON result, and into the report. */
+weft_status cli_tabular_parts(cli_arguments *, weft_engine *, const weft_tabular_config *, weft_params *, const weft_prepared *,
+                              weft_rows_data *const rows[WEFT_PARTS], const weft_fit_options *, weft_report_run *);
 
 #endif

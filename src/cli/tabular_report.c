@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CURVES = sizeof((weft_report_run *)0)->first / sizeof(int64_t) };
+
 weft_status weft_report_run_open(weft_report_run *r, const char *arch, const char *data, const weft_tabular_config *c,
                                  const weft_schema *schema)
 {
@@ -42,8 +44,16 @@ weft_status weft_report_run_open(weft_report_run *r, const char *arch, const cha
     return WEFT_OK;
 }
 
+void weft_report_run_member(weft_report_run *r)
+{
+    if (r->members < CURVES)
+        r->first[r->members++] = r->epochs;
+}
+
 void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_score)
 {
+    if (r->members == 0)
+        weft_report_run_member(r);
     if (r->epochs == r->capacity) {
         int64_t capacity = r->capacity ? 2 * r->capacity : 64;
         double *loss = realloc(r->loss, (size_t)capacity * sizeof *loss);
@@ -66,12 +76,17 @@ weft_status weft_report_run_load(weft_report_run *r, const char *folder)
     size_t size = 0;
     weft_status status =
         path ? weft_file_read(path, (size_t)1 << 30, &text, &size) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    r->epochs = 0;
+    int64_t member = -1;
+    r->epochs = r->members = 0;
     for (char *line = text, *end; status == WEFT_OK && line && *line; line = end) {
         end = line + strcspn(line, "\n");
         weft_json *json = NULL;
         status = weft_json_parse(line, (size_t)(end - line), path, &json);
         weft_json_value root = weft_json_root(json), score = weft_json_get(root, r->regression ? "val_rmse" : "val_accuracy");
+        int64_t of = weft_json_integer(weft_json_get(root, "member"), 0);
+        if (status == WEFT_OK && of != member)
+            weft_report_run_member(r);
+        member = of;
         if (status == WEFT_OK && weft_json_present(score))
             weft_report_run_epoch(r, weft_json_number(weft_json_get(root, "train_loss"), NAN), weft_json_number(score, NAN));
         weft_json_free(json);
@@ -82,24 +97,45 @@ weft_status weft_report_run_load(weft_report_run *r, const char *folder)
     return status;
 }
 
+/* A curve a member of an ensemble, at most CURVES. */
+static void curves(const weft_report_run *r, const char *name, const double *values, weft_series out[CURVES],
+                   char names[CURVES][32])
+{
+    for (int k = 0; k < r->members; k++) {
+        int64_t end = k + 1 < r->members ? r->first[k + 1] : r->epochs;
+        snprintf(names[k], 32, "member %d", k + 1);
+        out[k] = (weft_series){r->members > 1 ? names[k] : name, NULL, values + r->first[k], (size_t)(end - r->first[k])};
+    }
+}
+
 void weft_report_run_training(weft_report_run *r, const weft_train_result *result, double seconds)
 {
+    char names[CURVES][32];
+    weft_series series[CURVES];
+    const char *measure = r->regression ? "validation RMSE" : "validation accuracy";
+    double best = r->members > 1 ? NAN : (double)result->best_epoch + 1;
     weft_report_heading(r->page, 3, "Training");
-    weft_report_paragraph(
-        r->page, "%lld epochs in %.1f seconds; the weights of epoch %lld, which had the best validation score, were kept.",
-        (long long)result->epochs, seconds, (long long)result->best_epoch + 1);
-    weft_series loss = {"training loss", NULL, r->loss, (size_t)r->epochs};
-    weft_series score = {r->regression ? "validation RMSE" : "validation accuracy", NULL, r->score, (size_t)r->epochs};
-    double best = (double)result->best_epoch + 1;
+    if (r->members > 1)
+        weft_report_paragraph(
+            r->page,
+            "An ensemble: models that differ in their seeds alone, trained in %.1f seconds; of each the weights of "
+            "its best epoch were kept. The curves below are those of the first %d.",
+            seconds, r->members);
+    else
+        weft_report_paragraph(
+            r->page, "%lld epochs in %.1f seconds; the weights of epoch %lld, which had the best validation score, were kept.",
+            (long long)result->epochs, seconds, (long long)result->best_epoch + 1);
+    curves(r, "training loss", r->loss, series, names);
     weft_report_lines(r->page,
                       &(weft_chart){.title = "Training loss",
                                     .x_label = "epoch",
                                     .y_label = r->regression ? "mean squared error, standardised" : "cross-entropy"},
-                      &loss, 1, best, "best epoch");
+                      series, (size_t)r->members, best, "best epoch");
+    curves(r, measure, r->score, series, names);
     weft_report_lines(
         r->page,
-        &(weft_chart){.title = score.name, .x_label = "epoch", .y_label = r->regression ? "target's units" : "share of rows"},
-        &score, 1, best, "best epoch");
+        &(weft_chart){.title = measure, .x_label = "epoch", .y_label = r->regression ? "target's units" : "share of rows"},
+        series, (size_t)r->members, best, "best epoch");
 }
 
 static void regression_charts(weft_report_run *r, const weft_schema *schema, const weft_rows_data *rows, const double *output)

@@ -39,6 +39,7 @@ weft_tabular_config weft_tabular_default(void)
         .n_blocks = 4,
         .d_layer = 512,
         .dropout = 0.1,
+        .members = 1,
     };
 }
 
@@ -195,6 +196,7 @@ weft_status weft_tabular_config_read(weft_json_value root, const char *name, wef
         {"context_size", 1, 1 << 16, &c->context_size},
         {"n_blocks", 1, 256, &c->n_blocks},
         {"d_layer", 1, 1 << 16, &c->d_layer},
+        {"members", 1, WEFT_TABULAR_MAX_MEMBERS, &c->members},
     };
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++)
         if (weft_json_present(weft_json_get(root, integers[i].key)) &&
@@ -302,6 +304,8 @@ void weft_tabular_config_write(const weft_tabular_config *c, weft_json_writer *w
         weft_json_add_integer(w, c->cat_cardinalities[i]);
     weft_json_close_list(w);
     write_embeddings(&c->num_embeddings, w);
+    if (c->members > 1)
+        write_integer(w, "members", c->members);
     if (c->arch == WEFT_TABULAR_MLP) {
         write_integer(w, "n_blocks", c->n_blocks);
         write_integer(w, "d_layer", c->d_layer);

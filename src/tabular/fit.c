@@ -70,57 +70,6 @@ static weft_status fit_finish(void *user)
 }
 
 /* What a checkpoint in the middle of an epoch must hold besides the loop's own: the epoch's loss up to there, and the best. */
-/* What must not change while a run is interrupted, as text. */
-static void add_settings(const fit *f, weft_text *out)
-{
-    weft_json_writer w = weft_json_to(out, 0);
-    weft_json_open_object(&w);
-    weft_tabular_config_write(f->config, &w);
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {{"lr", f->options->lr},
-                   {"weight_decay", f->options->weight_decay},
-                   {"decay_all", f->options->decay_all},
-                   {"batch_size", (double)f->options->batch_size},
-                   {"include_self", f->options->include_self}};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        weft_json_add_key(&w, numbers[i].name);
-        weft_json_add_number(&w, numbers[i].value);
-    }
-    weft_json_close_object(&w);
-}
-
-/* The first setting in which two such texts differ. */
-static weft_status check_settings(const fit *f, const char *kept)
-{
-    weft_text now = {0};
-    weft_json *old = NULL, *new = NULL;
-    add_settings(f, &now);
-    weft_status status = now.failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short")
-                                    : weft_json_parse(kept, strlen(kept), f->options->folder, &old);
-    if (status == WEFT_OK)
-        status = weft_json_parse(now.data, now.length, f->options->folder, &new);
-    weft_json_value value;
-    const char *key;
-    for (int64_t i = 0; status == WEFT_OK && (key = weft_json_key(weft_json_root(new), i, &value)); i++) {
-        weft_text a = {0}, b = {0};
-        weft_json_writer wa = weft_json_to(&a, 0), wb = weft_json_to(&b, 0);
-        weft_json_add_value(&wa, weft_json_get(weft_json_root(old), key));
-        weft_json_add_value(&wb, value);
-        if (a.data && b.data && strcmp(a.data, b.data) != 0)
-            status = weft_fail(WEFT_ERROR_ARGUMENT,
-                               "%s: its run was begun with %s %s, not %s: resume it with the same options, or begin anew",
-                               f->options->folder, key, a.data, b.data);
-        weft_text_free(&a);
-        weft_text_free(&b);
-    }
-    weft_json_free(old);
-    weft_json_free(new);
-    weft_text_free(&now);
-    return status;
-}
-
 static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
 {
     (void)arrays;
@@ -136,7 +85,7 @@ static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
     weft_json_add_key(&w, "best");
     weft_json_add_number(&w, f->best); /* null before the first evaluation */
     weft_text settings = {0};
-    add_settings(f, &settings);
+    weft_fit_settings(f->config, f->options, &settings);
     weft_json_add_key(&w, "settings");
     weft_json_add_string(&w, settings.data);
     weft_json_close_object(&w);
@@ -159,7 +108,7 @@ static weft_status fit_load(void *user, const char *text, const weft_arrays *arr
     if (status == WEFT_OK)
         status = weft_json_take_integer(root, f->options->folder, "loss_count", 0, INT64_MAX, &f->loss_count);
     if (status == WEFT_OK)
-        status = check_settings(f, weft_json_string(weft_json_get(root, "settings"), "{}"));
+        status = weft_fit_same_settings(f->config, f->options, weft_json_string(weft_json_get(root, "settings"), "{}"));
     f->loss_sum = weft_json_number(weft_json_get(root, "loss_sum"), 0);
     f->best = weft_json_number(weft_json_get(root, "best"), -INFINITY);
     weft_json_free(json);
@@ -200,12 +149,7 @@ static weft_status init_params(const weft_tabular_config *c, weft_params *params
     weft_graph *g = weft_graph_new(WEFT_F32);
     if (!g)
         return WEFT_ERROR_MEMORY;
-    if (c->arch == WEFT_TABULAR_MLP) {
-        weft_mlp_build(g, c, 1, false, false);
-    } else {
-        weft_tabr_form form = {.batch = 1, .capacity = c->context_size};
-        weft_tabr_build(g, c, &form);
-    }
+    weft_tabular_build_row(g, c);
     weft_status status = weft_graph_status(g);
     if (status == WEFT_OK)
         status = weft_params_init(params, g, WEFT_F32, seed);

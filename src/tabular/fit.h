@@ -22,7 +22,8 @@ weft_status weft_predictor_refresh(weft_predictor *);
 
 /* output [rows, outputs]: standardised regression values, or logits. own: the rows are the candidates themselves, each
  * excluded from its own context. context, probs, distance [rows, m]: candidate numbers, nearest first, their weights, and squared
- * distances in key space; NULL: not wanted. */
+ * distances in key space; NULL: not wanted. An ensemble answers for all its members: outputs as weft_ensemble_mean says, and of
+ * the rows that any of them looked at the m of the largest mean weight, heaviest first. */
 weft_status weft_predictor_run(weft_predictor *, const weft_rows_data *rows, bool own, double *output, int64_t *context,
                                double *probs, double *distance);
 
@@ -49,6 +50,8 @@ typedef struct weft_fit_options {
     void *user;
     void (*progress)(void *user, const char *phase, int64_t done, int64_t total, const char *note);
     void (*epoch)(void *user, int64_t epoch, double train_loss, const weft_metrics *val, bool best); /* NULL: not wanted */
+    /* of an ensemble: member (from 0) begins (result NULL), or has been trained; NULL: not wanted */
+    void (*member)(void *user, int64_t member, const weft_train_result *result);
     weft_status (*finish)(void *user); /* writes the model with the best weights; NULL: model.safetensors */
 } weft_fit_options;
 
@@ -58,6 +61,11 @@ weft_fit_options weft_fit_default(int64_t train_rows);
 /* Trains `params` (initialised from the seed where they are missing) on `train`, stopping by the score on `val`. */
 weft_status weft_fit(weft_engine *, const weft_tabular_config *, weft_params *, const weft_rows_data *train,
                      const weft_rows_data *val, const weft_fit_options *, weft_train_result *out);
+
+/* The configuration and the options that a resumed run must share with the run it goes on with, as JSON text; and the first of
+ * them in which such a text differs, as an error. */
+void weft_fit_settings(const weft_tabular_config *, const weft_fit_options *, weft_text *out);
+weft_status weft_fit_same_settings(const weft_tabular_config *, const weft_fit_options *, const char *kept);
 
 /* One training step up to its gradients, for tests and benchmarks: rows of `train`, at (seed, step). */
 typedef struct weft_stepper weft_stepper;

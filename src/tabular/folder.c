@@ -176,12 +176,7 @@ static weft_status check_params(const char *folder, const weft_tabular_config *c
     weft_graph *g = weft_graph_new(WEFT_F32);
     if (!g)
         return WEFT_ERROR_MEMORY;
-    if (c->arch == WEFT_TABULAR_MLP) {
-        weft_mlp_build(g, c, 1, false, false);
-    } else {
-        weft_tabr_form form = {.batch = 1, .capacity = c->context_size};
-        weft_tabr_build(g, c, &form);
-    }
+    weft_tabular_build_row(g, c);
     weft_status status = weft_graph_status(g);
     int n = weft_graph_params(g, -1, NULL, NULL);
     for (int i = 0; i < n && status == WEFT_OK; i++) {

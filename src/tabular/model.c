@@ -137,13 +137,7 @@ static void close_config(void *self)
 
 static weft_status describe(void *self, weft_graph *g, weft_value *fetches, int *count)
 {
-    const weft_tabular_config *c = self;
-    if (c->arch == WEFT_TABULAR_MLP) {
-        fetches[0] = weft_mlp_build(g, c, 1, false, false);
-    } else {
-        weft_tabr_form form = {.batch = 1, .capacity = c->context_size};
-        fetches[0] = weft_tabr_build(g, c, &form);
-    }
+    fetches[0] = weft_tabular_build_row(g, self);
     *count = 1;
     return weft_graph_status(g);
 }
@@ -157,6 +151,11 @@ static void list_inputs(const weft_tabular_config *c, weft_text *out)
     if (c->n_cat)
         weft_text_add(out, "input   x_cat [B, %d] I64\n", c->n_cat);
     weft_text_add(out, "input   y [B] %s (optional)\n", c->task == WEFT_TASK_REGRESSION ? "F32" : "I64");
+    if (c->members > 1)
+        weft_text_add(out,
+                      "an ensemble of %lld: output and loss are of the members' mean; all values of member K are written as "
+                      "members.K.NAME, K = 0 to %lld\n",
+                      (long long)c->members, (long long)c->members - 1);
 }
 
 static void list_tabr(void *self, weft_text *out)
@@ -186,14 +185,15 @@ static void list_mlp(void *self, weft_text *out)
 static weft_status run_tabr(void *self, weft_engine *engine, weft_params *params, const char *folder,
                             const weft_run_request *request, weft_arrays *out)
 {
-    return weft_tabr_run(self, engine, params, folder, request, out);
+    const weft_tabular_config *c = self;
+    return c->members > 1 ? weft_ensemble_evaluate(c, engine, params, folder, request, weft_tabr_run, out)
+                          : weft_tabr_run(c, engine, params, folder, request, out);
 }
 
-static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params, const char *folder,
-                           const weft_run_request *request, weft_arrays *out)
+static weft_status run_one_mlp(const weft_tabular_config *c, weft_engine *engine, weft_params *params, const char *folder,
+                               const weft_run_request *request, weft_arrays *out)
 {
     (void)folder;
-    const weft_tabular_config *c = self;
     static const char *const known[] = {"x_num", "x_bin", "x_cat", "y", "cotangent.*", NULL};
     weft_rows_data *rows = NULL;
     weft_tensor y;
@@ -232,6 +232,14 @@ static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params,
     weft_graph_free(g);
     weft_rows_free(rows);
     return status;
+}
+
+static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params, const char *folder,
+                           const weft_run_request *request, weft_arrays *out)
+{
+    const weft_tabular_config *c = self;
+    return c->members > 1 ? weft_ensemble_evaluate(c, engine, params, folder, request, run_one_mlp, out)
+                          : run_one_mlp(c, engine, params, folder, request, out);
 }
 
 const weft_model_type weft_tabr_model = {"tabr", open_config, close_config, describe, list_tabr, run_tabr};

@@ -16,4 +16,11 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *, const weft_arrays
 weft_status weft_tabr_run(const weft_tabular_config *, weft_engine *, weft_params *, const char *folder, const weft_run_request *,
                           weft_arrays *out);
 
+/* How a single model is run, and the same for a configuration of several members: values of member K are written as
+ * members.K.NAME; output and loss are those of the members' mean. Gradients are refused. */
+typedef weft_status (*weft_tabular_run)(const weft_tabular_config *, weft_engine *, weft_params *, const char *folder,
+                                        const weft_run_request *, weft_arrays *out);
+weft_status weft_ensemble_evaluate(const weft_tabular_config *, weft_engine *, weft_params *, const char *folder,
+                                   const weft_run_request *, weft_tabular_run run_one, weft_arrays *out);
+
 #endif

@@ -1,6 +1,6 @@
 /* Prediction in batches of fixed size; a row's result does not depend on the rows beside it, so the last batch is padded. */
 #include "graph/engine.h"
-#include "tabular/fit.h"
+#include "tabular/ensemble.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@ struct weft_predictor {
     const weft_tabular_config *config;
     weft_params *params;
     const weft_rows_data *candidates;
+    weft_ensemble *ensemble; /* more than one member: nothing below is used */
     /* tabr */
     weft_retriever *retriever;
     weft_tabr_runner *runner;
@@ -64,11 +65,13 @@ weft_status weft_predictor_new(weft_engine *engine, const weft_tabular_config *c
         return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
     *p = (weft_predictor){.engine = engine, .config = config, .params = params, .candidates = candidates};
     weft_status status;
-    if (config->arch == WEFT_TABULAR_MLP)
+    if (config->members > 1)
+        status = weft_ensemble_new(engine, config, params, candidates, &p->ensemble);
+    else if (config->arch == WEFT_TABULAR_MLP)
         status = open_mlp(p);
     else
         status = weft_retriever_new(engine, config, WEFT_F32, candidates, true, &p->retriever);
-    if (status == WEFT_OK)
+    if (status == WEFT_OK && !p->ensemble)
         status = weft_predictor_refresh(p);
     if (status != WEFT_OK) {
         weft_predictor_free(p);
@@ -82,6 +85,7 @@ void weft_predictor_free(weft_predictor *p)
 {
     if (!p)
         return;
+    weft_ensemble_free(p->ensemble);
     weft_retriever_free(p->retriever);
     weft_tabr_runner_free(p->runner);
     weft_session_free(p->session);
@@ -93,6 +97,8 @@ void weft_predictor_free(weft_predictor *p)
 
 weft_status weft_predictor_refresh(weft_predictor *p)
 {
+    if (p->ensemble)
+        return weft_ensemble_refresh(p->ensemble);
     return p->retriever ? weft_retriever_refresh(p->retriever, p->params, false, 0, 0) : WEFT_OK;
 }
 
@@ -166,6 +172,8 @@ static weft_status run_mlp(weft_predictor *p, const weft_rows_data *rows, double
 weft_status weft_predictor_run(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context,
                                double *probs, double *distance)
 {
+    if (p->ensemble)
+        return weft_ensemble_run(p->ensemble, rows, own, output, context, probs, distance);
     return p->retriever ? run_tabr(p, rows, own, output, context, probs, distance) : run_mlp(p, rows, output);
 }
 

@@ -7,7 +7,7 @@
 #include "tabular/table.h"
 #include "weft/nn.h"
 
-enum { WEFT_TABULAR_MAX_CATEGORIES = 4096 };
+enum { WEFT_TABULAR_MAX_CATEGORIES = 4096, WEFT_TABULAR_MAX_MEMBERS = 1024 };
 
 typedef enum weft_tabular_arch { WEFT_TABULAR_TABR, WEFT_TABULAR_MLP } weft_tabular_arch;
 
@@ -31,6 +31,7 @@ typedef struct weft_tabular_config {
     /* mlp */
     int64_t n_blocks, d_layer;
     double dropout;
+    int64_t members; /* more than 1: an ensemble; its tensors are named members.K.NAME, K = 0 … members − 1 */
 } weft_tabular_config;
 
 /* TabR-S default of spec section 3, without the columns of a table. */
@@ -73,6 +74,9 @@ weft_value weft_tabular_loss(weft_graph *, const weft_tabular_config *, weft_val
 
 /* The ablation designs (2.9), pair by pair. */
 weft_value weft_tabr_build_design(weft_graph *, const weft_tabular_config *, const weft_tabr_form *);
+
+/* The model for one row, in evaluation: what its parameters are and what it costs. For an ensemble, member after member. */
+weft_value weft_tabular_build_row(weft_graph *, const weft_tabular_config *);
 
 /* Inputs x_num, x_bin, one_hot [B, …] → output. */
 weft_value weft_mlp_build(weft_graph *, const weft_tabular_config *, int64_t rows, bool training, bool loss);

@@ -265,3 +265,24 @@ weft_value weft_mlp_build(weft_graph *g, const weft_tabular_config *c, int64_t r
         weft_tabular_loss(g, c, output);
     return output;
 }
+
+static weft_value build_one(weft_graph *g, const weft_tabular_config *c)
+{
+    if (c->arch == WEFT_TABULAR_MLP)
+        return weft_mlp_build(g, c, 1, false, false);
+    return weft_tabr_build(g, c, &(weft_tabr_form){.batch = 1, .capacity = c->context_size});
+}
+
+weft_value weft_tabular_build_row(weft_graph *g, const weft_tabular_config *c)
+{
+    if (c->members == 1)
+        return build_one(g, c);
+    weft_value sum = {0};
+    for (int64_t k = 0; k < c->members; k++) {
+        weft_enter(g, "members.%d", (int)k);
+        weft_value output = build_one(g, c);
+        weft_leave(g);
+        sum = k ? weft_add(g, sum, output) : output;
+    }
+    return sum;
+}

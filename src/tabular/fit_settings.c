@@ -1,0 +1,56 @@
+/* What must not change while a run is interrupted: a resumed run with another learning rate would be neither the one nor the
+ * other. */
+#include "tabular/fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void weft_fit_settings(const weft_tabular_config *config, const weft_fit_options *options, weft_text *out)
+{
+    weft_json_writer w = weft_json_to(out, 0);
+    weft_json_open_object(&w);
+    weft_tabular_config_write(config, &w);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"lr", options->lr},
+                   {"weight_decay", options->weight_decay},
+                   {"decay_all", options->decay_all},
+                   {"batch_size", (double)options->batch_size},
+                   {"include_self", options->include_self}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        weft_json_add_key(&w, numbers[i].name);
+        weft_json_add_number(&w, numbers[i].value);
+    }
+    weft_json_close_object(&w);
+}
+
+/* The first setting in which two such texts differ. */
+weft_status weft_fit_same_settings(const weft_tabular_config *config, const weft_fit_options *options, const char *kept)
+{
+    weft_text now = {0};
+    weft_json *old = NULL, *new = NULL;
+    weft_fit_settings(config, options, &now);
+    weft_status status = now.failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short")
+                                    : weft_json_parse(kept, strlen(kept), options->folder, &old);
+    if (status == WEFT_OK)
+        status = weft_json_parse(now.data, now.length, options->folder, &new);
+    weft_json_value value;
+    const char *key;
+    for (int64_t i = 0; status == WEFT_OK && (key = weft_json_key(weft_json_root(new), i, &value)); i++) {
+        weft_text a = {0}, b = {0};
+        weft_json_writer wa = weft_json_to(&a, 0), wb = weft_json_to(&b, 0);
+        weft_json_add_value(&wa, weft_json_get(weft_json_root(old), key));
+        weft_json_add_value(&wb, value);
+        if (a.data && b.data && strcmp(a.data, b.data) != 0)
+            status = weft_fail(WEFT_ERROR_ARGUMENT,
+                               "%s: its run was begun with %s %s, not %s: resume it with the same options, or begin anew",
+                               options->folder, key, a.data, b.data);
+        weft_text_free(&a);
+        weft_text_free(&b);
+    }
+    weft_json_free(old);
+    weft_json_free(new);
+    weft_text_free(&now);
+    return status;
+}
