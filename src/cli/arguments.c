@@ -1,7 +1,7 @@
 /* Values of options: from text with checks, and to the commands by name. */
 #include "cli/arguments.h"
 
-#include "cli/spelling.h"
+#include "base/spelling.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -76,7 +76,7 @@ static weft_status read_choice(const cli_option *option, const char *text)
         char choice[64];
         snprintf(choice, sizeof choice, "%.*s", (int)length, at);
         const char *nearest = best[0] ? best : NULL, *before = nearest;
-        cli_nearest(text, choice, &nearest);
+        weft_spelling_nearest(text, choice, &nearest);
         if (nearest != before)
             memcpy(best, choice, sizeof best);
         at += length + !last;

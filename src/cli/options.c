@@ -2,7 +2,7 @@
 #include "cli/options.h"
 
 #include "cli/arguments.h"
-#include "cli/spelling.h"
+#include "base/spelling.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static weft_status unknown_command(const cli_command *const *commands, const cha
     const char *best = NULL;
     for (; *commands; commands++)
         if (!(*commands)->hidden)
-            cli_nearest(word, (*commands)->name, &best);
+            weft_spelling_nearest(word, (*commands)->name, &best);
     if (best)
         return weft_fail(WEFT_ERROR_ARGUMENT, "unknown command %s; did you mean %s?", word, best);
     return weft_fail(WEFT_ERROR_ARGUMENT, "unknown command %s; weft help lists them", word);
@@ -64,7 +64,7 @@ weft_status cli_unknown(const cli_command *const *commands, const char *name, co
         if (same && (*row)->action && !(*row)->hidden) {
             weft_text_add(&list, "%s%s", list.length ? ", " : "", (*row)->action);
             if (word)
-                cli_nearest(word, (*row)->action, &best);
+                weft_spelling_nearest(word, (*row)->action, &best);
         }
     }
     const char *all = list.data && !list.failed ? list.data : "no action";
@@ -136,7 +136,7 @@ static weft_status unknown_option(const cli_arguments *arguments, const char *wo
     size_t bytes = length > dashes ? length - dashes : 0;
     memcpy(typed, word + dashes, bytes < sizeof typed ? bytes : sizeof typed - 1);
     for (int i = 0; i < arguments->option_count; i++)
-        cli_nearest(typed, arguments->options[i]->name, &best);
+        weft_spelling_nearest(typed, arguments->options[i]->name, &best);
     if (best)
         return weft_fail(WEFT_ERROR_ARGUMENT, "unknown option %.*s; did you mean --%s?", (int)length, word, best);
     const cli_command *command = arguments->command;

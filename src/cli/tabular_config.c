@@ -1,5 +1,5 @@
 /* --config of weft tabular train. */
-#include "cli/spelling.h"
+#include "base/spelling.h"
 #include "cli/tabular.h"
 
 #include <string.h>
@@ -43,7 +43,7 @@ static weft_status check_keys(weft_json_value root, const char *path)
         bool known = false;
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
             known |= strcmp(key, keys[k]) == 0;
-            cli_nearest(key, keys[k], &nearest);
+            weft_spelling_nearest(key, keys[k], &nearest);
         }
         if (!known)
             return weft_fail(WEFT_ERROR_FORMAT, "%s: unknown key \"%s\"%s%s%s", path, key, nearest ? "; did you mean " : "",

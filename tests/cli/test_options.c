@@ -1,6 +1,6 @@
 /* The parser: values and their ranges, lists, wrong usage and the nearest spelling; and the rows of the real table. */
 #include "cli/cli.h"
-#include "cli/spelling.h"
+#include "base/spelling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -265,16 +265,16 @@ static void a_command_can_find_misuse(void **state)
 static void distances(void **state)
 {
     (void)state;
-    assert_int_equal(cli_distance("", ""), 0);
-    assert_int_equal(cli_distance("", "abc"), 3);
-    assert_int_equal(cli_distance("kitten", "sitting"), 3);
-    assert_int_equal(cli_distance("trian", "train"), 1);
-    assert_int_equal(cli_distance("Epochs", "epochs"), 0);
+    assert_int_equal(weft_spelling_distance("", ""), 0);
+    assert_int_equal(weft_spelling_distance("", "abc"), 3);
+    assert_int_equal(weft_spelling_distance("kitten", "sitting"), 3);
+    assert_int_equal(weft_spelling_distance("trian", "train"), 1);
+    assert_int_equal(weft_spelling_distance("Epochs", "epochs"), 0);
     char a[200], b[200];
     memset(a, 'a', sizeof a);
     memset(b, 'b', sizeof b);
     a[199] = b[199] = 0;
-    assert_int_equal(cli_distance(a, b), 63);
+    assert_int_equal(weft_spelling_distance(a, b), 63);
 }
 
 /* Every row of the real table is whole: names once, ranges that hold their defaults, help without a full stop, an example. */

@@ -1,5 +1,5 @@
 /* The nearest valid spelling: Damerau's distance in its restricted form, over rows of one word's length. */
-#include "cli/spelling.h"
+#include "base/spelling.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -17,7 +17,7 @@ static int letter(const char *word, int i)
     return tolower((unsigned char)word[i]);
 }
 
-int cli_distance(const char *a, const char *b)
+int weft_spelling_distance(const char *a, const char *b)
 {
     int n = (int)strnlen(a, LONGEST), m = (int)strnlen(b, LONGEST);
     int row[3][LONGEST + 1]; /* rows i - 2, i - 1 and i of the table of distances between beginnings */
@@ -41,11 +41,11 @@ static int price(const char *word, const char *candidate)
     size_t n = strlen(word), m = strlen(candidate), shorter = n < m ? n : m, longer = n < m ? m : n;
     if (shorter >= 2 && strncmp(word, candidate, shorter) == 0)
         return least(2, (int)(longer - shorter));
-    int distance = cli_distance(word, candidate);
+    int distance = weft_spelling_distance(word, candidate);
     return distance <= 1 + (int)longer / 3 && distance < (int)longer ? distance : INT_MAX;
 }
 
-void cli_nearest(const char *word, const char *candidate, const char **best)
+void weft_spelling_nearest(const char *word, const char *candidate, const char **best)
 {
     int offered = price(word, candidate);
     if (offered != INT_MAX && (!*best || offered < price(word, *best)))
