@@ -1,5 +1,5 @@
-/* Where requests go: memory channels for their keys and values, and two sub-batches whose attention overlaps the other's matrices.
- * Loads are estimated cycles of attention in the memory (NeuPIMs, algorithms 1 … 3; constants of the public code). */
+/* Where requests go: memory channels for their keys and values, and two sub-batches whose attention overlaps the other's
+ * matrices. Loads are estimated cycles of attention in the memory (NeuPIMs, algorithms 1 … 3; constants of the public code). */
 #ifndef WEFT_HARDWARE_BALANCE_H
 #define WEFT_HARDWARE_BALANCE_H
 
@@ -22,8 +22,8 @@ int64_t weft_attention_estimate(const weft_attention_shape *, int64_t length);
 weft_status weft_balance_greedy(const int64_t *cost, int64_t count, int channels, int64_t *load, int32_t *channel);
 void weft_balance_round_robin(int64_t count, int channels, int32_t *channel);
 
-/* second[count]: whether a request goes to sub-batch 2. Halves: per channel the first half of its requests, in their order, to the
- * first; odd counts alternate between ceil and floor over the channels that have odd counts, beginning with ceil. */
+/* second[count]: whether a request goes to sub-batch 2. Halves: per channel the first half of its requests, in their order, to
+ * the first; odd counts alternate between ceil and floor over the channels that have odd counts, beginning with ceil. */
 weft_status weft_halves(const int32_t *channel, int64_t count, int channels, bool *second);
 
 /* Per channel the split whose larger half is smallest: exact subset sums over costs in steps of `grain` cycles (1: exact). */

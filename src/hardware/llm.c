@@ -30,8 +30,8 @@ int64_t weft_llm_attention_parameters(const weft_llm *m)
 {
     if (m->kv_rank) { /* DeepSeek-V2, section 2.1: down and up projections of queries and of the latent cache */
         int64_t q = m->q_rank ? m->width * m->q_rank + m->q_rank * m->heads * m->head_size : m->width * m->heads * m->head_size;
-        int64_t kv = m->width * (m->kv_rank + m->rope_size) +
-                     m->kv_rank * m->heads * (m->head_size - m->rope_size + m->value_size);
+        int64_t kv =
+            m->width * (m->kv_rank + m->rope_size) + m->kv_rank * m->heads * (m->head_size - m->rope_size + m->value_size);
         return q + kv + m->heads * m->value_size * m->width;
     }
     return 2 * m->width * m->heads * m->head_size + 2 * m->width * m->kv_heads * m->head_size;
@@ -100,8 +100,8 @@ int64_t weft_llm_weight_bytes(const weft_llm *m)
 int64_t weft_llm_token_macs(const weft_llm *m)
 {
     int64_t attention = weft_llm_attention_parameters(m), dense = m->experts ? m->dense_layers : m->layers;
-    int64_t sparse = m->experts ? m->active * weft_llm_expert_parameters(m) + matrices(m, m->shared_inner) + m->width * m->experts
-                                : 0;
+    int64_t sparse =
+        m->experts ? m->active * weft_llm_expert_parameters(m) + matrices(m, m->shared_inner) + m->width * m->experts : 0;
     return m->layers * attention + dense * weft_llm_ffn_parameters(m) + (m->layers - dense) * sparse;
 }
 

@@ -49,12 +49,12 @@ weft_status weft_llm_check(const weft_llm *, const char *where);
 const weft_llm *weft_llm_preset_at(int i); /* NULL past the end */
 
 /* Parameters (of all layers where it does not say otherwise; `_layer`: of a layer with experts where there are any). */
-int64_t weft_llm_attention_parameters(const weft_llm *);    /* a layer's projections: E·h·d + 2·E·g·d + h·d·E, without biases */
-int64_t weft_llm_ffn_parameters(const weft_llm *);          /* a dense layer: 2 or 3 · E · inner */
-int64_t weft_llm_expert_parameters(const weft_llm *);       /* one expert */
+int64_t weft_llm_attention_parameters(const weft_llm *); /* a layer's projections: E·h·d + 2·E·g·d + h·d·E, without biases */
+int64_t weft_llm_ffn_parameters(const weft_llm *);       /* a dense layer: 2 or 3 · E · inner */
+int64_t weft_llm_expert_parameters(const weft_llm *);    /* one expert */
 int64_t weft_llm_layer_parameters(const weft_llm *, bool dense); /* matrices of a layer, router and shared experts too */
-int64_t weft_llm_parameters(const weft_llm *);              /* everything: layers, norms, biases, embeddings, head */
-int64_t weft_llm_weight_bytes(const weft_llm *);            /* parameters · bits / 8; norms and biases at 16 bits or more */
+int64_t weft_llm_parameters(const weft_llm *);                   /* everything: layers, norms, biases, embeddings, head */
+int64_t weft_llm_weight_bytes(const weft_llm *);                 /* parameters · bits / 8; norms and biases at 16 bits or more */
 
 /* Multiply-accumulates of one token: matrices of all layers (active experts alone), and the head. */
 int64_t weft_llm_token_macs(const weft_llm *);

@@ -18,10 +18,10 @@ typedef struct family {
     const char *type;
     bool gated, biases, qkv_biases, layer_norm;
     int norms;
-    bool tied;            /* where tie_word_embeddings is absent */
-    bool learned;         /* has a table of positions */
+    bool tied;              /* where tie_word_embeddings is absent */
+    bool learned;           /* has a table of positions */
     int64_t position_extra; /* rows of that table beyond the context: OPT has 2 */
-    bool one_kv_head;     /* where no number is given, keys and values are one head */
+    bool one_kv_head;       /* where no number is given, keys and values are one head */
 } family;
 
 static const family families[] = {
@@ -64,9 +64,8 @@ static const family families[] = {
 };
 
 /* Families whose models only read a text: they have no token after token to time. */
-static const char *const encoders[] = {"bert",  "roberta", "distilbert", "electra", "albert",    "deberta",
-                                       "xlnet", "vit",     "clip",       "t5",      "deberta-v2", "fcaformer",
-                                       "hsdt",  "tabr",    "mlp"};
+static const char *const encoders[] = {"bert", "roberta", "distilbert", "electra",   "albert", "deberta", "xlnet", "vit",
+                                       "clip", "t5",      "deberta-v2", "fcaformer", "hsdt",   "tabr",    "mlp"};
 
 /* Names of one size, the most telling first; the first that is there counts. */
 typedef struct size_name {
@@ -81,13 +80,13 @@ static const size_name width_names = {{"hidden_size", "n_embd", "d_model", "mode
 static const size_name head_names = {
     {"num_attention_heads", "n_head", "n_heads", "num_heads", "model_n_head"}, "number of heads", 1, 65536};
 static const size_name kv_names = {{"num_key_value_heads", "num_kv_heads", "n_head_kv", "kv_n_heads"}, NULL, 1, LARGEST};
-static const size_name inner_names = {
-    {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"}, NULL, 1, LARGEST};
+static const size_name inner_names = {{"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff"}, NULL, 1, LARGEST};
 static const size_name head_size_names = {{"head_dim", "kv_channels"}, NULL, 1, 65536};
 static const size_name context_names = {
     {"max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "max_sequence_length"}, NULL, 1, 1 << 30};
 static const size_name vocabulary_names = {{"vocab_size", "model_vocab_size"}, NULL, 0, 1 << 26};
-static const size_name expert_names = {{"num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"}, NULL, 0, 65536};
+static const size_name expert_names = {
+    {"num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"}, NULL, 0, 65536};
 static const size_name active_names = {
     {"num_experts_per_tok", "num_experts_per_token", "moe_top_k", "num_selected_experts"}, NULL, 1, 65536};
 static const size_name expert_inner_names = {{"moe_intermediate_size"}, NULL, 1, LARGEST};
@@ -99,8 +98,8 @@ static weft_status take(weft_json_value o, const char *where, const size_name *n
         if (weft_json_present(weft_json_get(o, names->keys[i])))
             return weft_json_take_integer(o, where, names->keys[i], names->least, names->most, out);
     if (names->what)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: the %s is missing; expected a key like \"%s\" of a Hugging Face config.json", where,
-                         names->what, names->keys[0]);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: the %s is missing; expected a key like \"%s\" of a Hugging Face config.json",
+                         where, names->what, names->keys[0]);
     return WEFT_OK;
 }
 
@@ -271,7 +270,8 @@ static weft_status take_sizes(weft_json_value o, const char *where, const family
 
 static void take_family(weft_json_value o, const family *f, weft_llm *m)
 {
-    const char *act = weft_json_string(weft_json_get(o, "hidden_act"), weft_json_string(weft_json_get(o, "activation_function"), ""));
+    const char *act =
+        weft_json_string(weft_json_get(o, "hidden_act"), weft_json_string(weft_json_get(o, "activation_function"), ""));
     bool silu = strcasecmp(act, "silu") == 0 || strcasecmp(act, "swiglu") == 0;
     m->gated = f ? f->gated : silu;
     m->biases = f ? f->biases : false;
@@ -293,8 +293,8 @@ static weft_status from_object(weft_json_value o, const char *where, weft_llm *m
         return weft_fail(WEFT_ERROR_FORMAT, "%s: expected an object with a model's sizes", where);
     for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++)
         if (strcmp(encoders[i], type) == 0)
-            return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: \"model_type\" is \"%s\", which does not generate tokens; expected a decoder",
-                             where, type);
+            return weft_fail(WEFT_ERROR_UNSUPPORTED,
+                             "%s: \"model_type\" is \"%s\", which does not generate tokens; expected a decoder", where, type);
     snprintf(m->family, sizeof m->family, "%s", *type ? type : "decoder");
     const family *f = find_family(type);
     weft_status status = take_sizes(o, where, f, m);
@@ -311,14 +311,14 @@ static weft_status from_object(weft_json_value o, const char *where, weft_llm *m
 weft_status weft_llm_check(const weft_llm *m, const char *where)
 {
     double inner = (double)m->inner + (double)(m->experts + 1) * (double)m->expert_inner + (double)m->shared_inner;
-    double attention = 2 * (double)(m->heads + m->kv_heads + 1) * (double)(m->head_size + m->value_size) +
-                       (double)(m->q_rank + m->kv_rank) * 2;
+    double attention =
+        2 * (double)(m->heads + m->kv_heads + 1) * (double)(m->head_size + m->value_size) + (double)(m->q_rank + m->kv_rank) * 2;
     double latent = (double)(m->q_rank + m->kv_rank) * (double)m->heads * (double)(m->head_size + m->value_size);
     double parameters = (double)m->layers * ((double)m->width * (3 * inner + attention + (double)m->experts) + latent) +
                         2 * (double)m->vocabulary * (double)m->embedding_width + (double)m->positions * (double)m->width;
     if (parameters > MOST_PARAMETERS)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: these sizes make %.3g parameters; no more than %g can be counted", where, parameters,
-                         MOST_PARAMETERS);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: these sizes make %.3g parameters; no more than %g can be counted", where,
+                         parameters, MOST_PARAMETERS);
     if (m->heads % m->tensor_parallel)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: %lld heads do not divide among %lld devices (n_tp)", where, (long long)m->heads,
                          (long long)m->tensor_parallel);
@@ -352,8 +352,8 @@ weft_status weft_llm_open(const char *model, weft_llm *out)
         weft_text names = {0};
         for (int i = 0; weft_llm_preset_at(i); i++)
             weft_text_add(&names, "%s%s", i ? ", " : "", weft_llm_preset_at(i)->name);
-        weft_status status = weft_fail(WEFT_ERROR_FILE, "%s: no such file; a model is a config.json, its folder, or one of %s", model,
-                                       names.data ? names.data : "the presets");
+        weft_status status = weft_fail(WEFT_ERROR_FILE, "%s: no such file; a model is a config.json, its folder, or one of %s",
+                                       model, names.data ? names.data : "the presets");
         weft_text_free(&names);
         return status;
     }

@@ -24,11 +24,30 @@ static weft_hardware_memory hbm1(void)
     m.mhz = 500;
     m.ranks = 2;
     m.rows = 16384;
-    m.timing = (weft_dram_timing){.tCK = 2, .burst = 2, .CL = 7, .CWL = 2, .tRCDRD = 7, .tRCDWR = 7, .tRP = 7, .tRAS = 17,
-                                  .tRFC = 130, .tRFCb = 20, .tREFI = 1950, .tRRD_S = 2, .tRRD_L = 3, .tWTR_S = 3, .tWTR_L = 4,
-                                  .tFAW = 15, .tWR = 8, .tCCD_S = 1, .tCCD_L = 1, .tXS = 134, .tRTP = 5, .tRTRS = 2};
-    m.power = (weft_dram_power){.VDD = 1.2, .IDD0 = 65, .IDD2N = 40, .IDD3N = 55, .IDD4R = 360, .IDD4W = 440, .IDD5AB = 250,
-                                .IDD6x = 31};
+    m.timing = (weft_dram_timing){.tCK = 2,
+                                  .burst = 2,
+                                  .CL = 7,
+                                  .CWL = 2,
+                                  .tRCDRD = 7,
+                                  .tRCDWR = 7,
+                                  .tRP = 7,
+                                  .tRAS = 17,
+                                  .tRFC = 130,
+                                  .tRFCb = 20,
+                                  .tREFI = 1950,
+                                  .tRRD_S = 2,
+                                  .tRRD_L = 3,
+                                  .tWTR_S = 3,
+                                  .tWTR_L = 4,
+                                  .tFAW = 15,
+                                  .tWR = 8,
+                                  .tCCD_S = 1,
+                                  .tCCD_L = 1,
+                                  .tXS = 134,
+                                  .tRTP = 5,
+                                  .tRTRS = 2};
+    m.power = (weft_dram_power){
+        .VDD = 1.2, .IDD0 = 65, .IDD2N = 40, .IDD3N = 55, .IDD4R = 360, .IDD4W = 440, .IDD5AB = 250, .IDD6x = 31};
     return m;
 }
 
@@ -61,8 +80,8 @@ bool weft_platform_preset(int i, weft_platform *out)
                           .bandwidth_efficiency = 1};
     /* 7 nm (Jouppi et al., ISCA 2021, table 2): a 16-bit multiply 0.34 pJ and a 32-bit add 0.38 pJ; 1 MiB of SRAM 14 pJ for eight
      * bytes. A link: 1.3 pJ a bit (Poulton et al., JSSC 2019) and as much again for the controllers. Leakage is not published. */
-    out->energy = (weft_energy_costs){
-        .mac = 0.72e-12, .vector = 0.72e-12, .scratchpad = 1.75e-12, .link = 20.8e-12, .npu_static = 0};
+    out->energy =
+        (weft_energy_costs){.mac = 0.72e-12, .vector = 0.72e-12, .scratchpad = 1.75e-12, .link = 20.8e-12, .npu_static = 0};
     /* TPUv4i's floor plan (the same paper): 4 arrays of 128x128 in 11 % of 400 mm2, 128 MiB in 28 %. HBM2: 92 mm2 an 8 Gb die.
      * A second row buffer: 3.11 % of the die (NeuPIMs). Multipliers: a quarter of the die's area (Newton, MICRO 2020: 25 %). */
     out->area = (weft_area_costs){.mac = 670e-12,

@@ -19,21 +19,21 @@ typedef struct weft_link {
 } weft_link;
 
 typedef struct weft_gpu {
-    double compute;              /* FLOP/s of 16-bit products */
-    double bandwidth;            /* bytes a second */
-    double memory;               /* bytes */
-    double power;                /* W while it works */
-    double compute_efficiency;   /* of the two peaks, 0 … 1; 1 is the roofline itself */
+    double compute;            /* FLOP/s of 16-bit products */
+    double bandwidth;          /* bytes a second */
+    double memory;             /* bytes */
+    double power;              /* W while it works */
+    double compute_efficiency; /* of the two peaks, 0 … 1; 1 is the roofline itself */
     double bandwidth_efficiency;
 } weft_gpu;
 
 /* Joules a unit of work; DRAM's own energies follow from its currents. */
 typedef struct weft_energy_costs {
-    double mac;         /* of the systolic arrays */
-    double vector;      /* a lane's operation */
-    double scratchpad;  /* a byte read or written */
-    double link;        /* a byte sent to another device */
-    double npu_static;  /* W of a whole NPU, busy or not */
+    double mac;        /* of the systolic arrays */
+    double vector;     /* a lane's operation */
+    double scratchpad; /* a byte read or written */
+    double link;       /* a byte sent to another device */
+    double npu_static; /* W of a whole NPU, busy or not */
 } weft_energy_costs;
 
 /* Square metres. */
@@ -56,7 +56,7 @@ typedef struct weft_platform {
     weft_hardware_system system;
 } weft_platform;
 
-weft_platform weft_platform_default(void);           /* the first preset */
+weft_platform weft_platform_default(void);            /* the first preset */
 bool weft_platform_preset(int i, weft_platform *out); /* false past the end */
 
 /* `what`: a preset's name or a file; changes of *platform add up, so that several files make one platform. */

@@ -9,9 +9,13 @@
 #include "base/spelling.h"
 
 #define COUNT(section, key, kind, place, least, most) \
-    {section, key, WEFT_DIMENSION_NONE, WEFT_FIELD_##kind, offsetof(weft_platform, place), 1, least, most}
+    { \
+        section, key, WEFT_DIMENSION_NONE, WEFT_FIELD_##kind, offsetof(weft_platform, place), 1, least, most \
+    }
 #define REAL(section, key, dimension, place, unit, least, most) \
-    {section, key, WEFT_DIMENSION_##dimension, WEFT_FIELD_DOUBLE, offsetof(weft_platform, place), unit, least, most}
+    { \
+        section, key, WEFT_DIMENSION_##dimension, WEFT_FIELD_DOUBLE, offsetof(weft_platform, place), unit, least, most \
+    }
 #define TIMING(key) COUNT("timing", #key, INT, machine.memory.timing.key, 0, 1000000)
 
 const weft_platform_field weft_platform_fields[] = {
@@ -48,9 +52,27 @@ const weft_platform_field weft_platform_fields[] = {
     COUNT("memory", "pim_lanes", INT, machine.memory.pim_lanes, 1, 65536),
     REAL("timing", "tCK", TIME, machine.memory.timing.tCK, 1e-9, 1e-3, 1e6),
     COUNT("timing", "burst", INT, machine.memory.timing.burst, 1, 1024),
-    TIMING(AL), TIMING(CL), TIMING(CWL), TIMING(tRCDRD), TIMING(tRCDWR), TIMING(tRP), TIMING(tRAS), TIMING(tRFC), TIMING(tRFCb),
-    TIMING(tREFI), TIMING(tRRD_S), TIMING(tRRD_L), TIMING(tWTR_S), TIMING(tWTR_L), TIMING(tFAW), TIMING(tWR), TIMING(tCCD_S),
-    TIMING(tCCD_L), TIMING(tXS), TIMING(tRTP), TIMING(tRTRS),
+    TIMING(AL),
+    TIMING(CL),
+    TIMING(CWL),
+    TIMING(tRCDRD),
+    TIMING(tRCDWR),
+    TIMING(tRP),
+    TIMING(tRAS),
+    TIMING(tRFC),
+    TIMING(tRFCb),
+    TIMING(tREFI),
+    TIMING(tRRD_S),
+    TIMING(tRRD_L),
+    TIMING(tWTR_S),
+    TIMING(tWTR_L),
+    TIMING(tFAW),
+    TIMING(tWR),
+    TIMING(tCCD_S),
+    TIMING(tCCD_L),
+    TIMING(tXS),
+    TIMING(tRTP),
+    TIMING(tRTRS),
     REAL("power", "VDD_volts", NONE, machine.memory.power.VDD, 1, 0, 100),
     REAL("power", "IDD0_milliamperes", NONE, machine.memory.power.IDD0, 1, 0, 1e6),
     REAL("power", "IDD2N_milliamperes", NONE, machine.memory.power.IDD2N, 1, 0, 1e6),
@@ -88,9 +110,10 @@ weft_status weft_field_store(const weft_platform_field *f, double base, const ch
         (f->kind != WEFT_FIELD_DOUBLE && fabs(value - round(value)) > 1e-6)) {
         const char *kind = f->kind == WEFT_FIELD_DOUBLE ? "a number" : "a whole number";
         if (f->dimension != WEFT_DIMENSION_NONE)
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %g in base units, expected %s from %g to %g", where, key, base, kind,
-                             f->least * f->unit, f->most * f->unit);
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %g, expected %s from %g to %g", where, key, value, kind, f->least, f->most);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %g in base units, expected %s from %g to %g", where, key, base,
+                             kind, f->least * f->unit, f->most * f->unit);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %g, expected %s from %g to %g", where, key, value, kind, f->least,
+                         f->most);
     }
     char *place = (char *)p + f->offset;
     if (f->kind == WEFT_FIELD_INT) {
@@ -133,7 +156,8 @@ static const weft_platform_field *find(const char *section, const char *key, dou
         *scale = 0;
         if (!key[length])
             return f;
-        if (key[length] == '_' && f->dimension != WEFT_DIMENSION_NONE && weft_quantity_suffix(key + length + 1, f->dimension, scale))
+        if (key[length] == '_' && f->dimension != WEFT_DIMENSION_NONE &&
+            weft_quantity_suffix(key + length + 1, f->dimension, scale))
             return f;
     }
     return NULL;
@@ -169,8 +193,9 @@ static weft_status read_field(const weft_platform_field *f, weft_json_value v, d
         return weft_field_store(f, base * (scale > 0 ? scale : 1), where, key, p);
     }
     if (number || !weft_quantity_parse(weft_json_string(v, ""), f->dimension, &base))
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %s, expected a quantity with its unit, like \"%s\" (or \"%s_%s\": a number)",
-                         where, key, shown, weft_quantity_example(f->dimension), f->key, weft_quantity_ending(f->dimension));
+        return weft_fail(WEFT_ERROR_FORMAT,
+                         "%s: \"%s\" is %s, expected a quantity with its unit, like \"%s\" (or \"%s_%s\": a number)", where, key,
+                         shown, weft_quantity_example(f->dimension), f->key, weft_quantity_ending(f->dimension));
     return weft_field_store(f, base, where, key, p);
 }
 
@@ -181,7 +206,8 @@ weft_status weft_fields_read(weft_json_value object, const char *where, const ch
         const char *key = weft_json_key(object, i, &v);
         double scale = 0;
         const weft_platform_field *f = find(section, key, &scale);
-        if (!f && strcmp(section, "memory") == 0 && (strcmp(key, "type") == 0 || strcmp(key, "timing") == 0 || strcmp(key, "power") == 0))
+        if (!f && strcmp(section, "memory") == 0 &&
+            (strcmp(key, "type") == 0 || strcmp(key, "timing") == 0 || strcmp(key, "power") == 0))
             continue; /* read beside the table */
         char path[160];
         snprintf(path, sizeof path, "%s.%s", section, key);
@@ -211,7 +237,8 @@ weft_status weft_settings_from_json(weft_json_value object, const char *name, we
                 else if (kind == WEFT_JSON_INTEGER || kind == WEFT_JSON_NUMBER)
                     snprintf(number, sizeof number, "%.17g", weft_json_number(value, 0));
                 else
-                    status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s.%s\" is neither a number nor a text", name, section_name, key);
+                    status =
+                        weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s.%s\" is neither a number nor a text", name, section_name, key);
                 text = number;
             }
             if (status == WEFT_OK)
@@ -231,7 +258,7 @@ static void write_quantity(const weft_platform_field *f, double base, weft_json_
         const char *unit;
         double scale;
     } shown[] = {
-        {WEFT_DIMENSION_FREQUENCY, "MHz", 1e6}, {WEFT_DIMENSION_TIME, "ns", 1e-9},       {WEFT_DIMENSION_BYTES, "B", 1},
+        {WEFT_DIMENSION_FREQUENCY, "MHz", 1e6},  {WEFT_DIMENSION_TIME, "ns", 1e-9},         {WEFT_DIMENSION_BYTES, "B", 1},
         {WEFT_DIMENSION_BANDWIDTH, "GB/s", 1e9}, {WEFT_DIMENSION_COMPUTE, "TFLOP/s", 1e12}, {WEFT_DIMENSION_ENERGY, "pJ", 1e-12},
         {WEFT_DIMENSION_POWER, "W", 1},          {WEFT_DIMENSION_AREA, "um2", 1e-12},
     };

@@ -29,5 +29,4 @@ weft_status weft_fields_read(weft_json_value section_object, const char *where, 
 /* DRAMsim3's settings as they stand in a JSON object of objects. */
 weft_status weft_settings_from_json(weft_json_value object, const char *name, weft_settings *out);
 
-
 #endif

@@ -10,7 +10,7 @@
 #include "base/files.h"
 #include "base/spelling.h"
 
-enum { FILE_BYTES = 4 << 20 };
+enum { FILE_BYTES = 4 << 20, MOST_BANKS = 64 };
 
 /* ---- DRAMsim3 ---- */
 
@@ -18,7 +18,7 @@ enum { FILE_BYTES = 4 << 20 };
 static bool read_number(const char *text, double *out)
 {
     char *end = NULL;
-    if (!*text || !strchr("+-.0123456789", *text))
+    if (!*text || !strchr("+-.0123456789", *text) || strpbrk(text, "xX"))
         return false;
     *out = strtod(text, &end);
     end += strspn(end, " ");
@@ -36,7 +36,8 @@ static weft_status refuse(const dram_reader *r, const weft_setting *s, const cha
     char line[32] = "";
     if (s->line)
         snprintf(line, sizeof line, ", line %d", s->line);
-    return weft_fail(WEFT_ERROR_FORMAT, "%s%s: \"%s\" is \"%.40s\", expected %s", r->settings->name, line, s->key, s->value, expected);
+    return weft_fail(WEFT_ERROR_FORMAT, "%s%s: \"%s\" is \"%.40s\", expected %s", r->settings->name, line, s->key, s->value,
+                     expected);
 }
 
 static weft_status take(dram_reader *r, const char *section, const char *key, double least, double most, bool whole, double *out)
@@ -66,13 +67,13 @@ static const struct {
     size_t offset;
     bool optional;
 } timings[] = {
-    {"CL", NULL, PLACE(CL), false},         {"CWL", NULL, PLACE(CWL), false},       {"tRCDRD", "tRCD", PLACE(tRCDRD), false},
-    {"tRCDWR", "tRCD", PLACE(tRCDWR), false}, {"tRP", NULL, PLACE(tRP), false},     {"tRAS", NULL, PLACE(tRAS), false},
-    {"tRFC", NULL, PLACE(tRFC), false},     {"tREFI", NULL, PLACE(tREFI), false},   {"tRRD_S", "tRRD", PLACE(tRRD_S), false},
+    {"CL", NULL, PLACE(CL), false},           {"CWL", NULL, PLACE(CWL), false},         {"tRCDRD", "tRCD", PLACE(tRCDRD), false},
+    {"tRCDWR", "tRCD", PLACE(tRCDWR), false}, {"tRP", NULL, PLACE(tRP), false},         {"tRAS", NULL, PLACE(tRAS), false},
+    {"tRFC", NULL, PLACE(tRFC), false},       {"tREFI", NULL, PLACE(tREFI), false},     {"tRRD_S", "tRRD", PLACE(tRRD_S), false},
     {"tRRD_L", "tRRD", PLACE(tRRD_L), false}, {"tWTR_S", "tWTR", PLACE(tWTR_S), false}, {"tWTR_L", "tWTR", PLACE(tWTR_L), false},
-    {"tFAW", NULL, PLACE(tFAW), false},     {"tWR", NULL, PLACE(tWR), false},       {"tCCD_S", "tCCD", PLACE(tCCD_S), false},
-    {"tCCD_L", "tCCD", PLACE(tCCD_L), false}, {"tXS", "tXSR", PLACE(tXS), true},    {"AL", NULL, PLACE(AL), true},
-    {"tRTP", NULL, PLACE(tRTP), true},      {"tRTRS", NULL, PLACE(tRTRS), true},    {"tRFCb", NULL, PLACE(tRFCb), true},
+    {"tFAW", NULL, PLACE(tFAW), false},       {"tWR", NULL, PLACE(tWR), false},         {"tCCD_S", "tCCD", PLACE(tCCD_S), false},
+    {"tCCD_L", "tCCD", PLACE(tCCD_L), false}, {"tXS", "tXSR", PLACE(tXS), true},        {"AL", NULL, PLACE(AL), true},
+    {"tRTP", NULL, PLACE(tRTP), true},        {"tRTRS", NULL, PLACE(tRTRS), true},      {"tRFCb", NULL, PLACE(tRFCb), true},
 };
 
 static weft_status take_timings(dram_reader *r, weft_platform *p)
@@ -100,7 +101,8 @@ static weft_status take_timings(dram_reader *r, weft_platform *p)
     if (status != WEFT_OK)
         return status;
     if (trc > 0 && trc < t->tRAS)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"tRAS\" is %d, expected at most tRC, which is %g", r->settings->name, t->tRAS, trc);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"tRAS\" is %d, expected at most tRC, which is %g", r->settings->name, t->tRAS,
+                         trc);
     if (tck > 0) {
         t->tCK = tck;
         p->machine.memory.mhz = 1000 / tck;
@@ -150,11 +152,16 @@ static weft_status take_structure(dram_reader *r, weft_platform *p)
         const char *section, *key;
         double least, most, *place;
     } wanted[] = {
-        {"dram_structure", "bankgroups", 1, 4096, &groups},   {"dram_structure", "banks_per_group", 1, 4096, &banks},
-        {"dram_structure", "rows", 1, 1 << 26, &rows},        {"dram_structure", "columns", 1, 1 << 20, &columns},
-        {"dram_structure", "device_width", 1, 4096, &device}, {"dram_structure", "BL", 1, 1024, &length},
-        {"system", "channel_size", 1, 1 << 24, &channel_mb},  {"system", "channels", 1, 1 << 16, &channels},
-        {"system", "bus_width", 8, 65536, &bus},              {"system", "cmd_queue_size", 1, 65536, &commands},
+        {"dram_structure", "bankgroups", 1, 4096, &groups},
+        {"dram_structure", "banks_per_group", 1, 4096, &banks},
+        {"dram_structure", "rows", 1, 1 << 26, &rows},
+        {"dram_structure", "columns", 1, 1 << 20, &columns},
+        {"dram_structure", "device_width", 1, 4096, &device},
+        {"dram_structure", "BL", 1, 1024, &length},
+        {"system", "channel_size", 1, 1 << 24, &channel_mb},
+        {"system", "channels", 1, 1 << 16, &channels},
+        {"system", "bus_width", 8, 65536, &bus},
+        {"system", "cmd_queue_size", 1, 65536, &commands},
         {"system", "trans_queue_size", 1, 65536, &transactions},
     };
     weft_status status = WEFT_OK;
@@ -169,15 +176,22 @@ static weft_status take_structure(dram_reader *r, weft_platform *p)
     double devices = bus / device, request = bus / 8 * length, row_bytes = columns * device / 8 * devices;
     double rank_mb = row_bytes * rows * groups * banks / 1048576;
     if (devices < 1 || devices != floor(devices))
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: a bus of %g bits does not divide into devices of %g", r->settings->name, bus, device);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: a bus of %g bits does not divide into devices of %g", r->settings->name, bus,
+                         device);
     if (row_bytes < request)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: a row of %g bytes is smaller than a burst of %g", r->settings->name, row_bytes, request);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: a row of %g bytes is smaller than a burst of %g", r->settings->name, row_bytes,
+                         request);
     if (rank_mb > channel_mb)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"channel_size\" is %g MB, smaller than one rank, which is %g MB", r->settings->name,
-                         channel_mb, rank_mb);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"channel_size\" is %g MB, smaller than one rank, which is %g MB",
+                         r->settings->name, channel_mb, rank_mb);
     m->bankgroups = (int)groups, m->banks_per_group = (int)banks, m->rows = (int64_t)rows, m->channels = (int)channels;
     m->ranks = (int)(channel_mb / rank_mb), m->columns = (int)(columns / length), m->request_bytes = (int)request;
     m->command_queue = (int)commands, m->transaction_queue = (int)transactions;
+    while (m->ranks > 1 && m->ranks * m->bankgroups * m->banks_per_group > MOST_BANKS)
+        m->ranks /= 2;
+    if (m->ranks < (int)(channel_mb / rank_mb))
+        weft_log(WEFT_LOG_WARNING, "%s: %d of a channel's %d ranks are simulated, so that it has no more than %d banks",
+                 r->settings->name, m->ranks, (int)(channel_mb / rank_mb), MOST_BANKS);
     m->timing.burst = burst_of(protocol ? protocol->value : "HBM", (int)length);
     return WEFT_OK;
 }
@@ -189,10 +203,12 @@ weft_status weft_platform_from_ini(const weft_settings *settings, weft_platform 
     static const struct {
         const char *word;
         weft_memory_kind kind;
-    } kinds[] = {{"DUAL", WEFT_MEMORY_DUAL}, {"SINGLE", WEFT_MEMORY_SINGLE}, {"DRAM", WEFT_MEMORY_PLAIN}, {"NONE", WEFT_MEMORY_PLAIN}};
+    } kinds[] = {
+        {"DUAL", WEFT_MEMORY_DUAL}, {"SINGLE", WEFT_MEMORY_SINGLE}, {"DRAM", WEFT_MEMORY_PLAIN}, {"NONE", WEFT_MEMORY_PLAIN}};
     weft_status status = WEFT_OK;
     if (!weft_settings_find(settings, "dram_structure", "bankgroups") && !weft_settings_find(settings, "timing", "tRP"))
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: neither [dram_structure] nor [timing]; expected a DRAMsim3 configuration", settings->name);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: neither [dram_structure] nor [timing]; expected a DRAMsim3 configuration",
+                         settings->name);
     if (pim) {
         bool known = false;
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -248,11 +264,16 @@ static const struct {
 
 /* Its keys that change nothing there either (spec, pitfall 11), or that are read beside the table. */
 static const char *const without_effect[] = {
-    "num_cores",       "core_type",         "spad_size",      "accum_spad_size", "sram_width",    "process_bit",
-    "icnt_type",       "icnt_config_path",  "precision",      "layout",          "scheduler",     "operation_log_output_path",
-    "dram_type",       "pim_config_path",   "HBM_size",       "HBM_act_buf_size", "dram_page_size", "dram_banks_per_ch",
-    "pim_type",        "run_mode",          "sub_batch_mode", "kernel_fusion",   "max_batch_size", "max_active_reqs",
-    "max_seq_len",     "ch_load_balancing", "dram_print_interval", "dram_config_path", "dram_size", "request_input_seq_len",
+    "num_cores",        "core_type",         "spad_size",
+    "accum_spad_size",  "sram_width",        "process_bit",
+    "icnt_type",        "icnt_config_path",  "precision",
+    "layout",           "scheduler",         "operation_log_output_path",
+    "dram_type",        "pim_config_path",   "HBM_size",
+    "HBM_act_buf_size", "dram_page_size",    "dram_banks_per_ch",
+    "pim_type",         "run_mode",          "sub_batch_mode",
+    "kernel_fusion",    "max_batch_size",    "max_active_reqs",
+    "max_seq_len",      "ch_load_balancing", "dram_print_interval",
+    "dram_config_path", "dram_size",         "request_input_seq_len",
 };
 
 static weft_status published_key(const char *key, weft_json_value v, const char *where, weft_platform *p)
@@ -279,8 +300,8 @@ static weft_status published_key(const char *key, weft_json_value v, const char 
     }
     for (size_t i = 0; i < sizeof published / sizeof published[0]; i++)
         weft_spelling_nearest(key, published[i].key, &best);
-    return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is not known%s%s%s", where, key, best ? "; did you mean \"" : "", best ? best : "",
-                     best ? "\"?" : "");
+    return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is not known%s%s%s", where, key, best ? "; did you mean \"" : "",
+                     best ? best : "", best ? "\"?" : "");
 }
 
 static weft_status load(const char *path, int depth, weft_platform *p);
@@ -288,7 +309,8 @@ static weft_status load(const char *path, int depth, weft_platform *p);
 static weft_status load_beside(const char *name, const char *folder, int depth, weft_platform *p)
 {
     if (!folder || depth > 3)
-        return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: files that name files are read from a folder, and not more than three deep", name);
+        return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: files that name files are read from a folder, and not more than three deep",
+                         name);
     char *path = name[0] == '/' ? NULL : weft_path_join(folder, name);
     weft_status status = load(path ? path : name, depth, p);
     free(path);
@@ -330,8 +352,8 @@ static weft_status published_file(weft_json_value o, const char *where, const ch
         status = weft_json_take_number(o, where, "dram_page_size", 1, 1 << 24, &columns);
     if (status == WEFT_OK && columns > 0) {
         if (columns < p->machine.memory.request_bytes)
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"dram_page_size\" is %g, smaller than a request of %d bytes", where, columns,
-                             p->machine.memory.request_bytes);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"dram_page_size\" is %g, smaller than a request of %d bytes", where,
+                             columns, p->machine.memory.request_bytes);
         p->machine.memory.columns = (int)columns / p->machine.memory.request_bytes;
     }
     return status;
@@ -387,7 +409,8 @@ static weft_status own_layout(weft_json_value o, const char *where, const char *
     if (status == WEFT_OK && base) {
         weft_text known = {0};
         if (preset_named(base, p, &known) != WEFT_OK)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"base\" is \"%s\", expected one of %s", where, base, known.data ? known.data : "");
+            status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"base\" is \"%s\", expected one of %s", where, base,
+                               known.data ? known.data : "");
         weft_text_free(&known);
     }
     if (status == WEFT_OK)
@@ -400,8 +423,8 @@ static weft_status own_layout(weft_json_value o, const char *where, const char *
         while (k < KEYS && strcmp(keys[k], key) != 0)
             weft_spelling_nearest(key, keys[k++], &best);
         if (k == KEYS)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is not known; %s%s", where, key, best ? "did you mean " : "expected npu, memory, link, gpu, energy or area",
-                               best ? best : "");
+            status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is not known; %s%s", where, key,
+                               best ? "did you mean " : "expected npu, memory, link, gpu, energy or area", best ? best : "");
         else if (k >= FIRST_SECTION && weft_json_kind_of(v) != WEFT_JSON_OBJECT)
             status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is not an object", where, key);
         else if (k >= FIRST_SECTION)
@@ -414,7 +437,8 @@ static weft_status from_json(weft_json_value o, const char *where, const char *f
 {
     if (weft_json_kind_of(o) != WEFT_JSON_OBJECT)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: expected an object that describes hardware", where);
-    if (weft_json_present(weft_json_get(o, "dram_structure")) || weft_json_kind_of(weft_json_get(o, "timing")) == WEFT_JSON_OBJECT) {
+    if (weft_json_present(weft_json_get(o, "dram_structure")) ||
+        weft_json_kind_of(weft_json_get(o, "timing")) == WEFT_JSON_OBJECT) {
         weft_settings settings = {0};
         weft_status status = weft_settings_from_json(o, where, &settings);
         if (status == WEFT_OK)
@@ -422,7 +446,8 @@ static weft_status from_json(weft_json_value o, const char *where, const char *f
         weft_settings_free(&settings);
         return status;
     }
-    static const char *const telling[] = {"core_freq", "core_type", "core_width", "dram_type", "dram_freq", "dram_channels", "run_mode", "sub_batch_mode"};
+    static const char *const telling[] = {"core_freq", "core_type",     "core_width", "dram_type",
+                                          "dram_freq", "dram_channels", "run_mode",   "sub_batch_mode"};
     for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++)
         if (weft_json_present(weft_json_get(o, telling[i])))
             return published_file(o, where, folder, depth, p);
@@ -431,11 +456,8 @@ static weft_status from_json(weft_json_value o, const char *where, const char *f
 
 static weft_status parse(const char *text, size_t size, const char *name, const char *folder, int depth, weft_platform *p)
 {
-    size_t blank = 0;
-    while (blank < size && strchr(" \t\r\n", text[blank]) && text[blank])
-        blank++;
     size_t length = strlen(name);
-    if ((blank < size && (text[blank] == '[' || text[blank] == ';')) || (length > 4 && strcasecmp(name + length - 4, ".ini") == 0)) {
+    if (length > 4 && strcasecmp(name + length - 4, ".ini") == 0) {
         weft_settings settings = {0};
         weft_status status = weft_ini_parse(text, size, name, &settings);
         if (status == WEFT_OK)
@@ -485,7 +507,8 @@ weft_status weft_platform_load(const char *what, weft_platform *p)
     weft_text known = {0};
     weft_status status = preset_named(what, p, &known);
     if (status != WEFT_OK && !weft_path_exists(what))
-        status = weft_fail(WEFT_ERROR_FILE, "%s: no such file, and no preset of hardware: %s", what, known.data ? known.data : "");
+        status =
+            weft_fail(WEFT_ERROR_FILE, "%s: no such file, and no preset of hardware: %s", what, known.data ? known.data : "");
     else if (status != WEFT_OK) {
         const char *slash = strrchr(what, '/');
         snprintf(p->name, sizeof p->name, "%s", slash ? slash + 1 : what);

@@ -21,9 +21,10 @@ static const struct {
     [SEQ_LEN] = {{"seq_len", "length"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
     [CHANNEL] = {{"ch_idx", "channel"}, -1e9, 1e9, true, "a channel's number"},
     [ARRIVAL] = {{"arrival_s", "arrival"}, 0, 1e9, false, "seconds, 0 or more"},
-    [PROMPT] = {{"prompt", "input_toks", "prompt_tokens"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
-    [OUTPUT] = {{"output", "output_toks", "output_tokens"}, 1, WEFT_TRACE_MOST_TOKENS, true,
-                "a whole number of tokens, 1 or more"},
+    [PROMPT] =
+        {{"prompt", "input_toks", "prompt_tokens"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
+    [OUTPUT] =
+        {{"output", "output_toks", "output_tokens"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
 };
 
 static weft_status refuse(weft_csv *csv, int64_t row, int column, const char *expected)
@@ -47,8 +48,8 @@ static weft_status find_columns(weft_csv *csv, int place[COLUMNS])
             known = known || place[c] == i;
         if (!known)
             return weft_fail(WEFT_ERROR_FORMAT,
-                             "%s: column \"%s\" is not known; a trace has seq_len, ch_idx, arrival_s, prompt, output", weft_csv_path(csv),
-                             weft_csv_column_at(csv, i).name);
+                             "%s: column \"%s\" is not known; a trace has seq_len, ch_idx, arrival_s, prompt, output",
+                             weft_csv_path(csv), weft_csv_column_at(csv, i).name);
     }
     if (place[SEQ_LEN] < 0 && (place[PROMPT] < 0 || place[OUTPUT] < 0))
         return weft_fail(WEFT_ERROR_FORMAT, "%s: no column seq_len (or prompt and output)", weft_csv_path(csv));
@@ -128,8 +129,8 @@ static weft_status from_csv(weft_csv *csv, int channels, int64_t context, weft_t
                                : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", weft_csv_path(csv));
     }
     if (status == WEFT_OK && out->skipped)
-        weft_log(WEFT_LOG_WARNING, "%s: %lld request%s with a negative ch_idx left out", weft_csv_path(csv), (long long)out->skipped,
-                 out->skipped == 1 ? "" : "s");
+        weft_log(WEFT_LOG_WARNING, "%s: %lld request%s with a negative ch_idx left out", weft_csv_path(csv),
+                 (long long)out->skipped, out->skipped == 1 ? "" : "s");
     if (status != WEFT_OK)
         weft_trace_free(out);
     return status;
@@ -176,8 +177,8 @@ weft_status weft_trace_write(const weft_trace *trace, const char *path)
             weft_text_add(&text, ",%.6f,%lld,%lld", r->arrival, (long long)r->prompt, (long long)r->output);
         weft_text_add(&text, "\n");
     }
-    weft_status status = text.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path)
-                                     : weft_file_write(path, text.data, text.length);
+    weft_status status =
+        text.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path) : weft_file_write(path, text.data, text.length);
     weft_text_free(&text);
     return status;
 }

@@ -27,7 +27,8 @@ typedef struct weft_trace {
 
 enum { WEFT_TRACE_MOST_TOKENS = 1 << 24 };
 
-/* `channels`: how many there are; `context`: the model's longest sequence, 0: not known. Errors name file, line, field and value. */
+/* `channels`: how many there are; `context`: the model's longest sequence, 0: not known. Errors name file, line, field and value.
+ */
 weft_status weft_trace_read(const char *path, int channels, int64_t context, weft_trace *out);
 weft_status weft_trace_parse(const void *bytes, size_t size, const char *name, int channels, int64_t context, weft_trace *out);
 void weft_trace_free(weft_trace *);
@@ -46,15 +47,15 @@ void weft_lengths_free(weft_lengths *);
 
 /* What the snapshots of a serving run need to know of the model and the memory (spec of the published trace generator). */
 typedef struct weft_trace_options {
-    int64_t batch;                /* requests that are alive */
-    int64_t warm_up;              /* iterations before the first snapshot; the published traces: 100,000 */
-    int64_t between, snapshots;   /* iterations from one snapshot to the next (500), and how many */
-    int64_t context;              /* longest sequence: 2048 */
-    int channels;                 /* 32 */
-    bool balanced;                /* channels by least load; else round robin */
-    int64_t heads, embedding;     /* of the estimate: all heads, and E / n_tp */
-    int64_t head_size, layers;    /* layers of one pipeline stage */
-    int64_t room;                 /* 32 KiB tiles a channel has for keys and values; 0: no limit */
+    int64_t batch;              /* requests that are alive */
+    int64_t warm_up;            /* iterations before the first snapshot; the published traces: 100,000 */
+    int64_t between, snapshots; /* iterations from one snapshot to the next (500), and how many */
+    int64_t context;            /* longest sequence: 2048 */
+    int channels;               /* 32 */
+    bool balanced;              /* channels by least load; else round robin */
+    int64_t heads, embedding;   /* of the estimate: all heads, and E / n_tp */
+    int64_t head_size, layers;  /* layers of one pipeline stage */
+    int64_t room;               /* 32 KiB tiles a channel has for keys and values; 0: no limit */
     uint64_t seed;
 } weft_trace_options;
 

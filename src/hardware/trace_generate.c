@@ -15,7 +15,8 @@ enum { LENGTH_BYTES = 1 << 30, MOST_BATCH = 1 << 20 };
 
 static weft_status take_lengths(weft_csv *csv, weft_lengths *out)
 {
-    static const char *const names[2][3] = {{"input_toks", "prompt", "prompt_tokens"}, {"output_toks", "output", "output_tokens"}};
+    static const char *const names[2][3] = {{"input_toks", "prompt", "prompt_tokens"},
+                                            {"output_toks", "output", "output_tokens"}};
     const double *value[2] = {NULL, NULL};
     for (int c = 0; c < 2; c++) {
         int place = -1;
@@ -237,7 +238,8 @@ weft_status weft_trace_generate(const weft_trace_options *o, const weft_lengths 
     for (int64_t s = 0; s < o->snapshots; s++)
         out[s] = (weft_trace){0};
     if (o->batch < 1 || o->batch > MOST_BATCH)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "making a trace: a batch of %lld; expected 1 to %d", (long long)o->batch, MOST_BATCH);
+        return weft_fail(WEFT_ERROR_ARGUMENT, "making a trace: a batch of %lld; expected 1 to %d", (long long)o->batch,
+                         MOST_BATCH);
     size_t n = (size_t)o->batch, channels = (size_t)o->channels;
     generator g = {.o = o,
                    .lengths = lengths,

@@ -68,7 +68,7 @@ bool weft_quantity_parse(const char *text, weft_dimension dimension, double *out
 {
     char *end = NULL;
     text += strspn(text, " ");
-    if (!strchr("+-.0123456789", *text) || !*text) /* no hexadecimal, "inf" or "nan" */
+    if (!*text || !strchr("+-.0123456789", *text) || strpbrk(text, "xX")) /* no "inf" or "nan", no hexadecimal */
         return false;
     double number = strtod(text, &end);
     if (end == text || !isfinite(number))
