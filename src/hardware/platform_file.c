@@ -306,11 +306,11 @@ static weft_status published_key(const char *key, weft_json_value v, const char 
 
 static weft_status load(const char *path, int depth, weft_platform *p);
 
-static weft_status load_beside(const char *name, const char *folder, int depth, weft_platform *p)
+static weft_status load_beside(const char *where, const char *name, const char *folder, int depth, weft_platform *p)
 {
     if (!folder || depth > 3)
-        return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: files that name files are read from a folder, and not more than three deep",
-                         name);
+        return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: names the file %s; that needs a folder, and at most three files deep",
+                         where, name);
     char *path = name[0] == '/' ? NULL : weft_path_join(folder, name);
     weft_status status = load(path ? path : name, depth, p);
     free(path);
@@ -328,7 +328,7 @@ static weft_status published_file(weft_json_value o, const char *where, const ch
     if (status == WEFT_OK)
         status = weft_json_take_string(o, where, "pim_config_path", &config);
     if (status == WEFT_OK && config && folder)
-        status = load_beside(config, folder, depth + 1, p);
+        status = load_beside(where, config, folder, depth + 1, p);
     p->machine.memory.kind = kind ? parsed : p->machine.memory.kind;
     if (status == WEFT_OK)
         status = weft_json_take_string(o, where, "run_mode", &mode);
@@ -364,7 +364,7 @@ static weft_status published_file(weft_json_value o, const char *where, const ch
 static weft_status read_dram(weft_json_value v, const char *where, const char *folder, int depth, weft_platform *p)
 {
     if (weft_json_kind_of(v) == WEFT_JSON_STRING)
-        return load_beside(weft_json_string(v, ""), folder, depth + 1, p);
+        return load_beside(where, weft_json_string(v, ""), folder, depth + 1, p);
     return weft_fields_read(v, where, "timing", p);
 }
 
