@@ -8,6 +8,8 @@
     ROW(tabular_train) \
     ROW(tabular_predict) \
     ROW(tabular_eval) \
+    ROW(tabular_extend) \
+    ROW(tabular_forget) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \

@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "report/report.h"
-#include "tabular/folder.h"
+#include "tabular/predict.h"
 #include "tabular/prepare.h"
 #include "tabular/presets.h"
 
@@ -93,9 +93,30 @@ void cli_tabular_origin_of(const cli_arguments *, int threads, const char *level
 /* The metrics of one part: an object `part` of the JSON result (NULL: its keys at the top), and lines for people. */
 void cli_tabular_metrics(cli_arguments *, const char *part, const weft_metrics *, const weft_schema *);
 
+/* A folder opened for prediction: in both, what the user named. */
+typedef struct cli_tabular_model {
+    weft_tabular_folder folder;
+    weft_tabular_model *model;
+} cli_tabular_model;
+weft_status cli_tabular_open(cli_arguments *, const char *folder, cli_tabular_model *out);
+void cli_tabular_close(cli_tabular_model *);
+
+/* The rows of a file with their targets; with --split and --part, which the command's table must then have, those of the part. */
+weft_status cli_tabular_labelled(cli_arguments *, const char *path, const weft_schema *, weft_table **out);
+#define CLI_TABULAR_PART_OPTIONS \
+    {.name = "split", .value = "F.csv", .kind = CLI_PATH, .help = "a header \"split\", then 0, 1 or 2 a data row"}, \
+    { \
+        .name = "part", .value = "PART", .kind = CLI_CHOICE, .choices = "train|val|test", .otherwise = "test", \
+        .help = "the part of --split to take" \
+    }
+weft_status cli_tabular_check_split(cli_arguments *); /* wrong usage: --part without --split */
+
+/* A number as the tables of results write it: the shortest text of the float32. */
+void cli_tabular_number(weft_text *, double value);
+
 /* Where some rows have an identical training row, the metrics of those that have none. */
 weft_status cli_tabular_duplicates(cli_arguments *, const weft_tabular_config *, const weft_schema *, const weft_table *table,
-                                   const weft_table *train, const weft_rows_data *rows, const double *output);
+                                   const weft_table *train, const weft_rows_data *rows, const double *value);
 
 /* Each line as a warning. NULL: none. */
 void cli_tabular_warn(const char *lines);
@@ -121,7 +142,7 @@ void weft_report_run_epoch(weft_report_run *, double train_loss, double val_scor
 weft_status weft_report_run_load(weft_report_run *, const char *folder);
 void weft_report_run_training(weft_report_run *, const weft_train_result *, double seconds);
 void weft_report_run_predictions(weft_report_run *, const weft_tabular_config *, const weft_schema *, const weft_rows_data *rows,
-                                 const double *output, const weft_metrics *);
+                                 const double *value, const weft_metrics *);
 weft_status weft_report_run_save(weft_report_run *, const char *folder);
 void weft_report_run_close(weft_report_run *);
 

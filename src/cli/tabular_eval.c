@@ -1,90 +1,158 @@
 /* weft tabular eval: metrics on labelled rows. */
 #include "cli/tabular.h"
-#include "tabular/folder.h"
-#include "tabular/split.h"
 
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const cli_positional files[] = {{"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows with their target"}, {0}};
 
 static const cli_option options[] = {
-    {.name = "split", .value = "F.csv", .kind = CLI_PATH, .help = "a header \"split\", then 0, 1 or 2 a data row"},
-    {.name = "part",
-     .value = "PART",
-     .kind = CLI_CHOICE,
-     .choices = "train|val|test",
-     .otherwise = "test",
-     .help = "the part of --split to evaluate"},
+    CLI_TABULAR_PART_OPTIONS,
+    {.name = "interval",
+     .value = "LEVEL",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1,
+     .otherwise = "0.9",
+     .help = "the share of truths that intervals or sets of classes should hold; their real share is shown",
+     .traits = CLI_ABOVE_LEAST | CLI_BELOW_MOST},
     {0},
 };
 
-static weft_status read_part(cli_arguments *a, const weft_schema *schema, weft_table **out)
+/* ---- calibration ---- */
+
+static void open_object(cli_arguments *a, const char *key)
 {
-    weft_csv *csv = NULL, *parts = NULL;
-    weft_split split = {0};
-    weft_csv_options threads = {.threads = (int)cli_int(a, "threads")};
-    weft_status status = weft_csv_read(cli_positional_at(a, 1), &threads, &csv);
-    if (status == WEFT_OK && cli_text(a, "split")) {
-        status = weft_csv_read(cli_text(a, "split"), &threads, &parts);
-        if (status == WEFT_OK)
-            status = weft_split_from_csv(parts, weft_csv_rows(csv), &split);
-        for (int i = 0; i < WEFT_PARTS && status == WEFT_OK; i++)
-            if (strcmp(cli_text(a, "part"), weft_part_names[i]) == 0)
-                status = weft_schema_apply(schema, csv, split.rows[i], split.count[i], true, out);
-    } else if (status == WEFT_OK) {
-        status = weft_schema_apply(schema, csv, NULL, weft_csv_rows(csv), true, out);
+    weft_json_add_key(cli_json(a), key);
+    weft_json_open_object(cli_json(a));
+}
+
+static weft_status show_calibrated(cli_arguments *a, const weft_tabular_folder *f, const weft_rows_data *rows, double *p)
+{
+    weft_metrics m = {0};
+    weft_calibration_apply(f->calibration, &f->config, rows->rows, p);
+    weft_status status = weft_value_metrics(&f->config, rows, p, 0, 1, &m);
+    if (status != WEFT_OK)
+        return status;
+    open_object(a, "calibrated");
+    cli_json_number(a, "temperature", f->calibration->temperature);
+    cli_json_number(a, "ece", m.ece);
+    cli_json_number(a, "logloss", m.logloss);
+    cli_json_number(a, "brier", m.brier);
+    weft_json_close_object(cli_json(a));
+    cli_say(a, "with --calibrated (temperature %.3g): ece %.4g, logloss %.4g, brier %.4g\n", f->calibration->temperature, m.ece,
+            m.logloss, m.brier);
+    weft_metrics_free(&m);
+    return WEFT_OK;
+}
+
+/* The share of rows whose true class is among those that the model cannot rule out, and how many these are on average. */
+static void show_sets(cli_arguments *a, const weft_tabular_folder *f, const weft_rows_data *rows, const double *p, double level)
+{
+    double threshold = weft_calibration_threshold(f->calibration, level);
+    int64_t classes = f->config.n_classes, held = 0, members = 0;
+    for (int64_t i = 0; i < rows->rows; i++)
+        for (int64_t k = 0; k < classes; k++) {
+            bool inside = 1 - (classes == 2 ? (k ? p[i] : 1 - p[i]) : p[i * classes + k]) <= threshold;
+            members += inside;
+            held += inside && rows->label[i] == k;
+        }
+    double n = (double)rows->rows;
+    open_object(a, "interval");
+    cli_json_number(a, "level", level);
+    cli_json_number(a, "coverage", (double)held / n);
+    cli_json_number(a, "mean_size", (double)members / n);
+    weft_json_close_object(cli_json(a));
+    cli_say(a, "sets of classes for %g %%: hold the true one in %.1f %% of the rows, %.2f classes on average\n", 100 * level,
+            100 * (double)held / n, (double)members / n);
+}
+
+static void show_intervals(cli_arguments *a, const weft_tabular_folder *f, const weft_rows_data *rows,
+                           const weft_predictions *said, double level)
+{
+    double threshold = weft_calibration_threshold(f->calibration, level), width = 0, n = (double)rows->rows;
+    int64_t held = 0;
+    for (int64_t i = 0; i < rows->rows; i++) {
+        double reach = weft_calibration_reach(f->calibration, threshold, said->spread ? said->spread[i] : 0);
+        held += fabs((double)rows->y[i] - said->value[i]) <= reach;
+        width += 2 * reach * f->schema->target_sd / n;
     }
-    if (status == WEFT_OK && (*out)->rows == 0)
-        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: no row to evaluate has a target", cli_positional_at(a, 1));
-    if (status == WEFT_OK)
-        cli_tabular_warn((*out)->notes.data);
-    weft_split_free(&split);
-    weft_csv_free(parts);
-    weft_csv_free(csv);
+    open_object(a, "interval");
+    cli_json_number(a, "level", level);
+    cli_json_number(a, "coverage", (double)held / n);
+    cli_json_number(a, "mean_width", width);
+    weft_json_close_object(cli_json(a));
+    cli_say(a, "intervals for %g %%: hold the truth in %.1f %% of the rows, mean width %.5g\n", 100 * level,
+            100 * (double)held / n, width);
+}
+
+static weft_status show_certainty(cli_arguments *a, const weft_tabular_folder *f, const weft_rows_data *rows,
+                                  weft_predictions *said)
+{
+    if (!f->calibration)
+        return WEFT_OK;
+    weft_status status = WEFT_OK;
+    double level = cli_number(a, "interval");
+    if (f->config.task == WEFT_TASK_REGRESSION) {
+        show_intervals(a, f, rows, said, level);
+    } else {
+        status = show_calibrated(a, f, rows, said->value);
+        show_sets(a, f, rows, said->value, level);
+    }
+    if (status == WEFT_OK && said->remoteness && f->calibration->distance) {
+        int64_t remote = 0;
+        for (int64_t i = 0; i < rows->rows; i++)
+            remote += weft_calibration_rank(f->calibration, said->remoteness[i]) > WEFT_REMOTE;
+        cli_json_number(a, "out_of_domain", (double)remote / (double)rows->rows);
+        cli_say(a, "out of domain: %.2f %% of the rows (farther from the training rows than %g %% of these are)\n",
+                100 * (double)remote / (double)rows->rows, 100 * WEFT_REMOTE);
+    }
     return status;
 }
 
-static weft_status evaluate(cli_arguments *a, weft_tabular_folder *folder, weft_table *table)
+static weft_status evaluate(cli_arguments *a, cli_tabular_model *m, const weft_table *table)
 {
-    weft_engine *engine = cli_engine(a);
+    const weft_tabular_folder *f = &m->folder;
     weft_rows_data *rows = NULL;
-    weft_predictor *predictor = NULL;
-    weft_metrics m = {0};
-    double *output = malloc((size_t)(table->rows * weft_tabular_outputs(&folder->config) + 1) * sizeof *output);
-    bool regression = folder->config.task == WEFT_TASK_REGRESSION;
-    weft_status status = engine && output ? weft_rows_from_table(&folder->config, table, &rows) : WEFT_ERROR_MEMORY;
+    weft_table *train = NULL;
+    weft_predictions said = {0};
+    weft_metrics metrics = {0};
+    bool regression = f->config.task == WEFT_TASK_REGRESSION;
+    weft_status status = weft_rows_from_table(&f->config, table, &rows);
     if (status == WEFT_OK)
-        status = weft_predictor_new(engine, &folder->config, folder->params, folder->candidates, &predictor);
+        status = weft_tabular_predict(m->model, rows, false, 0, &said);
     if (status == WEFT_OK)
-        status = weft_predictor_run(predictor, rows, false, output, NULL, NULL, NULL);
+        status = weft_value_metrics(&f->config, rows, said.value, regression ? f->schema->target_mean : 0,
+                                    regression ? f->schema->target_sd : 1, &metrics);
     if (status == WEFT_OK)
-        status = weft_fit_metrics(&folder->config, rows, output, regression ? folder->schema->target_mean : 0,
-                                  regression ? folder->schema->target_sd : 1, &m);
-    if (status == WEFT_OK) {
-        cli_tabular_metrics(a, NULL, &m, folder->schema);
-        cli_json_integer(a, "rows", table->rows);
+        cli_tabular_metrics(a, NULL, &metrics, f->schema);
+    if (status == WEFT_OK && f->candidates) {
+        status = weft_tabular_folder_table(cli_positional_at(a, 0), f, &train);
+        if (status == WEFT_OK)
+            status = cli_tabular_duplicates(a, &f->config, f->schema, table, train, rows, said.value);
     }
-    weft_metrics_free(&m);
-    weft_predictor_free(predictor);
+    if (status == WEFT_OK)
+        status = show_certainty(a, f, rows, &said);
+    weft_metrics_free(&metrics);
+    weft_predictions_free(&said);
+    weft_table_free(train);
     weft_rows_free(rows);
-    free(output);
     return status;
 }
 
 static weft_status run(cli_arguments *arguments)
 {
-    if (cli_given(arguments, "part") && !cli_text(arguments, "split"))
-        return cli_misuse(arguments, "--part needs --split beside it");
-    weft_tabular_folder folder = {0};
+    cli_tabular_model m = {0};
     weft_table *table = NULL;
-    weft_status status = weft_tabular_folder_open(cli_positional_at(arguments, 0), &folder);
+    weft_status status = cli_tabular_check_split(arguments);
     if (status == WEFT_OK)
-        status = read_part(arguments, folder.schema, &table);
+        status = cli_tabular_open(arguments, cli_positional_at(arguments, 0), &m);
     if (status == WEFT_OK)
-        status = evaluate(arguments, &folder, table);
+        status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
+    if (status == WEFT_OK)
+        status = evaluate(arguments, &m, table);
     weft_table_free(table);
-    weft_tabular_folder_close(&folder);
+    cli_tabular_close(&m);
     return status;
 }
 
@@ -93,8 +161,11 @@ const cli_command cli_tabular_eval = {
     .action = "eval",
     .summary = "measure a model on rows whose target is known",
     .description =
-        "Regression: RMSE, MAE and R² in the target's units. Classification: accuracy, log-loss, balanced accuracy, macro F1, "
-        "calibration error, Brier score and the confusion matrix; for two classes the ROC AUC too.",
+        "Regression: RMSE, MAE and R² in the target's units, and how often intervals hold the truth. Classification: accuracy, "
+        "log-loss, balanced accuracy, macro F1, calibration error (before and after the temperature), Brier score and the "
+        "confusion matrix; for two classes the ROC AUC too.\n\n"
+        "Where rows have an identical training row, the metrics of the others are printed as well: a model that looks at "
+        "training rows profits from copies.",
     .positionals = files,
     .options = options,
     .example = "weft tabular eval houses houses.csv --split houses.split.csv --part test",

@@ -1,9 +1,8 @@
-/* weft tabular predict: a CSV of predictions, with the training rows behind them on request. */
+/* weft tabular predict: a CSV of predictions, with the training rows behind them, intervals and doubts on request. */
 #include "base/files.h"
 #include "cli/tabular.h"
-#include "tabular/folder.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,27 +16,79 @@ static const cli_option options[] = {
      .least = 0,
      .most = 65536,
      .otherwise = "0",
-     .help = "also the K training rows with the largest weights (TabR)"},
+     .help = "also the K training rows with the largest weights (TabR)",
+     .group = "Reasons and doubts"},
+    {.name = "what-if",
+     .kind = CLI_FLAG,
+     .help = "also what the prediction would be without each of these rows",
+     .group = "Reasons and doubts"},
+    {.name = "interval",
+     .value = "LEVEL",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1,
+     .help = "also bounds (regression) or the set of classes that hold the truth with this probability, e.g. 0.9",
+     .group = "Reasons and doubts",
+     .traits = CLI_ABOVE_LEAST | CLI_BELOW_MOST},
+    {.name = "domain",
+     .kind = CLI_FLAG,
+     .help = "also how far each row is from the training rows (TabR)",
+     .group = "Reasons and doubts"},
+    {.name = "calibrated",
+     .kind = CLI_FLAG,
+     .help = "probabilities after the temperature fitted on the validation rows",
+     .group = "Reasons and doubts"},
     {.name = "force", .kind = CLI_FLAG, .help = "write over P.csv"},
     {0},
 };
 
+enum { ROWS_AT_ONCE = 4 * WEFT_ROWS_CHUNK };
+
 typedef struct prediction {
-    weft_tabular_folder folder;
+    cli_tabular_model m;
+    const weft_schema *schema;
+    const weft_tabular_config *config;
+    const weft_calibration *calibration; /* needed for what was asked; else NULL */
     weft_table *table;
-    weft_rows_data *rows;
-    double *output, *probs, *distance;
-    int64_t *context, neighbors, width;
-    weft_predictor *predictor;
+    int64_t neighbors;
+    bool what_if, interval, domain, calibrated;
+    double threshold;
+    /* of the rows at hand */
+    weft_predictions said;
+    double *without; /* [rows, neighbors, width] */
+    weft_output *file;
+    weft_text line;
 } prediction;
 
-static void add_number(weft_text *out, double value)
+/* ---- the header ---- */
+
+static void add_header(prediction *p)
 {
-    weft_text number = {0};
-    weft_json_writer w = weft_json_to(&number, 0);
-    weft_json_add_float(&w, (float)value);
-    weft_text_add(out, "%s", number.data ? number.data : "");
-    weft_text_free(&number);
+    weft_text *out = &p->line;
+    weft_text_add(out, "prediction");
+    for (int k = 0; k < p->schema->classes; k++) {
+        weft_text name = {0};
+        weft_text_add(&name, "p_%s", weft_schema_class(p->schema, k));
+        weft_text_add(out, ",");
+        weft_csv_add_field(out, name.data ? name.data : "", name.length);
+        weft_text_free(&name);
+    }
+    if (p->interval)
+        weft_text_add(out, p->schema->classes ? ",set" : ",lower,upper");
+    if (p->domain)
+        weft_text_add(out, ",domain_rank,out_of_domain");
+    static const char *const kept[] = {"row", "weight", "label", "distance", "without"};
+    for (int64_t k = 1; k <= p->neighbors; k++)
+        for (int i = 0; i < (p->what_if ? 5 : 4); i++)
+            weft_text_add(out, ",neighbor_%lld_%s", (long long)k, kept[i]);
+    weft_text_add(out, "\n");
+}
+
+/* ---- a row ---- */
+
+static double probability(const prediction *p, const double *value, int k)
+{
+    return p->said.width == 1 ? (k ? value[0] : 1 - value[0]) : value[k];
 }
 
 static void add_class(weft_text *out, const weft_schema *schema, int64_t label)
@@ -46,162 +97,225 @@ static void add_class(weft_text *out, const weft_schema *schema, int64_t label)
     weft_csv_add_field(out, name, strlen(name));
 }
 
-static void add_header(const prediction *p, weft_text *out)
+static void add_target(prediction *p, double standardised)
 {
-    const weft_schema *schema = p->folder.schema;
-    weft_text_add(out, "prediction");
-    for (int k = 0; k < schema->classes; k++) {
-        weft_text name = {0};
-        weft_text_add(&name, "p_%s", weft_schema_class(schema, k));
-        weft_text_add(out, ",");
-        weft_csv_add_field(out, name.data ? name.data : "", name.length);
-        weft_text_free(&name);
+    cli_tabular_number(&p->line, weft_schema_unscale(p->schema, standardised));
+}
+
+/* The classes that cannot be ruled out, parted by "|"; empty when the level is so low that none is wanted. */
+static void add_set(prediction *p, const double *value)
+{
+    double one = value[0], *calibrated = p->said.width == 1 ? &one : malloc((size_t)p->said.width * sizeof *calibrated);
+    weft_text set = {0};
+    if (!calibrated) {
+        p->line.failed = true;
+        return;
     }
-    for (int64_t k = 1; k <= p->neighbors; k++)
-        weft_text_add(out, ",neighbor_%lld_row,neighbor_%lld_weight,neighbor_%lld_label,neighbor_%lld_distance", (long long)k,
-                      (long long)k, (long long)k, (long long)k);
-    weft_text_add(out, "\n");
+    memcpy(calibrated, value, (size_t)p->said.width * sizeof *calibrated);
+    if (!p->calibrated) /* sets are made of calibrated probabilities, whichever are printed */
+        weft_calibration_apply(p->calibration, p->config, 1, calibrated);
+    bool first = true;
+    for (int k = 0; k < p->schema->classes; k++)
+        if (1 - probability(p, calibrated, k) <= p->threshold) {
+            weft_text_add(&set, "%s%s", first ? "" : "|", weft_schema_class(p->schema, k));
+            first = false;
+        }
+    weft_text_add(&p->line, ",");
+    weft_csv_add_field(&p->line, set.data ? set.data : "", set.length);
+    p->line.failed |= set.failed;
+    weft_text_free(&set);
+    if (calibrated != &one)
+        free(calibrated);
 }
 
-typedef struct neighbor {
-    double weight, distance;
-    int64_t candidate;
-} neighbor;
-
-static int heavier_first(const void *a, const void *b)
+static void add_interval(prediction *p, int64_t i)
 {
-    const neighbor *x = a, *y = b;
-    if (x->weight != y->weight)
-        return x->weight < y->weight ? 1 : -1;
-    return (x->candidate > y->candidate) - (x->candidate < y->candidate);
+    const double *value = p->said.value + i * p->said.width;
+    if (p->schema->classes) {
+        add_set(p, value);
+        return;
+    }
+    double reach = weft_calibration_reach(p->calibration, p->threshold, p->said.spread ? p->said.spread[i] : 0);
+    for (int side = -1; side <= 1; side += 2) {
+        weft_text_add(&p->line, ",");
+        if (isfinite(reach))
+            add_target(p, value[0] + side * reach);
+        else
+            weft_text_add(&p->line, side < 0 ? "-inf" : "inf");
+    }
 }
 
-static void add_neighbors(const prediction *p, int64_t row, neighbor *list, weft_text *out)
+static void add_neighbors(prediction *p, int64_t i, int64_t likeliest)
 {
-    int64_t m = p->folder.config.context_size;
-    const weft_rows_data *candidates = p->folder.candidates;
-    for (int64_t j = 0; j < m; j++)
-        list[j] = (neighbor){p->probs[row * m + j], p->distance[row * m + j], p->context[row * m + j]};
-    qsort(list, (size_t)m, sizeof *list, heavier_first);
+    const weft_rows_data *candidates = p->m.folder.candidates;
+    weft_text *out = &p->line;
     for (int64_t k = 0; k < p->neighbors; k++) {
-        weft_text_add(out, ",%lld,", (long long)candidates->row[list[k].candidate]);
-        add_number(out, list[k].weight);
+        const weft_neighbor *n = &p->said.neighbor[i * p->neighbors + k];
+        weft_text_add(out, ",%lld,", (long long)candidates->row[n->candidate]);
+        cli_tabular_number(out, n->weight);
         weft_text_add(out, ",");
         if (candidates->y)
-            add_number(out, weft_schema_unscale(p->folder.schema, (double)candidates->y[list[k].candidate]));
+            add_target(p, (double)candidates->y[n->candidate]);
         else
-            add_class(out, p->folder.schema, candidates->label[list[k].candidate]);
+            add_class(out, p->schema, candidates->label[n->candidate]);
         weft_text_add(out, ",");
-        add_number(out, list[k].distance);
+        cli_tabular_number(out, n->distance);
+        if (!p->what_if)
+            continue;
+        const double *value = p->without + (i * p->neighbors + k) * p->said.width;
+        weft_text_add(out, ",");
+        if (candidates->y)
+            add_target(p, value[0]);
+        else
+            cli_tabular_number(out, probability(p, value, (int)likeliest));
     }
+}
+
+static void add_row(prediction *p, int64_t i)
+{
+    const double *value = p->said.value + i * p->said.width;
+    int64_t likeliest = 0;
+    if (p->schema->classes) {
+        likeliest = weft_predicted_class(p->said.value, i, p->schema->classes);
+        add_class(&p->line, p->schema, likeliest);
+    } else {
+        add_target(p, value[0]);
+    }
+    for (int k = 0; k < p->schema->classes; k++) {
+        weft_text_add(&p->line, ",");
+        cli_tabular_number(&p->line, probability(p, value, k));
+    }
+    if (p->interval)
+        add_interval(p, i);
+    if (p->domain) {
+        double rank = weft_calibration_rank(p->calibration, p->said.remoteness[i]);
+        weft_text_add(&p->line, ",");
+        cli_tabular_number(&p->line, rank);
+        weft_text_add(&p->line, ",%d", rank > WEFT_REMOTE);
+    }
+    add_neighbors(p, i, likeliest);
+    weft_text_add(&p->line, "\n");
+}
+
+/* ---- the job ---- */
+
+static weft_status predict_part(prediction *p, int64_t from, int64_t count)
+{
+    weft_rows_data *rows = NULL;
+    weft_status status = weft_rows_from_part(p->config, p->table, from, count, &rows);
+    if (status == WEFT_OK)
+        status = weft_tabular_predict(p->m.model, rows, false, p->neighbors, &p->said);
+    if (status == WEFT_OK && p->what_if) {
+        p->without = malloc((size_t)(count * p->neighbors * p->said.width + 1) * sizeof *p->without);
+        status = p->without ? weft_tabular_without(p->m.model, rows, &p->said, p->without)
+                            : weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    }
+    if (status == WEFT_OK && p->calibrated) {
+        weft_calibration_apply(p->calibration, p->config, count, p->said.value);
+        if (p->what_if)
+            weft_calibration_apply(p->calibration, p->config, count * p->neighbors, p->without);
+    }
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
+        p->line.length = 0;
+        add_row(p, i);
+        status = p->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short")
+                                : weft_output_write(p->file, p->line.data, p->line.length);
+    }
+    weft_predictions_free(&p->said);
+    free(p->without);
+    p->without = NULL;
+    weft_rows_free(rows);
+    return status;
 }
 
 static weft_status write_rows(prediction *p, const char *path)
 {
-    weft_output *file = NULL;
-    weft_text line = {0};
-    int64_t m = p->folder.config.context_size;
-    neighbor *list = malloc((size_t)(m + 1) * sizeof *list);
-    const weft_tabular_config *c = &p->folder.config;
-    weft_status status = list ? weft_output_open(path, &file) : weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
-    if (status == WEFT_OK) {
-        add_header(p, &line);
-        status = weft_output_write(file, line.data, line.length);
-    }
-    if (c->task != WEFT_TASK_REGRESSION)
-        weft_probabilities(c, p->rows->rows, p->output);
-    for (int64_t i = 0; i < p->rows->rows && status == WEFT_OK; i++) {
-        line.length = 0;
-        if (c->task == WEFT_TASK_REGRESSION) {
-            add_number(&line, weft_schema_unscale(p->folder.schema, p->output[i]));
-        } else {
-            add_class(&line, p->folder.schema, weft_predicted_class(p->output, i, (int)c->n_classes));
-            for (int k = 0; k < c->n_classes; k++) {
-                double q = p->width == 1 ? (k ? p->output[i] : 1 - p->output[i]) : p->output[i * p->width + k];
-                weft_text_add(&line, ",");
-                add_number(&line, q);
-            }
-        }
-        if (p->neighbors)
-            add_neighbors(p, i, list, &line);
-        weft_text_add(&line, "\n");
-        if (status == WEFT_OK)
-            status = line.failed ? weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short")
-                                 : weft_output_write(file, line.data, line.length);
-    }
+    weft_status status = weft_output_open(path, &p->file);
+    if (status != WEFT_OK)
+        return status;
+    add_header(p);
+    status = weft_output_write(p->file, p->line.data, p->line.length);
+    for (int64_t from = 0; from < p->table->rows && status == WEFT_OK; from += ROWS_AT_ONCE)
+        status = predict_part(p, from, from + ROWS_AT_ONCE < p->table->rows ? ROWS_AT_ONCE : p->table->rows - from);
     if (status == WEFT_OK)
-        status = weft_output_commit(file);
-    else
-        weft_output_abandon(file);
-    weft_text_free(&line);
-    free(list);
+        return weft_output_commit(p->file);
+    weft_output_abandon(p->file);
     return status;
 }
 
-static weft_status compute(prediction *p, weft_engine *engine)
+/* What was asked for must be there. */
+static weft_status check_wishes(cli_arguments *a, prediction *p)
 {
-    int64_t n = p->table->rows, m = p->folder.config.context_size;
-    p->width = weft_tabular_outputs(&p->folder.config);
-    weft_status status = weft_rows_from_table(&p->folder.config, p->table, &p->rows);
-    if (status != WEFT_OK)
-        return status;
-    p->output = malloc((size_t)(n * p->width + 1) * sizeof *p->output);
-    p->probs = p->neighbors ? malloc((size_t)(n * m + 1) * sizeof *p->probs) : NULL;
-    p->distance = p->neighbors ? malloc((size_t)(n * m + 1) * sizeof *p->distance) : NULL;
-    p->context = p->neighbors ? malloc((size_t)(n * m + 1) * sizeof *p->context) : NULL;
-    if (!p->output || (p->neighbors && (!p->probs || !p->distance || !p->context)))
-        return weft_fail(WEFT_ERROR_MEMORY, "predict: %lld rows do not fit in memory", (long long)n);
-    if ((status = weft_predictor_new(engine, &p->folder.config, p->folder.params, p->folder.candidates, &p->predictor)) !=
-        WEFT_OK)
-        return status;
-    return weft_predictor_run(p->predictor, p->rows, false, p->output, p->context, p->probs, p->distance);
+    const weft_tabular_folder *f = &p->m.folder;
+    const char *folder = cli_positional_at(a, 0);
+    p->neighbors = cli_int(a, "neighbors");
+    p->what_if = cli_flag(a, "what-if");
+    p->interval = cli_given(a, "interval");
+    p->domain = cli_flag(a, "domain");
+    p->calibrated = cli_flag(a, "calibrated");
+    p->calibration = f->calibration;
+    if ((p->neighbors || p->domain) && f->config.arch != WEFT_TABULAR_TABR)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "--%s: %s is an MLP, which looks at no training rows",
+                         p->neighbors ? "neighbors" : "domain", folder);
+    if (p->neighbors > f->config.context_size)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "--neighbors %lld: this model looks at %lld training rows", (long long)p->neighbors,
+                         (long long)f->config.context_size);
+    if (p->calibrated && f->config.task == WEFT_TASK_REGRESSION)
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "--calibrated: %s predicts a quantity, not probabilities; --interval says how sure it is", folder);
+    if ((p->interval || p->calibrated) && !f->calibration)
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "%s: holds no calibration.safetensors; `weft tabular calibrate` makes it from rows "
+                         "that training has not seen",
+                         folder);
+    if (p->domain && (!f->calibration || !f->calibration->distance))
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no distances of its training rows; `weft tabular calibrate` makes them",
+                         folder);
+    if (!p->interval)
+        return WEFT_OK;
+    p->threshold = weft_calibration_threshold(f->calibration, cli_number(a, "interval"));
+    if (isinf(p->threshold))
+        weft_log(WEFT_LOG_WARNING, "%lld validation rows are too few to bound anything with %g %%: nothing is ruled out",
+                 (long long)f->calibration->scores, 100 * cli_number(a, "interval"));
+    return WEFT_OK;
 }
 
 static weft_status predict(cli_arguments *a, prediction *p)
 {
     const char *out = cli_text(a, "out");
     weft_csv *csv = NULL;
-    weft_engine *engine = cli_engine(a);
-    weft_status status = engine ? cli_may_write(a, out, NULL) : WEFT_ERROR_MEMORY;
+    weft_status status = cli_may_write(a, out, NULL);
     if (status == WEFT_OK)
-        status = weft_tabular_folder_open(cli_positional_at(a, 0), &p->folder);
-    p->neighbors = cli_int(a, "neighbors");
-    if (status == WEFT_OK && p->neighbors && p->folder.config.arch != WEFT_TABULAR_TABR)
-        status =
-            weft_fail(WEFT_ERROR_ARGUMENT, "--neighbors: %s is an MLP, which looks at no training rows", cli_positional_at(a, 0));
-    if (status == WEFT_OK && p->neighbors > p->folder.config.context_size)
-        status = weft_fail(WEFT_ERROR_ARGUMENT, "--neighbors %lld: this model looks at %lld training rows",
-                           (long long)p->neighbors, (long long)p->folder.config.context_size);
+        status = cli_tabular_open(a, cli_positional_at(a, 0), &p->m);
+    p->schema = p->m.folder.schema;
+    p->config = &p->m.folder.config;
     if (status == WEFT_OK)
-        status = weft_csv_read(cli_positional_at(a, 1), &(weft_csv_options){.threads = weft_engine_threads(engine)}, &csv);
+        status = check_wishes(a, p);
     if (status == WEFT_OK)
-        status = weft_schema_apply(p->folder.schema, csv, NULL, weft_csv_rows(csv), false, &p->table);
+        status = weft_csv_read(cli_positional_at(a, 1), &(weft_csv_options){.threads = (int)cli_int(a, "threads")}, &csv);
+    if (status == WEFT_OK)
+        status = weft_schema_apply(p->schema, csv, NULL, weft_csv_rows(csv), false, &p->table);
     if (status == WEFT_OK)
         cli_tabular_warn(p->table->notes.data);
-    if (status == WEFT_OK)
-        status = compute(p, engine);
+    weft_csv_free(csv);
     if (status == WEFT_OK)
         status = write_rows(p, out);
     if (status == WEFT_OK) {
         cli_say(a, "%lld predictions in %s\n", (long long)p->table->rows, out);
         cli_json_integer(a, "rows", p->table->rows);
     }
-    weft_csv_free(csv);
     return status;
 }
 
 static weft_status run(cli_arguments *arguments)
 {
+    if (cli_flag(arguments, "what-if") && !cli_int(arguments, "neighbors"))
+        return cli_misuse(arguments, "--what-if needs --neighbors K beside it: it says what changes without each of them");
     prediction p = {0};
     weft_status status = predict(arguments, &p);
-    weft_predictor_free(p.predictor);
-    weft_rows_free(p.rows);
     weft_table_free(p.table);
-    weft_tabular_folder_close(&p.folder);
-    free(p.output);
-    free(p.probs);
-    free(p.distance);
-    free(p.context);
+    weft_text_free(&p.line);
+    cli_tabular_close(&p.m);
     return status;
 }
 
@@ -212,9 +326,15 @@ const cli_command cli_tabular_predict = {
     .description =
         "P.csv has a line a row of DATA: prediction (the target's units, or the class as the training file writes it), then "
         "p_CLASS for each class. With --neighbors K also neighbor_k_row, _weight, _label and _distance, k = 1 … K, largest "
-        "weight first; a training row is named by its number in the file it came from, the first data row being 0.",
+        "weight first; a training row is named by its number in the file it came from, the first data row being 0. Rows added "
+        "by extend go on from that file's row count.\n\n"
+        "--what-if adds neighbor_k_without: the prediction (for classes: the predicted class's probability) if that row were "
+        "forgotten; the next nearest row takes its place. --interval adds lower and upper, or set (classes parted by |). "
+        "--domain adds domain_rank, the share of training rows that lie nearer to the others than this row does, and "
+        "out_of_domain, 1 where it is above 0.99. Probabilities are the network's own unless --calibrated asks for those "
+        "after the temperature; the predicted class is the same.",
     .positionals = files,
     .options = options,
-    .example = "weft tabular predict houses new.csv --out prices.csv --neighbors 5",
+    .example = "weft tabular predict houses new.csv --out prices.csv --neighbors 5 --interval 0.9 --domain",
     .run = run,
 };

@@ -138,7 +138,7 @@ void weft_report_run_training(weft_report_run *r, const weft_train_result *resul
         series, (size_t)r->members, best, "best epoch");
 }
 
-static void regression_charts(weft_report_run *r, const weft_schema *schema, const weft_rows_data *rows, const double *output)
+static void regression_charts(weft_report_run *r, const weft_schema *schema, const weft_rows_data *rows, const double *value)
 {
     size_t n = (size_t)rows->rows;
     double *predicted = malloc((3 * n + 1) * sizeof *predicted), *truth = predicted ? predicted + n : NULL,
@@ -146,7 +146,7 @@ static void regression_charts(weft_report_run *r, const weft_schema *schema, con
     if (!predicted)
         return;
     for (size_t i = 0; i < n; i++) {
-        predicted[i] = weft_schema_unscale(schema, output[i]);
+        predicted[i] = weft_schema_unscale(schema, value[i]);
         truth[i] = weft_schema_unscale(schema, (double)rows->y[i]);
         error[i] = predicted[i] - truth[i];
     }
@@ -160,16 +160,11 @@ static void regression_charts(weft_report_run *r, const weft_schema *schema, con
 
 enum { BINS = 15 };
 
-static void reliability(weft_report_run *r, const weft_tabular_config *c, const weft_rows_data *rows, const double *output)
+static void reliability(weft_report_run *r, const weft_tabular_config *c, const weft_rows_data *rows, const double *p)
 {
     int64_t n = rows->rows, width = weft_tabular_outputs(c);
-    double *p = malloc((size_t)(n * width + 1) * sizeof *p), right[BINS] = {0}, sum[BINS] = {0};
+    double right[BINS] = {0}, sum[BINS] = {0};
     weft_reliability_bin bins[BINS] = {0};
-    if (!p)
-        return;
-    for (int64_t k = 0; k < n * width; k++)
-        p[k] = output[k];
-    weft_probabilities(c, n, p);
     for (int64_t i = 0; i < n; i++) {
         int64_t guess = weft_predicted_class(p, i, (int)c->n_classes);
         double top = width == 1 ? (guess ? p[i] : 1 - p[i]) : p[i * width + guess];
@@ -188,11 +183,10 @@ static void reliability(weft_report_run *r, const weft_tabular_config *c, const 
         r->page,
         &(weft_chart){.title = "Calibration", .x_label = "probability of the predicted class", .y_label = "share that was right"},
         bins, BINS);
-    free(p);
 }
 
 void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *c, const weft_schema *schema,
-                                 const weft_rows_data *rows, const double *output, const weft_metrics *m)
+                                 const weft_rows_data *rows, const double *value, const weft_metrics *m)
 {
     char text[8][48];
     weft_report_heading(r->page, 3, "Predictions of rows that training has not seen");
@@ -202,7 +196,7 @@ void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *
         snprintf(text[2], sizeof text[2], "%.4f", m->r2);
         weft_report_pair pairs[] = {{"RMSE", text[0]}, {"MAE", text[1]}, {"R²", text[2]}};
         weft_report_pairs(r->page, "Errors", pairs, 3);
-        regression_charts(r, schema, rows, output);
+        regression_charts(r, schema, rows, value);
         return;
     }
     snprintf(text[0], sizeof text[0], "%.4f", m->accuracy);
@@ -218,7 +212,7 @@ void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *
     weft_report_pairs(r->page, "Scores", pairs, isnan(m->auc) || c->task == WEFT_TASK_MULTICLASS ? 4 : 5);
     weft_report_confusion(r->page, &(weft_chart){.title = "Confusion", .x_label = "predicted", .y_label = "true"},
                           weft_schema_classes(schema), m->confusion, (size_t)m->classes);
-    reliability(r, c, rows, output);
+    reliability(r, c, rows, value);
 }
 
 weft_status weft_report_run_save(weft_report_run *r, const char *folder)

@@ -105,26 +105,25 @@ static weft_status fit(tour_table *t, weft_engine *engine, weft_train_result *re
 }
 
 /* A table of a few test rows with the training rows that weigh most in their predictions. */
-static weft_status show_neighbors(tour_table *t, weft_report *page, const double *output, const int64_t *context,
-                                  const double *probs)
+static weft_status show_neighbors(tour_table *t, weft_report *page, const weft_predictions *said)
 {
     const weft_schema *schema = t->prepared.schema;
     const weft_rows_data *test = t->rows[WEFT_PART_TEST], *train = t->rows[WEFT_PART_TRAIN];
-    int64_t m = t->model.config.context_size;
     weft_report_column columns[] = {{"house (row)", WEFT_COLUMN_INTEGER, 0}, {"true price", WEFT_COLUMN_NUMBER, 4},
                                     {"predicted", WEFT_COLUMN_NUMBER, 4},    {"rests on row", WEFT_COLUMN_INTEGER, 0},
                                     {"with weight", WEFT_COLUMN_PERCENT, 1}, {"whose price is", WEFT_COLUMN_NUMBER, 4}};
     weft_report_cell cells[SHOWN * NEIGHBORS][6];
     memset(cells, 0, sizeof cells);
     for (int i = 0; i < SHOWN; i++)
-        for (int k = 0; k < NEIGHBORS; k++) { /* contexts come nearest first, so with the largest weights first */
+        for (int k = 0; k < NEIGHBORS; k++) {
             weft_report_cell *row = cells[i * NEIGHBORS + k];
+            const weft_neighbor *n = &said->neighbor[i * NEIGHBORS + k];
             row[0].number = (double)test->row[i];
             row[1].number = weft_schema_unscale(schema, (double)test->y[i]);
-            row[2].number = weft_schema_unscale(schema, output[i]);
-            row[3].number = (double)train->row[context[i * m + k]];
-            row[4].number = probs[i * m + k];
-            row[5].number = weft_schema_unscale(schema, (double)train->y[context[i * m + k]]);
+            row[2].number = weft_schema_unscale(schema, said->value[i]);
+            row[3].number = (double)train->row[n->candidate];
+            row[4].number = n->weight;
+            row[5].number = weft_schema_unscale(schema, (double)train->y[n->candidate]);
         }
     weft_report_table(page, "What three predictions rest on", columns, 6, &cells[0][0], (size_t)SHOWN * NEIGHBORS);
     return WEFT_OK;
@@ -133,25 +132,23 @@ static weft_status show_neighbors(tour_table *t, weft_report *page, const double
 static weft_status predict(tour_table *t, weft_engine *engine, weft_report *page, weft_metrics *m)
 {
     const weft_rows_data *test = t->rows[WEFT_PART_TEST];
-    int64_t pairs = test->rows * t->model.config.context_size;
-    double *output = malloc((size_t)(test->rows + pairs + 1) * sizeof *output), *probs = output + test->rows;
-    int64_t *context = malloc((size_t)(pairs + 1) * sizeof *context);
-    weft_predictor *p = NULL;
-    weft_status status = output && context ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "tour: memory is short");
+    weft_tabular_folder trained = t->model; /* borrows all of it */
+    trained.schema = t->prepared.schema;
+    trained.candidates = t->rows[WEFT_PART_TRAIN];
+    weft_tabular_model *model = NULL;
+    weft_predictions said = {0};
+    weft_status status = weft_tabular_model_new(engine, &trained, &model);
     if (status == WEFT_OK)
-        status = weft_predictor_new(engine, &t->model.config, t->model.params, t->rows[WEFT_PART_TRAIN], &p);
+        status = weft_tabular_predict(model, test, false, NEIGHBORS, &said);
     if (status == WEFT_OK)
-        status = weft_predictor_run(p, test, false, output, context, probs, NULL);
-    if (status == WEFT_OK)
-        status =
-            weft_fit_metrics(&t->model.config, test, output, t->prepared.schema->target_mean, t->prepared.schema->target_sd, m);
+        status = weft_value_metrics(&t->model.config, test, said.value, t->prepared.schema->target_mean,
+                                    t->prepared.schema->target_sd, m);
     if (status == WEFT_OK) {
-        weft_report_run_predictions(&t->report, &t->model.config, t->prepared.schema, test, output, m);
-        status = show_neighbors(t, page, output, context, probs);
+        weft_report_run_predictions(&t->report, &t->model.config, t->prepared.schema, test, said.value, m);
+        status = show_neighbors(t, page, &said);
     }
-    weft_predictor_free(p);
-    free(output);
-    free(context);
+    weft_predictions_free(&said);
+    weft_tabular_model_free(model);
     return status;
 }
 

@@ -300,3 +300,20 @@ weft_status weft_ensemble_run(weft_ensemble *e, const weft_rows_data *rows, bool
     free(outputs);
     return status;
 }
+
+weft_status weft_ensemble_without(weft_ensemble *e, const weft_rows_data *rows, const int64_t *removed, int64_t k, double *output)
+{
+    int64_t pairs = rows->rows * k, width = weft_tabular_outputs(&e->one);
+    double *each = malloc((size_t)(e->members * pairs * width + 1) * sizeof *each);
+    const double **outputs = calloc((size_t)e->members, sizeof(const double *));
+    weft_status status = each && outputs ? WEFT_OK : short_of_memory();
+    for (int64_t i = 0; i < e->members && status == WEFT_OK; i++) {
+        outputs[i] = each + i * pairs * width;
+        status = weft_predictor_without(e->predictor[i], rows, removed, k, each + i * pairs * width);
+    }
+    if (status == WEFT_OK)
+        weft_ensemble_mean(&e->one, pairs, e->members, outputs, output);
+    free(each);
+    free(outputs);
+    return status;
+}

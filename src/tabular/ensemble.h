@@ -36,6 +36,9 @@ weft_status weft_ensemble_refresh(weft_ensemble *);
 weft_status weft_ensemble_run(weft_ensemble *, const weft_rows_data *rows, bool own, double *output, int64_t *context,
                               double *probs, double *distance);
 
+/* As weft_predictor_without: a member that did not look at the removed row answers as before. */
+weft_status weft_ensemble_without(weft_ensemble *, const weft_rows_data *rows, const int64_t *removed, int64_t k, double *output);
+
 /* ---- training ---- */
 
 /* Trains `members` models with the seeds options->seed, + 1, … and leaves their weights in `params`. With a folder, member K

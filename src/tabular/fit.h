@@ -20,17 +20,26 @@ void weft_predictor_free(weft_predictor *);
 /* Call after the parameters have changed: keys of the candidates are made anew. */
 weft_status weft_predictor_refresh(weft_predictor *);
 
-/* output [rows, outputs]: standardised regression values, or logits. own: the rows are the candidates themselves, each
- * excluded from its own context. context, probs, distance [rows, m]: candidate numbers, nearest first, their weights, and squared
- * distances in key space; NULL: not wanted. An ensemble answers for all its members: outputs as weft_ensemble_mean says, and of
- * the rows that any of them looked at the m of the largest mean weight, heaviest first. */
+/* output [rows, outputs]: standardised regression values, or logits. own: the rows are the candidates themselves
+ * (all, or a view of them), each excluded from its own context. context, probs, distance [rows, m]: candidate numbers, nearest
+ * first, their weights, and squared distances in key space; NULL: not wanted. An ensemble answers for all its members: outputs as
+ * weft_ensemble_mean says, and of the rows that any of them looked at the m of the largest mean weight, heaviest first. */
 weft_status weft_predictor_run(weft_predictor *, const weft_rows_data *rows, bool own, double *output, int64_t *context,
                                double *probs, double *distance);
 
-/* logits [rows, outputs] → probabilities: binary [rows] of class 1, multiclass [rows, classes]; in place. */
+/* What the output of each row would be without one candidate: removed [rows, k] → output [rows, k, outputs], to the bit what a
+ * table without that candidate gives (the next nearest takes its place). TabR only. */
+weft_status weft_predictor_without(weft_predictor *, const weft_rows_data *rows, const int64_t *removed, int64_t k,
+                                   double *output);
+
+/* logits [rows, outputs] → probabilities: binary [rows] of class 1, multiclass [rows, classes]; in place. Regression: as it is.
+ */
 void weft_probabilities(const weft_tabular_config *, int64_t rows, double *output);
 
-/* Metrics of outputs against the rows' targets; mean and sd are the target's (regression). */
+/* Metrics of values (standardised, or probabilities) against the rows' targets; mean and sd are the target's (regression). */
+weft_status weft_value_metrics(const weft_tabular_config *, const weft_rows_data *rows, const double *value, double mean,
+                               double sd, weft_metrics *out);
+/* The same of outputs as the network gives them. */
 weft_status weft_fit_metrics(const weft_tabular_config *, const weft_rows_data *rows, const double *output, double mean,
                              double sd, weft_metrics *out);
 

@@ -37,53 +37,29 @@ weft_status weft_tabular_config_from_schema(const weft_schema *schema, weft_tabu
 
 /* ---- saving ---- */
 
-static weft_status save_candidates(const char *folder, const weft_table *t, uint64_t *checksum)
+static const char calibration_file[] = "calibration.safetensors";
+
+weft_status weft_tabular_folder_calibrate(const char *folder, const weft_calibration *calibration)
 {
-    char *path = inside(folder, "candidates.safetensors");
-    weft_arrays *arrays = NULL;
-    weft_status status = path ? weft_arrays_new(&arrays) : WEFT_ERROR_MEMORY;
-    const struct {
-        const char *name;
-        void *data;
-        weft_dtype dtype;
-        int width;
-    } parts[] = {{"x_num", t->x_num, WEFT_F32, t->n_num},
-                 {"x_bin", t->x_bin, WEFT_F32, t->n_bin},
-                 {"x_cat", t->x_cat, WEFT_I64, t->n_cat}};
-    for (int i = 0; i < 3 && status == WEFT_OK; i++)
-        if (parts[i].width)
-            status = weft_arrays_add(arrays, parts[i].name,
-                                     (weft_tensor){parts[i].data, parts[i].dtype, DIMS(t->rows, parts[i].width)});
-    if (status == WEFT_OK)
-        status = weft_arrays_add(
-            arrays, "y", t->y ? (weft_tensor){t->y, WEFT_F32, DIMS(t->rows)} : (weft_tensor){t->label, WEFT_I64, DIMS(t->rows)});
-    if (status == WEFT_OK)
-        status = weft_arrays_add(arrays, "row", (weft_tensor){t->row, WEFT_I64, DIMS(t->rows)});
-    if (status == WEFT_OK)
-        status = weft_safetensors_save(arrays, path);
-    int64_t bytes;
-    if (status == WEFT_OK)
-        status = weft_file_checksum(path, checksum, &bytes);
-    weft_arrays_free(arrays);
+    char *path = inside(folder, calibration_file);
+    weft_status status = path ? weft_calibration_save(calibration, path) : WEFT_ERROR_MEMORY;
     free(path);
     return status;
 }
 
-static weft_status save_config(const char *folder, const weft_tabular_config *c, int64_t candidates, uint64_t checksum)
+static weft_status save_config(const char *folder, const weft_tabular_config *c, int64_t candidates, const char *sum)
 {
     weft_text text = {0};
     weft_json_writer w = weft_json_to(&text, 2);
     weft_json_open_object(&w);
     weft_tabular_config_write(c, &w);
     if (c->arch == WEFT_TABULAR_TABR) {
-        char hex[32];
-        snprintf(hex, sizeof hex, "%016llx", (unsigned long long)checksum);
         weft_json_add_key(&w, "candidates");
         weft_json_open_object(&w);
         weft_json_add_key(&w, "rows");
         weft_json_add_integer(&w, candidates);
         weft_json_add_key(&w, "xxh64");
-        weft_json_add_string(&w, hex);
+        weft_json_add_string(&w, sum);
         weft_json_close_object(&w);
     }
     weft_json_close_object(&w);
@@ -98,12 +74,13 @@ static weft_status save_config(const char *folder, const weft_tabular_config *c,
 static weft_status save_files(const char *folder, const weft_tabular_config *c, const weft_schema *schema,
                               const weft_params *params, const weft_table *candidates)
 {
-    uint64_t checksum = 0;
-    weft_status status = weft_folder_make(folder);
+    char sum[WEFT_CANDIDATES_SUM] = "", *candidates_path = inside(folder, "candidates.safetensors");
+    weft_status status = candidates_path ? weft_folder_make(folder) : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK && c->arch == WEFT_TABULAR_TABR)
-        status = save_candidates(folder, candidates, &checksum);
+        status = weft_candidates_save(candidates_path, candidates, schema->file_rows, NULL, sum);
     if (status == WEFT_OK)
-        status = save_config(folder, c, candidates->rows, checksum);
+        status = save_config(folder, c, candidates->rows, sum);
+    free(candidates_path);
     char *schema_path = inside(folder, "schema.json"), *model_path = inside(folder, "model.safetensors");
     if (status == WEFT_OK)
         status = schema_path ? weft_schema_save(schema, schema_path) : WEFT_ERROR_MEMORY;
@@ -119,6 +96,10 @@ static weft_status move_files(const char *from, const char *to)
 {
     static const char *const names[] = {"candidates.safetensors", "config.json", "schema.json", "model.safetensors"};
     weft_status status = WEFT_OK;
+    char *stale = to ? weft_path_join(to, calibration_file) : NULL; /* that of an older model */
+    if (stale)
+        unlink(stale);
+    free(stale);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *old = weft_path_join(from, names[i]), *new = to ? weft_path_join(to, names[i]) : NULL;
         if (!old || (to && !new))
@@ -198,35 +179,22 @@ static weft_status check_params(const char *folder, const weft_tabular_config *c
 
 static weft_status open_candidates(const char *folder, weft_json_value config, weft_tabular_folder *out)
 {
-    char *path = inside(folder, "candidates.safetensors"), hex[32];
-    weft_arrays *arrays = NULL;
-    weft_tensor row;
-    uint64_t checksum = 0;
-    int64_t bytes = 0;
-    weft_status status = path ? weft_safetensors_open(path, &arrays) : WEFT_ERROR_MEMORY;
-    weft_json_value wanted = weft_json_get(config, "candidates");
-    const char *sum = weft_json_string(weft_json_get(wanted, "xxh64"), NULL);
-    if (status == WEFT_OK && sum) {
-        status = weft_file_checksum(path, &checksum, &bytes);
-        snprintf(hex, sizeof hex, "%016llx", (unsigned long long)checksum);
-        if (status == WEFT_OK && strcmp(hex, sum) != 0)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: its checksum is %s, config.json says %s: the file is not this model's",
-                               path, hex, sum);
-    }
-    if (status == WEFT_OK)
-        status = weft_rows_from_arrays(&out->config, arrays, "", path, &out->candidates);
-    if (status == WEFT_OK && !out->candidates)
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: holds no x_num, x_bin or x_cat", path);
-    weft_tensor y;
-    if (status == WEFT_OK && !weft_arrays_find(arrays, "y", &y))
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"y\" is missing", path);
-    if (status == WEFT_OK && weft_arrays_find(arrays, "row", &row)) {
-        if (row.dtype != WEFT_I64 || weft_dims_count(row.dims) != out->candidates->rows)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"row\" does not hold one I64 number a row", path);
-        else if (out->candidates->rows)
-            memcpy(out->candidates->row, row.data, (size_t)out->candidates->rows * sizeof *out->candidates->row);
-    }
-    weft_arrays_free(arrays);
+    const char *sum = weft_json_string(weft_json_get(weft_json_get(config, "candidates"), "xxh64"), NULL);
+    if (sum)
+        snprintf(out->trained, sizeof out->trained, "%s", sum);
+    char *path = inside(folder, "candidates.safetensors");
+    weft_status status =
+        path ? weft_candidates_open(path, &out->config, sum, &out->candidates, NULL, &out->next_row) : WEFT_ERROR_MEMORY;
+    free(path);
+    return status;
+}
+
+static weft_status open_calibration(const char *folder, weft_tabular_folder *out)
+{
+    char *path = inside(folder, calibration_file);
+    weft_status status = path ? WEFT_OK : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK && weft_path_exists(path))
+        status = weft_calibration_load(path, &out->calibration);
     free(path);
     return status;
 }
@@ -252,6 +220,8 @@ weft_status weft_tabular_folder_open(const char *folder, weft_tabular_folder *ou
         status = check_params(folder, &out->config, out->params);
     if (status == WEFT_OK && out->config.arch == WEFT_TABULAR_TABR)
         status = open_candidates(folder, weft_json_root(json), out);
+    if (status == WEFT_OK)
+        status = open_calibration(folder, out);
     if (status == WEFT_OK && out->candidates && out->candidates->rows < out->config.context_size)
         status = weft_fail(WEFT_ERROR_FORMAT, "%s: %lld candidates are fewer than the context size %lld", folder,
                            (long long)out->candidates->rows, (long long)out->config.context_size);
@@ -268,5 +238,17 @@ void weft_tabular_folder_close(weft_tabular_folder *f)
     weft_schema_free(f->schema);
     weft_params_free(f->params);
     weft_rows_free(f->candidates);
+    weft_calibration_free(f->calibration);
     *f = (weft_tabular_folder){0};
+}
+
+/* ---- other candidates ---- */
+
+weft_status weft_tabular_folder_table(const char *folder, const weft_tabular_folder *f, weft_table **out)
+{
+    char *path = inside(folder, "candidates.safetensors");
+    weft_status status =
+        path ? weft_candidates_open(path, &f->config, f->trained[0] ? f->trained : NULL, NULL, out, NULL) : WEFT_ERROR_MEMORY;
+    free(path);
+    return status;
 }

@@ -113,7 +113,7 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
     for (int64_t from = 0; from < rows->rows && status == WEFT_OK; from += p->batch) {
         int64_t n = from + p->batch < rows->rows ? p->batch : rows->rows - from;
         for (int64_t i = 0; i < p->batch; i++)
-            mine[i] = i < n ? from + i : from + n - 1;
+            mine[i] = rows->first + (i < n ? from + i : from + n - 1);
         if (own)
             status = weft_retriever_find_own(p->retriever, mine, n, m, p->context);
         else
@@ -139,6 +139,53 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
             memcpy(context + from * m, p->context, (size_t)(n * m) * sizeof *context);
     }
     free(mine);
+    return status;
+}
+
+/* The first m of m + 1 neighbours, nearest first, without one of them. */
+static void leave_out(const int64_t *nearest, int64_t m, int64_t removed, int64_t *out)
+{
+    for (int64_t j = 0, at = 0; at < m; j++)
+        if (nearest[j] != removed)
+            out[at++] = nearest[j];
+}
+
+weft_status weft_predictor_without(weft_predictor *p, const weft_rows_data *rows, const int64_t *removed, int64_t k,
+                                   double *output)
+{
+    if (p->ensemble)
+        return weft_ensemble_without(p->ensemble, rows, removed, k, output);
+    int64_t m = p->config->context_size, width = weft_tabular_outputs(p->config), pairs = rows->rows * k;
+    if (p->candidates->rows <= m)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "with %lld training rows none can be left out: each row looks at %lld of them",
+                         (long long)p->candidates->rows, (long long)m);
+    weft_status status = open_tabr(p, PREDICT_BATCH);
+    weft_rows_data *copies = NULL;
+    int64_t *nearest = malloc((size_t)((p->batch + 1) * (m + 1)) * sizeof *nearest);
+    if (status == WEFT_OK && !nearest)
+        status = weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    if (status == WEFT_OK)
+        status = weft_rows_new(p->config, p->batch, &copies);
+    for (int64_t from = 0; from < pairs && status == WEFT_OK; from += p->batch) {
+        int64_t n = from + p->batch < pairs ? p->batch : pairs - from, first = from / k, last = (from + n - 1) / k;
+        status = weft_retriever_find(p->retriever, p->params, rows, first, last - first + 1, m + 1, nearest);
+        for (int64_t i = 0; i < p->batch && status == WEFT_OK; i++) {
+            int64_t pair = from + (i < n ? i : n - 1), row = pair / k;
+            weft_rows_copy(copies, i, rows, row);
+            leave_out(nearest + (row - first) * (m + 1), m, removed[pair], p->context + i * m);
+        }
+        if (status == WEFT_OK)
+            status = weft_tabr_runner_bind(p->runner, p->candidates, NULL, copies, 0, p->context);
+        weft_tensor y;
+        weft_session *session = weft_tabr_runner_session(p->runner);
+        if (status != WEFT_OK || (status = weft_run(session)) != WEFT_OK ||
+            (status = weft_fetch(session, "output", &y)) != WEFT_OK)
+            break;
+        for (int64_t i = 0; i < n * width; i++)
+            output[from * width + i] = (double)((const float *)y.data)[i];
+    }
+    weft_rows_free(copies);
+    free(nearest);
     return status;
 }
 
@@ -197,26 +244,35 @@ void weft_probabilities(const weft_tabular_config *c, int64_t rows, double *outp
     }
 }
 
+weft_status weft_value_metrics(const weft_tabular_config *c, const weft_rows_data *rows, const double *value, double mean,
+                               double sd, weft_metrics *out)
+{
+    int64_t n = rows->rows;
+    if (c->task != WEFT_TASK_REGRESSION)
+        return weft_metrics_classification(value, rows->label, n, (int)c->n_classes, 0x1p-23, out);
+    double *predicted = malloc((size_t)(2 * n + 1) * sizeof *predicted);
+    if (!predicted)
+        return weft_fail(WEFT_ERROR_MEMORY, "metrics: memory is short");
+    double *truth = predicted + n;
+    for (int64_t i = 0; i < n; i++) {
+        predicted[i] = mean + sd * value[i];
+        truth[i] = mean + sd * (double)rows->y[i];
+    }
+    weft_status status = weft_metrics_regression(predicted, truth, n, out);
+    free(predicted);
+    return status;
+}
+
 weft_status weft_fit_metrics(const weft_tabular_config *c, const weft_rows_data *rows, const double *output, double mean,
                              double sd, weft_metrics *out)
 {
-    int64_t n = rows->rows, width = weft_tabular_outputs(c);
-    double *values = malloc((size_t)(n * (width + 1) + 1) * sizeof *values);
-    if (!values)
+    int64_t n = rows->rows * weft_tabular_outputs(c);
+    double *value = malloc((size_t)(n + 1) * sizeof *value);
+    if (!value)
         return weft_fail(WEFT_ERROR_MEMORY, "metrics: memory is short");
-    memcpy(values, output, (size_t)(n * width) * sizeof *values);
-    weft_status status;
-    if (c->task == WEFT_TASK_REGRESSION) {
-        double *truth = values + n;
-        for (int64_t i = 0; i < n; i++) {
-            values[i] = mean + sd * values[i];
-            truth[i] = mean + sd * (double)rows->y[i];
-        }
-        status = weft_metrics_regression(values, truth, n, out);
-    } else {
-        weft_probabilities(c, n, values);
-        status = weft_metrics_classification(values, rows->label, n, (int)c->n_classes, 0x1p-23, out);
-    }
-    free(values);
+    memcpy(value, output, (size_t)n * sizeof *value);
+    weft_probabilities(c, rows->rows, value);
+    weft_status status = weft_value_metrics(c, rows, value, mean, sd, out);
+    free(value);
     return status;
 }

@@ -16,11 +16,21 @@ typedef struct weft_rows_data {
     float *y;                     /* [rows] standardised; NULL unless regression */
     int64_t *label;               /* [rows]; NULL for regression */
     int64_t *row;                 /* [rows] numbers in the file they came from */
+    int64_t first;                /* of a view: where its first row stands in the whole */
 } weft_rows_data;
 
 weft_status weft_rows_new(const weft_tabular_config *, int64_t rows, weft_rows_data **out);
 weft_status weft_rows_from_table(const weft_tabular_config *, const weft_table *, weft_rows_data **out);
+/* The table's rows [from, from + count) alone: one-hot blocks of a table that is large would not fit in memory. */
+weft_status weft_rows_from_part(const weft_tabular_config *, const weft_table *, int64_t from, int64_t count,
+                                weft_rows_data **out);
 void weft_rows_free(weft_rows_data *);
+
+/* Rows [from, from + count) where they stand; from is a multiple of WEFT_ROWS_CHUNK. Not to be freed. */
+weft_rows_data weft_rows_view(const weft_rows_data *, int64_t from, int64_t count);
+
+/* Features of a row: to[at] = from[row]. */
+void weft_rows_copy(weft_rows_data *to, int64_t at, const weft_rows_data *from, int64_t row);
 
 typedef struct weft_retriever weft_retriever;
 

@@ -56,30 +56,63 @@ void weft_rows_free(weft_rows_data *data)
     free(data);
 }
 
-weft_status weft_rows_from_table(const weft_tabular_config *c, const weft_table *t, weft_rows_data **out)
+weft_status weft_rows_from_part(const weft_tabular_config *c, const weft_table *t, int64_t from, int64_t count,
+                                weft_rows_data **out)
 {
-    weft_status status = weft_rows_new(c, t->rows, out);
+    weft_status status = weft_rows_new(c, count, out);
     if (status != WEFT_OK)
         return status;
     weft_rows_data *data = *out;
-    size_t rows = (size_t)t->rows;
+    size_t rows = (size_t)count;
     if (data->x_num)
-        memcpy(data->x_num, t->x_num, rows * (size_t)data->n_num * sizeof *data->x_num);
+        memcpy(data->x_num, t->x_num + from * t->n_num, rows * (size_t)data->n_num * sizeof *data->x_num);
     if (data->x_bin)
-        memcpy(data->x_bin, t->x_bin, rows * (size_t)data->n_bin * sizeof *data->x_bin);
+        memcpy(data->x_bin, t->x_bin + from * t->n_bin, rows * (size_t)data->n_bin * sizeof *data->x_bin);
     int64_t at = 0;
     for (int j = 0; j < c->n_cat; j++) {
-        for (int64_t i = 0; i < t->rows; i++) {
-            int64_t code = t->x_cat[i * c->n_cat + j];
+        for (int64_t i = 0; i < count; i++) {
+            int64_t code = t->x_cat[(from + i) * c->n_cat + j];
             if (code >= 0 && code < c->cat_cardinalities[j])
                 data->x_hot[i * data->one_hot + at + code] = 1;
         }
         at += c->cat_cardinalities[j];
     }
     if (data->y && t->y)
-        memcpy(data->y, t->y, rows * sizeof *data->y);
+        memcpy(data->y, t->y + from, rows * sizeof *data->y);
     if (data->label && t->label)
-        memcpy(data->label, t->label, rows * sizeof *data->label);
-    memcpy(data->row, t->row, rows * sizeof *data->row);
+        memcpy(data->label, t->label + from, rows * sizeof *data->label);
+    memcpy(data->row, t->row + from, rows * sizeof *data->row);
     return WEFT_OK;
+}
+
+weft_status weft_rows_from_table(const weft_tabular_config *c, const weft_table *t, weft_rows_data **out)
+{
+    return weft_rows_from_part(c, t, 0, t->rows, out);
+}
+
+weft_rows_data weft_rows_view(const weft_rows_data *data, int64_t from, int64_t count)
+{
+    weft_rows_data view = *data;
+    view.rows = count;
+    view.first = data->first + from;
+    view.x_num = data->x_num ? data->x_num + from * data->n_num : NULL;
+    view.x_bin = data->x_bin ? data->x_bin + from * data->n_bin : NULL;
+    view.x_hot = data->x_hot ? data->x_hot + from * data->one_hot : NULL;
+    view.y = data->y ? data->y + from : NULL;
+    view.label = data->label ? data->label + from : NULL;
+    view.row = data->row + from;
+    return view;
+}
+
+static void copy_row(float *to, int64_t at, const float *from, int64_t row, int64_t width)
+{
+    if (to && from)
+        memcpy(to + at * width, from + row * width, (size_t)width * sizeof *to);
+}
+
+void weft_rows_copy(weft_rows_data *to, int64_t at, const weft_rows_data *from, int64_t row)
+{
+    copy_row(to->x_num, at, from->x_num, row, from->n_num);
+    copy_row(to->x_bin, at, from->x_bin, row, from->n_bin);
+    copy_row(to->x_hot, at, from->x_hot, row, from->one_hot);
 }

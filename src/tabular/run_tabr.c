@@ -73,16 +73,6 @@ static weft_status read_numbers(const weft_arrays *inputs, const char *name, int
     return WEFT_OK;
 }
 
-static void copy_row(weft_rows_data *to, int64_t at, const weft_rows_data *from, int64_t row)
-{
-    if (from->n_num)
-        memcpy(to->x_num + at * from->n_num, from->x_num + row * from->n_num, (size_t)from->n_num * sizeof *to->x_num);
-    if (from->n_bin)
-        memcpy(to->x_bin + at * from->n_bin, from->x_bin + row * from->n_bin, (size_t)from->n_bin * sizeof *to->x_bin);
-    if (from->one_hot)
-        memcpy(to->x_hot + at * from->one_hot, from->x_hot + row * from->one_hot, (size_t)from->one_hot * sizeof *to->x_hot);
-}
-
 /* The batch: its own arrays, or the candidates that `index` names. */
 static weft_status read_batch(tabr_run *t)
 {
@@ -101,7 +91,7 @@ static weft_status read_batch(tabr_run *t)
         if ((status = weft_rows_new(&t->config, t->B, &t->batch)) != WEFT_OK)
             return status;
         for (int64_t i = 0; i < t->B; i++)
-            copy_row(t->batch, i, t->candidates, ((const int64_t *)index.data)[i]);
+            weft_rows_copy(t->batch, i, t->candidates, ((const int64_t *)index.data)[i]);
         if (t->loss && t->batch->y && (y.dtype != WEFT_F32 || weft_dims_count(y.dims) != t->B))
             return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: y does not hold one F32 target a row");
         if (t->loss && t->batch->y)
@@ -237,9 +227,9 @@ static weft_status place_rows(tabr_run *t)
     if (status != WEFT_OK)
         return status;
     for (int64_t i = 0; i < t->B; i++)
-        copy_row(t->rows, i, t->batch, i);
+        weft_rows_copy(t->rows, i, t->batch, i);
     for (int64_t i = 0; i < t->unique_count; i++)
-        copy_row(t->rows, t->B + i, t->candidates, t->unique[i]);
+        weft_rows_copy(t->rows, t->B + i, t->candidates, t->unique[i]);
     return WEFT_OK;
 }
 

@@ -141,7 +141,7 @@ for task in regression binary multiclass; do
         part $name | has_keys "train $task, $name" $metrics
     done
     said=$(part test | sed 's/, "confusion.*//')
-    kept="candidates.safetensors config.json metrics.jsonl model.safetensors report.html run.json schema.json"
+    kept="calibration.safetensors candidates.safetensors config.json metrics.jsonl model.safetensors report.html run.json schema.json"
     # shellcheck disable=SC2012
     [ "$(ls -A $task | sort | tr '\n' ' ')" = "$kept " ] || wrong "train $task left $(ls -A $task), expected $kept"
     [ "$(wc -l <$task/metrics.jsonl)" -eq 8 ] || wrong "train $task: metrics.jsonl has not 8 lines"

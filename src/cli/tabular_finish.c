@@ -1,0 +1,52 @@
+/* After training: what the model says of each part, and how sure it may be. */
+#include "cli/tabular.h"
+
+/* Scores of one part; what the model said of it goes to *said. */
+static weft_status evaluate_part(cli_arguments *a, const weft_prepared *prepared, const weft_tabular_folder *f,
+                                 weft_tabular_model *model, weft_rows_data *const rows_of[WEFT_PARTS], int part,
+                                 weft_report_run *report, weft_predictions *said)
+{
+    const weft_rows_data *rows = rows_of[part];
+    bool regression = f->config.task == WEFT_TASK_REGRESSION;
+    weft_metrics m = {0};
+    weft_status status = weft_tabular_predict(model, rows, part == WEFT_PART_TRAIN, 0, said);
+    if (status == WEFT_OK)
+        status = weft_value_metrics(&f->config, rows, said->value, regression ? f->schema->target_mean : 0,
+                                    regression ? f->schema->target_sd : 1, &m);
+    if (status == WEFT_OK) {
+        cli_tabular_metrics(a, weft_part_names[part], &m, f->schema);
+        if (part == WEFT_PART_TEST)
+            status = cli_tabular_duplicates(a, &f->config, f->schema, prepared->part[part], prepared->part[WEFT_PART_TRAIN], rows,
+                                            said->value);
+        if (part == (rows_of[WEFT_PART_TEST] ? WEFT_PART_TEST : WEFT_PART_VAL))
+            weft_report_run_predictions(report, &f->config, f->schema, rows, said->value, &m);
+    }
+    weft_metrics_free(&m);
+    return status;
+}
+
+weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_tabular_config *config, weft_params *params,
+                              const weft_prepared *prepared, weft_rows_data *const rows_of[WEFT_PARTS],
+                              const weft_fit_options *fit, weft_report_run *report)
+{
+    weft_tabular_folder trained = {.config = *config, /* borrows all of it */
+                                   .schema = prepared->schema,
+                                   .params = params,
+                                   .candidates = config->arch == WEFT_TABULAR_TABR ? rows_of[WEFT_PART_TRAIN] : NULL};
+    weft_tabular_model *model = NULL;
+    weft_predictions said[WEFT_PARTS] = {0};
+    weft_calibration *calibration = NULL;
+    weft_status status = weft_tabular_model_new(engine, &trained, &model);
+    for (int part = 0; part < WEFT_PARTS && status == WEFT_OK; part++)
+        if (rows_of[part])
+            status = evaluate_part(a, prepared, &trained, model, rows_of, part, report, &said[part]);
+    if (status == WEFT_OK)
+        status = weft_calibration_fit(config, rows_of[WEFT_PART_VAL], &said[WEFT_PART_VAL], &said[WEFT_PART_TRAIN], &calibration);
+    if (status == WEFT_OK && fit->folder)
+        status = weft_tabular_folder_calibrate(fit->folder, calibration);
+    weft_calibration_free(calibration);
+    for (int part = 0; part < WEFT_PARTS; part++)
+        weft_predictions_free(&said[part]);
+    weft_tabular_model_free(model);
+    return status;
+}
