@@ -100,6 +100,8 @@ WEFT_API weft_value weft_labels(weft_graph *, const char *name, weft_dims,
                                 int64_t classes);                                   /* I64 in [0, classes), or WEFT_IGNORE */
 WEFT_API weft_value weft_count_input(weft_graph *, const char *name, int64_t most); /* an integer in [0, most], by weft_set */
 WEFT_API weft_value weft_param(weft_graph *, const char *name, weft_init, weft_dims);
+/* A parameter outside all scopes. */
+WEFT_API weft_value weft_param_named(weft_graph *, weft_init, weft_dims, const char *format, ...) WEFT_PRINTF(4, 5);
 WEFT_API weft_value weft_constant(weft_graph *, double value, weft_dims);
 WEFT_API weft_value weft_iota(weft_graph *, int64_t n); /* 0, 1, …, n-1 in the compute type */
 

@@ -62,7 +62,7 @@ static weft_status run(cli_arguments *a)
     weft_status status = engine ? cli_may_write(a, path, NULL) : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK)
         status = weft_model_open(cli_positional_at(a, 0), &model);
-    if (status == WEFT_OK && cli_text(a, "adapter"))
+    if (status == WEFT_OK && cli_text(a, "adapter") && !weft_model_takes_adapter(model))
         status = weft_fail(WEFT_ERROR_UNSUPPORTED, "--adapter: a %s model takes no adapter", weft_model_type_name(model));
     if (status == WEFT_OK)
         status = weft_safetensors_open(cli_positional_at(a, 1), &inputs);
@@ -70,6 +70,7 @@ static weft_status run(cli_arguments *a)
         status = weft_arrays_new(&out);
     if (status == WEFT_OK) {
         weft_run_request request = {.inputs = inputs,
+                                    .adapter = cli_text(a, "adapter"),
                                     .train = cli_flag(a, "train"),
                                     .bf16 = strcmp(dtype, "bf16") == 0,
                                     .dtype = strcmp(dtype, "f64") == 0 ? WEFT_F64 : WEFT_F32};

@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 #include "graph/planner.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,14 +79,22 @@ weft_value weft_state(weft_graph *g, const char *name, weft_dtype dtype, weft_di
     return weft_leaf(g, weft_op_state, full, dtype, dims, NULL);
 }
 
-weft_value weft_param(weft_graph *g, const char *name, weft_init init, weft_dims dims)
+weft_value weft_param_named(weft_graph *g, weft_init init, weft_dims dims, const char *format, ...)
 {
     char full[2 * WEFT_NAME_BYTES];
-    scoped(g, name, full);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(full, sizeof full, format, arguments);
+    va_end(arguments);
     weft_value v = weft_leaf(g, weft_op_param, full, g->dtype, dims, NULL);
     if (v.id)
         g->nodes[v.id].init = init;
     return v;
+}
+
+weft_value weft_param(weft_graph *g, const char *name, weft_init init, weft_dims dims)
+{
+    return weft_param_named(g, init, dims, "%s%s%s", g->scope, g->scope[0] ? "." : "", name);
 }
 
 weft_value weft_random(weft_graph *g, const char *name, weft_law law, weft_value row_keys, weft_dims dims)

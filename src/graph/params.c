@@ -372,6 +372,31 @@ static weft_status check_present(const weft_params *p, const weft_graph *g)
     return WEFT_OK;
 }
 
+weft_status weft_params_check(const weft_params *p, const weft_graph *g, const char *prefix)
+{
+    int count = weft_graph_params(g, -1, NULL, NULL);
+    for (int i = 0; i < count; i++) {
+        const char *name;
+        weft_value value;
+        weft_graph_params(g, i, &name, &value);
+        char have[WEFT_DIMS_TEXT], want[WEFT_DIMS_TEXT];
+        weft_dims_text(weft_shape(g, value), want);
+        if (prefix && strncmp(name, prefix, strlen(prefix)) != 0)
+            continue;
+        const entry *e = find(p, name);
+        if (!e)
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: the file has no such tensor, config wants %s", name, want);
+        if (!weft_dims_equal(e->tensor.dims, weft_shape(g, value)))
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: file has %s, config wants %s", name, weft_dims_text(e->tensor.dims, have),
+                             want);
+        if (e->tensor.dtype != WEFT_F32 && e->tensor.dtype != WEFT_F64 && e->tensor.dtype != WEFT_BF16 &&
+            e->tensor.dtype != WEFT_F16)
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: file has %s, expected F32, F64, BF16 or F16", name,
+                             weft_dtype_name(e->tensor.dtype));
+    }
+    return WEFT_OK;
+}
+
 weft_status weft_params_init(weft_params *p, const weft_graph *g, weft_dtype dtype, uint64_t seed)
 {
     if (dtype != WEFT_F32 && dtype != WEFT_F64)

@@ -10,6 +10,10 @@ uint64_t weft_params_version(const weft_params *);
 /* Makes tensor `name` writable in place (a mapped one is copied first); the view stays valid until it is replaced. */
 weft_status weft_params_edit(weft_params *, const char *name, weft_tensor *out);
 
+/* Every parameter of the graph whose name begins with `prefix` (NULL: every one, and the set must have it) has its shape in the
+ * set; else "NAME: file has [11008, 4096], config wants [14336, 4096]". */
+weft_status weft_params_check(const weft_params *, const weft_graph *, const char *prefix);
+
 /* How parameter i of weft_graph_params starts. */
 weft_init weft_graph_param_init(const weft_graph *, int i);
 

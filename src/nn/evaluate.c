@@ -91,8 +91,11 @@ static weft_status add_gradients(const weft_evaluation *e, const weft_run_reques
         total = total.id ? weft_add(g, total, term) : term;
     }
     int count = 0;
-    for (int i = 0; i < parameters; i++)
-        weft_graph_params(g, i, NULL, &wrt[count++]);
+    for (int i = 0; i < parameters; i++) {
+        const char *name;
+        weft_graph_params(g, i, &name, &wrt[count]);
+        count += !e->differentiated || strncmp(name, e->differentiated, strlen(e->differentiated)) == 0;
+    }
     for (int i = 0; i < e->input_count; i++)
         if (weft_find(g, e->inputs[i]).id)
             wrt[count++] = weft_find(g, e->inputs[i]);
@@ -111,7 +114,7 @@ static weft_status run_all(const weft_evaluation *e, const weft_run_request *r, 
     weft_session *session = NULL;
     weft_status status = weft_compile(e->engine, e->graph, NULL, 0, w->value, w->count, &plan);
     if (status == WEFT_OK)
-        status = weft_session_new(plan, &e->params, 1, &session);
+        status = weft_session_new(plan, e->params, e->param_count, &session);
     for (int i = 0; i < e->binding_count && status == WEFT_OK; i++)
         if (weft_find(e->graph, e->bindings[i].name).id)
             status = weft_bind(session, e->bindings[i].name, e->bindings[i].tensor);

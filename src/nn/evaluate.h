@@ -15,6 +15,7 @@ typedef struct weft_run_request {
     bool train;       /* batch norms use the batch's statistics */
     weft_dtype dtype; /* F32 or F64 */
     bool bf16;        /* products in bf16 (with F32) */
+    const char *adapter; /* a folder with an adapter; NULL: none */
 } weft_run_request;
 
 /* An empty graph of the type that was asked for; NULL when memory is short. */
@@ -33,7 +34,8 @@ typedef struct weft_count_binding {
 typedef struct weft_evaluation {
     weft_engine *engine;
     weft_graph *graph;
-    weft_params *params;
+    weft_params *const *params; /* searched in this order */
+    int param_count;
     const weft_binding *bindings;
     int binding_count;
     const weft_count_binding *counts;
@@ -42,6 +44,7 @@ typedef struct weft_evaluation {
     int output_count;
     const char *const *inputs; /* floating-point inputs to differentiate by */
     int input_count;
+    const char *differentiated; /* how names of parameters begin that gradients are taken by; NULL: all */
 } weft_evaluation;
 
 /* Appends outputs and taps under their names, and "grad.NAME" of every parameter and input, to *out (copies). A tap or gradient

@@ -16,6 +16,7 @@ typedef struct weft_model_type {
     void (*list)(void *self, weft_text *out);
     /* `folder`: for further files of the model (candidates); NULL: none */
     weft_status (*run)(void *self, weft_engine *, weft_params *, const char *folder, const weft_run_request *, weft_arrays *out);
+    bool adapters; /* `run` takes one */
 } weft_model_type;
 
 #endif

@@ -2,12 +2,17 @@
 #include "registry/registry.h"
 
 #include "base/files.h"
+#include "lm/model.h"
 #include "tabular/model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const weft_model_type *const types[] = {&weft_tabr_model, &weft_mlp_model};
+#define LM(i) &weft_lm_models[i]
+static const weft_model_type *const types[] = {
+    &weft_tabr_model, &weft_mlp_model, LM(0), LM(1), LM(2),  LM(3),  LM(4), LM(5),
+    LM(6),            LM(7),           LM(8), LM(9), LM(10), LM(11), LM(12),
+};
 
 enum { TYPES = sizeof types / sizeof types[0] };
 
@@ -101,6 +106,11 @@ void weft_model_free(weft_model *m)
 const char *weft_model_type_name(const weft_model *m)
 {
     return m->type->name;
+}
+
+bool weft_model_takes_adapter(const weft_model *m)
+{
+    return m->type->adapters;
 }
 
 weft_status weft_model_build(const weft_model *m, weft_graph *g)

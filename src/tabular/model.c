@@ -218,7 +218,8 @@ static weft_status run_one_mlp(const weft_tabular_config *c, weft_engine *engine
         static const char *const outputs[] = {"output", "loss"}, *const inputs[] = {"x_num", "x_bin"};
         weft_evaluation e = {.engine = engine,
                              .graph = g,
-                             .params = params,
+                             .params = &params,
+                             .param_count = 1,
                              .bindings = bindings,
                              .binding_count = 4,
                              .outputs = outputs,

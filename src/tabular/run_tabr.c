@@ -139,7 +139,8 @@ static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *
     weft_run_request plain = {.inputs = t->request->inputs, .dtype = t->request->dtype, .bf16 = t->request->bf16};
     weft_evaluation e = {.engine = t->engine,
                          .graph = g,
-                         .params = t->params,
+                         .params = &t->params,
+                         .param_count = 1,
                          .bindings = bindings,
                          .binding_count = 3,
                          .outputs = &name,
@@ -311,7 +312,8 @@ static weft_status run_graph(tabr_run *t)
         request.taps = taps;
         weft_evaluation e = {.engine = t->engine,
                              .graph = g,
-                             .params = t->params,
+                             .params = &t->params,
+                             .param_count = 1,
                              .bindings = bindings,
                              .binding_count = count,
                              .counts = &unique,

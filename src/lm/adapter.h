@@ -1,0 +1,47 @@
+/* Adapters in PEFT's format: adapter_config.json and adapter_model.safetensors, applied unmerged beside a linear layer:
+ * y = x Wᵀ + b + s · dropout(x) Aᵀ Bᵀ with s = alpha / r (rslora: alpha / √r). LoRA: arXiv 2106.09685; DoRA: arXiv 2402.09353. */
+#ifndef WEFT_LM_ADAPTER_H
+#define WEFT_LM_ADAPTER_H
+
+#include "lm/build.h"
+
+/* A value for modules whose name ends in `pattern`. */
+typedef struct weft_lm_pattern {
+    char *pattern;
+    double value;
+} weft_lm_pattern;
+
+struct weft_lm_adapter {
+    int64_t r;
+    double alpha, dropout;
+    bool rslora, dora;
+    bool all_linear; /* every linear but the head */
+    char **targets;  /* suffixes of module names */
+    int target_count;
+    int64_t *layers; /* only these; NULL: all */
+    int layer_count;
+    weft_lm_pattern *ranks, *alphas;
+    int rank_count, alpha_count;
+    char base[64];          /* how module names begin: "model", "transformer", … */
+    weft_params *params;    /* of adapter_model.safetensors; NULL: fresh, every target is covered */
+    weft_params *overrides; /* base tensors that the adapter brings (modules_to_save, biases), by the base's names; NULL: none */
+};
+
+/* Reads a folder and matches it to the model; a tensor that fits nowhere is an error that names it. */
+weft_status weft_lm_adapter_open(const char *folder, const weft_lm_config *, weft_lm_adapter **out);
+/* The same from adapter_config.json's text alone: an adapter to be trained. */
+weft_status weft_lm_adapter_parse(weft_json_value config, const char *where, const weft_lm_config *, weft_lm_adapter **out);
+void weft_lm_adapter_free(weft_lm_adapter *);
+
+/* For builders: does it touch module NAME of the builder's present scope? Its linear and its embedding. */
+bool weft_lm_adapter_covers(const weft_lm_adapter *, const weft_lm_builder *, const char *name);
+weft_value weft_lm_adapter_linear(const weft_lm_adapter *, weft_lm_builder *, weft_value x, const char *name, weft_value w,
+                                  weft_value bias, bool turned);
+weft_value weft_lm_adapter_embedding(const weft_lm_adapter *, weft_lm_builder *, weft_value index, const char *name, int64_t rows,
+                                     int64_t width);
+/* s of a module, and its rank. */
+double weft_lm_adapter_scale(const weft_lm_adapter *, const char *module, int64_t *rank);
+
+#define WEFT_LM_ADAPTER_PREFIX "base_model.model."
+
+#endif
