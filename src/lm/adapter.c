@@ -88,15 +88,16 @@ weft_value weft_lm_adapter_linear(const weft_lm_adapter *a, weft_lm_builder *b, 
     y = weft_add(g, y, weft_scale(g, low, s));
     if (a->dora) { /* m ⊙ (W + s B A) / ‖row‖₂ */
         bool plain = a->params && has(a->params, module, "lora_magnitude_vector");
-        weft_value m = parameter(b, module, plain ? "lora_magnitude_vector" : "lora_magnitude_vector.weight", WEFT_ONES, DIMS(out));
+        weft_value m =
+            parameter(b, module, plain ? "lora_magnitude_vector" : "lora_magnitude_vector.weight", WEFT_ONES, DIMS(out));
         weft_value whole = weft_add(g, turned ? weft_transpose(g, w) : w, weft_scale(g, weft_matmul(g, B, A), s));
         y = weft_mul(g, y, weft_div(g, m, weft_sqrt(g, weft_sum(g, weft_square(g, whole), 1, 1))));
     }
     return bias.id ? weft_add(g, y, bias) : y;
 }
 
-weft_value weft_lm_adapter_embedding(const weft_lm_adapter *a, weft_lm_builder *b, weft_value index, const char *name, int64_t rows,
-                                     int64_t width)
+weft_value weft_lm_adapter_embedding(const weft_lm_adapter *a, weft_lm_builder *b, weft_value index, const char *name,
+                                     int64_t rows, int64_t width)
 {
     weft_graph *g = b->g;
     char module[256];

@@ -51,7 +51,8 @@ static weft_status read_patterns(weft_json_value root, const char *where, const 
         const char *pattern = weft_json_key(v, i, &value);
         double number = weft_json_number(value, NAN);
         if (!(number >= 1 && number <= 1 << 20))
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" of \"%.80s\" is no number from 1 to %d", where, key, pattern, 1 << 20);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" of \"%.80s\" is no number from 1 to %d", where, key, pattern,
+                             1 << 20);
         if (!((*out)[i].pattern = strdup(pattern)))
             return short_of_memory(where);
         (*out)[i].value = number;
@@ -186,8 +187,9 @@ static weft_status check_fit(const weft_lm_adapter *a, const weft_lm_config *c, 
     for (int64_t i = 0; a->overrides && i < weft_params_count(a->overrides) && status == WEFT_OK; i++) {
         const char *name = weft_params_at(a->overrides, i, NULL);
         if (!weft_find(g, name).id)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"" WEFT_LM_ADAPTER_PREFIX "%.120s\" fits no module of this %s model",
-                               where, name, c->family->model_type);
+            status =
+                weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"" WEFT_LM_ADAPTER_PREFIX "%.120s\" fits no module of this %s model",
+                          where, name, c->family->model_type);
     }
     weft_graph_free(g);
     return status;

@@ -17,7 +17,7 @@ void weft_lm_begin(weft_lm_builder *b, weft_graph *g, const weft_lm_config *c, c
     if (form->capacity)
         b->start = weft_index(g, "start", DIMS(form->batch), form->capacity + 1);
     if (form->mask)
-        b->mask = weft_input(g, "attention_mask", WEFT_I64, DIMS(form->batch, keys));
+        b->mask = weft_input(g, "attention_mask", WEFT_F32, DIMS(form->batch, keys));
     if (form->segments)
         b->segments = weft_input(g, "segments", WEFT_I64, dims);
     if (c->family->names->position) /* rows of a table */
@@ -179,9 +179,10 @@ weft_value weft_lm_embed(weft_lm_builder *b)
     weft_value x = embedding(b, b->ids, names->embedding, c->vocab);
     if (c->embedding_scale != 1) {
         float scale = (float)c->embedding_scale;
-        x = weft_scale(g, x, b->form.round_scale                  ? round_bf16(scale)
-                             : weft_graph_dtype(g) == WEFT_F64 ? c->embedding_scale
-                                                               : (double)scale);
+        x = weft_scale(g, x,
+                       b->form.round_scale               ? round_bf16(scale)
+                       : weft_graph_dtype(g) == WEFT_F64 ? c->embedding_scale
+                                                         : (double)scale);
     }
     if (names->position)
         x = weft_add(g, x, embedding(b, b->positions, names->position, c->positions));
@@ -189,8 +190,8 @@ weft_value weft_lm_embed(weft_lm_builder *b)
         char text[160];
         snprintf(text, sizeof text, "%s.weight", names->type);
         weft_value table = weft_param(g, text, WEFT_NORMAL(c->init_range), DIMS(c->types, c->width));
-        x = weft_add(g, x, b->types.id ? weft_gather(g, table, b->types)
-                                       : weft_reshape(g, weft_rows(g, table, 0, 1), DIMS(c->width)));
+        x = weft_add(g, x,
+                     b->types.id ? weft_gather(g, table, b->types) : weft_reshape(g, weft_rows(g, table, 0, 1), DIMS(c->width)));
     }
     x = weft_lm_normalize(b, x, names->embedding_norm);
     weft_lm_leave(b);

@@ -20,7 +20,7 @@ typedef struct weft_lm_form {
     int64_t batch, tokens;
     int64_t capacity;    /* of the caches, in keys a stream, with the input start [batch] I64, where a chunk begins; 0: none */
     int64_t rope_length; /* what length-dependent ropes reckon with; 0: capacity, else tokens */
-    bool mask;           /* attention_mask [batch, keys] I64: 0 hides a key */
+    bool mask;           /* attention_mask [batch, keys]: 0 hides a key */
     bool segments;       /* segments [batch, tokens] I64: attention stays inside equal numbers, positions are an input too */
     bool types;          /* token_type_ids [batch, tokens]; off: all zero */
     bool positions;      /* position_ids [batch, tokens] I64 in place of 0, 1, … */
@@ -66,10 +66,10 @@ weft_value weft_lm_hidden(weft_lm_builder *);
 weft_value weft_lm_outputs(weft_lm_builder *, bool single);
 
 /* Heads of an encoder on its last stream [batch, tokens, width]. */
-weft_value weft_lm_pooled(weft_lm_builder *, weft_value x);                    /* [batch, width] */
-weft_value weft_lm_mlm_logits(weft_lm_builder *, weft_value x);                /* [batch, tokens, vocab] */
-weft_value weft_lm_nsp_logits(weft_lm_builder *, weft_value pooled);           /* [batch, 2] */
-weft_value weft_lm_class_logits(weft_lm_builder *, weft_value x);              /* [batch, classes] */
+weft_value weft_lm_pooled(weft_lm_builder *, weft_value x);          /* [batch, width] */
+weft_value weft_lm_mlm_logits(weft_lm_builder *, weft_value x);      /* [batch, tokens, vocab] */
+weft_value weft_lm_nsp_logits(weft_lm_builder *, weft_value pooled); /* [batch, 2] */
+weft_value weft_lm_class_logits(weft_lm_builder *, weft_value x);    /* [batch, classes] */
 
 /* ---- shared by decoder.c and encoder.c ---- */
 

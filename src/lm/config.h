@@ -6,7 +6,11 @@
 #include "base/json.h"
 #include "weft/nn.h"
 
-typedef enum weft_lm_norm { WEFT_LM_LAYER_NORM, WEFT_LM_RMS_NORM, WEFT_LM_RMS_NORM_OFFSET /* multiplies by 1 + w */ } weft_lm_norm;
+typedef enum weft_lm_norm {
+    WEFT_LM_LAYER_NORM,
+    WEFT_LM_RMS_NORM,
+    WEFT_LM_RMS_NORM_OFFSET /* multiplies by 1 + w */
+} weft_lm_norm;
 
 /* How q, k and v leave their projection. */
 typedef enum weft_lm_qkv {
@@ -85,10 +89,10 @@ typedef struct weft_lm_config {
     bool mlp;      /* false: attention only */
     bool tied;     /* the head is the embedding matrix */
     bool tied_given;
-    int64_t rotary;        /* rotated dimensions of a head, even; 0: no rope */
-    weft_lm_rope rope[2];  /* 0: everywhere; 1: gemma3's windowed layers */
-    int64_t *window;       /* [layers] keys a query sees, itself included; 0: all */
-    unsigned char *ropes;  /* [layers] which rope */
+    int64_t rotary;       /* rotated dimensions of a head, even; 0: no rope */
+    weft_lm_rope rope[2]; /* 0: everywhere; 1: gemma3's windowed layers */
+    int64_t *window;      /* [layers] keys a query sees, itself included; 0: all */
+    unsigned char *ropes; /* [layers] which rope */
     unsigned encoder_heads, missing;
     /* how the weights at hand spell names: set by weft_lm_config_match */
     char base[64], outside[64]; /* prefixes of the base model and of what stands beside it, without the last dot */

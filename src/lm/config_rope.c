@@ -54,10 +54,14 @@ static weft_status need(weft_json_value v, const char *where, const weft_lm_rope
         weft_lm_rope_type type;
         const char *key;
     } needed[] = {
-        {WEFT_ROPE_LINEAR, "factor"},           {WEFT_ROPE_DYNAMIC, "factor"},
-        {WEFT_ROPE_LLAMA3, "factor"},           {WEFT_ROPE_LLAMA3, "low_freq_factor"},
-        {WEFT_ROPE_LLAMA3, "high_freq_factor"}, {WEFT_ROPE_LLAMA3, "original_max_position_embeddings"},
-        {WEFT_ROPE_YARN, "factor"},             {WEFT_ROPE_LONGROPE, "short_factor"},
+        {WEFT_ROPE_LINEAR, "factor"},
+        {WEFT_ROPE_DYNAMIC, "factor"},
+        {WEFT_ROPE_LLAMA3, "factor"},
+        {WEFT_ROPE_LLAMA3, "low_freq_factor"},
+        {WEFT_ROPE_LLAMA3, "high_freq_factor"},
+        {WEFT_ROPE_LLAMA3, "original_max_position_embeddings"},
+        {WEFT_ROPE_YARN, "factor"},
+        {WEFT_ROPE_LONGROPE, "short_factor"},
         {WEFT_ROPE_LONGROPE, "long_factor"},
     };
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)

@@ -1,4 +1,5 @@
-/* Heads of BERT, RoBERTa and DistilBERT; their blocks are those of decoder.c without a causal mask and with norms behind the sums. */
+/* Heads of BERT, RoBERTa and DistilBERT; their blocks are those of decoder.c without a causal mask and with norms behind the
+ * sums. */
 #include "lm/build.h"
 
 #include <stdio.h>

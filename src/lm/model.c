@@ -71,8 +71,10 @@ static void list(void *self, weft_text *out)
     if (c->encoder_heads & WEFT_LM_POOLER)
         weft_text_add(out, "output  pooled [B, %lld]\n", d);
     if (c->encoder_heads & WEFT_LM_MLM)
-        weft_text_add(out, "input   labels, as input_ids (optional: -100 is none)\noutput  mlm_logits [B, n, %lld]\n"
-                           "output  loss [1] (where labels are given)\n", V);
+        weft_text_add(out,
+                      "input   labels, as input_ids (optional: -100 is none)\noutput  mlm_logits [B, n, %lld]\n"
+                      "output  loss [1] (where labels are given)\n",
+                      V);
     if (c->encoder_heads & WEFT_LM_NSP)
         weft_text_add(out, "output  nsp_logits [B, 2]\n");
     if (c->encoder_heads & WEFT_LM_CLASSIFIER)
@@ -86,9 +88,12 @@ static void list(void *self, weft_text *out)
                   L, d, L - 1, d, H, D, K, D, H);
 }
 
-#define MODEL(name) {name, open_config, close_config, describe, list, weft_lm_run, .adapters = true}
+#define MODEL(name) \
+    { \
+        name, open_config, close_config, describe, list, weft_lm_run, .adapters = true \
+    }
 const weft_model_type weft_lm_models[WEFT_LM_MODELS] = {
-    MODEL("gpt2"),  MODEL("gpt_neox"), MODEL("llama"),       MODEL("mistral"), MODEL("qwen2"), MODEL("qwen3"),
-    MODEL("gemma"), MODEL("gemma2"),   MODEL("gemma3_text"), MODEL("gemma3"),  MODEL("bert"),  MODEL("roberta"),
-    MODEL("distilbert"),
+    MODEL("gpt2"),  MODEL("gpt_neox"), MODEL("llama"),      MODEL("mistral"),     MODEL("qwen2"),
+    MODEL("qwen3"), MODEL("gemma"),    MODEL("gemma2"),     MODEL("gemma3_text"), MODEL("gemma3"),
+    MODEL("bert"),  MODEL("roberta"),  MODEL("distilbert"),
 };

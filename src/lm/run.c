@@ -47,7 +47,8 @@ weft_status weft_lm_check_finite(weft_tensor logits, weft_tensor hidden)
         for (int64_t i = 0; i < each; i++)
             if (!is_finite(hidden, l * each + i))
                 return l == 0 ? weft_fail(WEFT_ERROR_NUMERIC, "the logits are NaN; it first appears in the embeddings")
-                              : weft_fail(WEFT_ERROR_NUMERIC, "the logits are NaN; it first appears in layer %lld", (long long)l - 1);
+                              : weft_fail(WEFT_ERROR_NUMERIC, "the logits are NaN; it first appears in layer %lld",
+                                          (long long)l - 1);
     return weft_fail(WEFT_ERROR_NUMERIC, "the logits are NaN; it first appears in the final norm or the head");
 }
 
@@ -58,7 +59,8 @@ typedef struct lm_run {
     const weft_run_request *request;
     int64_t batch, tokens;
     bool single; /* input_ids without a batch axis */
-    int64_t *ids, *mask, *types, *labels, *positions;
+    int64_t *ids, *types, *labels, *positions;
+    float *mask;
     int64_t label_count;
 } lm_run;
 
@@ -88,6 +90,19 @@ static weft_status take(const lm_run *r, const char *name, weft_dims dims, int64
     return WEFT_OK;
 }
 
+/* attention_mask as numbers 0 and 1 */
+static weft_status take_mask(lm_run *r, weft_dims dims)
+{
+    int64_t *mask = NULL, count = weft_dims_count(dims);
+    weft_status status = take(r, "attention_mask", dims, &mask);
+    if (mask && !(r->mask = malloc((size_t)count * sizeof *r->mask)))
+        status = weft_fail(WEFT_ERROR_MEMORY, "inputs: memory is short");
+    for (int64_t i = 0; r->mask && i < count; i++)
+        r->mask[i] = mask[i] != 0;
+    free(mask);
+    return status;
+}
+
 /* Labels of a decoder: those of the next token, so that row t is judged by label t + 1. */
 static void shift(lm_run *r)
 {
@@ -113,8 +128,7 @@ static weft_status read_inputs(lm_run *r)
     r->tokens = ids.dims.size[ids.dims.rank - 1];
     bool classes = (r->c->encoder_heads & WEFT_LM_CLASSIFIER) != 0;
     r->label_count = classes ? r->batch : r->batch * r->tokens;
-    if ((status = take(r, "input_ids", ids.dims, &r->ids)) != WEFT_OK ||
-        (status = take(r, "attention_mask", ids.dims, &r->mask)) != WEFT_OK ||
+    if ((status = take(r, "input_ids", ids.dims, &r->ids)) != WEFT_OK || (status = take_mask(r, ids.dims)) != WEFT_OK ||
         (status = take(r, "token_type_ids", ids.dims, &r->types)) != WEFT_OK ||
         (status = take(r, "labels", classes ? DIMS(r->batch) : ids.dims, &r->labels)) != WEFT_OK)
         return status;
@@ -172,8 +186,10 @@ static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *p
         add_loss(r, g);
     weft_dims dims = DIMS(r->batch, r->tokens);
     weft_binding bindings[] = {
-        {"input_ids", {r->ids, WEFT_I64, dims}},       {"attention_mask", {r->mask, WEFT_I64, dims}},
-        {"token_type_ids", {r->types, WEFT_I64, dims}}, {"position_ids", {r->positions, WEFT_I64, dims}},
+        {"input_ids", {r->ids, WEFT_I64, dims}},
+        {"attention_mask", {r->mask, WEFT_F32, dims}},
+        {"token_type_ids", {r->types, WEFT_I64, dims}},
+        {"position_ids", {r->positions, WEFT_I64, dims}},
         {"labels", {r->labels, WEFT_I64, DIMS(r->label_count)}},
     };
     static const char *const outputs[] = {"hidden", "logits", "pooled", "mlm_logits", "nsp_logits", "loss"};

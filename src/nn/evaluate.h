@@ -12,9 +12,9 @@ typedef struct weft_run_request {
     int tap_count;
     const char *const *grads; /* values whose weighted sums are differentiated; several add up */
     int grad_count;
-    bool train;       /* batch norms use the batch's statistics */
-    weft_dtype dtype; /* F32 or F64 */
-    bool bf16;        /* products in bf16 (with F32) */
+    bool train;          /* batch norms use the batch's statistics */
+    weft_dtype dtype;    /* F32 or F64 */
+    bool bf16;           /* products in bf16 (with F32) */
     const char *adapter; /* a folder with an adapter; NULL: none */
 } weft_run_request;
 
