@@ -117,8 +117,9 @@ static void check(const char *name, weft_dtype dtype, const tolerances *t)
     DO(gpt2) \
     DO(gptneox) \
     DO(gptneox_seq) \
-    DO(llama3rope) DO(llama_bias_yarn) DO(mistral) DO(qwen2) DO(qwen3) DO(gemma) DO(gemma2) DO(gemma3) DO(bert) DO(roberta) \
-        DO(distilbert) DO(lora_gpt2)
+    DO(llama3rope) \
+    DO(llama_bias_yarn) DO(mistral) DO(qwen2) DO(qwen3) DO(gemma) DO(gemma2) DO(gemma3) DO(bert) DO(roberta) DO(distilbert) \
+        DO(lora_gpt2)
 EACH(CASE)
 
 /* What stands behind a padded place changes no real one. */
