@@ -113,13 +113,22 @@ static void check(const char *name, weft_dtype dtype, const tolerances *t)
         (void)state; \
         check(#name, WEFT_F64, &wide); \
     }
-#define EACH(DO) \
-    DO(gpt2) \
-    DO(gptneox) \
-    DO(gptneox_seq) \
-    DO(llama3rope) \
-    DO(llama_bias_yarn) DO(mistral) DO(qwen2) DO(qwen3) DO(gemma) DO(gemma2) DO(gemma3) DO(bert) DO(roberta) DO(distilbert) \
-        DO(lora_gpt2)
+#define EACH(ROW) \
+    ROW(gpt2) \
+    ROW(gptneox) \
+    ROW(gptneox_seq) \
+    ROW(llama3rope) \
+    ROW(llama_bias_yarn) \
+    ROW(mistral) \
+    ROW(qwen2) \
+    ROW(qwen3) \
+    ROW(gemma) \
+    ROW(gemma2) \
+    ROW(gemma3) \
+    ROW(bert) \
+    ROW(roberta) \
+    ROW(distilbert) \
+    ROW(lora_gpt2)
 EACH(CASE)
 
 /* What stands behind a padded place changes no real one. */
