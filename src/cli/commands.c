@@ -10,6 +10,9 @@
     ROW(tabular_eval) \
     ROW(tabular_extend) \
     ROW(tabular_forget) \
+    ROW(tabular_explain) \
+    ROW(tabular_suspicious) \
+    ROW(tabular_calibrate) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \

@@ -118,6 +118,12 @@ void cli_tabular_number(weft_text *, double value);
 weft_status cli_tabular_duplicates(cli_arguments *, const weft_tabular_config *, const weft_schema *, const weft_table *table,
                                    const weft_table *train, const weft_rows_data *rows, const double *value);
 
+/* What the calibration does to these rows, how often intervals (sets of classes) of this level hold the truth, and how many rows
+ * are out of the model's domain: keys of the result, or of its object "certainty" when it is said of which part. The
+ * probabilities of `said` are calibrated afterwards. Nothing where there is no calibration. */
+weft_status cli_tabular_certainty(cli_arguments *, const char *part, const weft_tabular_folder *, const weft_rows_data *rows,
+                                  weft_predictions *said, double level);
+
 /* Each line as a warning. NULL: none. */
 void cli_tabular_warn(const char *lines);
 

@@ -35,16 +35,19 @@ weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_
                                    .candidates = config->arch == WEFT_TABULAR_TABR ? rows_of[WEFT_PART_TRAIN] : NULL};
     weft_tabular_model *model = NULL;
     weft_predictions said[WEFT_PARTS] = {0};
-    weft_calibration *calibration = NULL;
     weft_status status = weft_tabular_model_new(engine, &trained, &model);
     for (int part = 0; part < WEFT_PARTS && status == WEFT_OK; part++)
         if (rows_of[part])
             status = evaluate_part(a, prepared, &trained, model, rows_of, part, report, &said[part]);
     if (status == WEFT_OK)
-        status = weft_calibration_fit(config, rows_of[WEFT_PART_VAL], &said[WEFT_PART_VAL], &said[WEFT_PART_TRAIN], &calibration);
+        status = weft_calibration_fit(config, rows_of[WEFT_PART_VAL], &said[WEFT_PART_VAL], &said[WEFT_PART_TRAIN],
+                                      &trained.calibration);
     if (status == WEFT_OK && fit->folder)
-        status = weft_tabular_folder_calibrate(fit->folder, calibration);
-    weft_calibration_free(calibration);
+        status = weft_tabular_folder_calibrate(fit->folder, trained.calibration);
+    if (status == WEFT_OK && rows_of[WEFT_PART_TEST])
+        status = cli_tabular_certainty(a, weft_part_names[WEFT_PART_TEST], &trained, rows_of[WEFT_PART_TEST],
+                                       &said[WEFT_PART_TEST], 0.9);
+    weft_calibration_free(trained.calibration);
     for (int part = 0; part < WEFT_PARTS; part++)
         weft_predictions_free(&said[part]);
     weft_tabular_model_free(model);

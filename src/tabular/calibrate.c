@@ -42,21 +42,24 @@ static void row_logs(const double *probability, int64_t row, int64_t classes, do
         out[k] = log_of(probability[row * classes + k]);
 }
 
-/* Σ over rows of d(-log p)/dβ at inverse temperature β: E_p[log p] - log p of the true class; it grows with β. */
+/* Σ over rows of d(-log p)/dβ at inverse temperature β: E_p[log p] - E_t[log p], which grows with β. The target t is not the
+ * row's class alone: it leaves 1 / (rows + classes) to the others (Platt 1999), or rows that are all right would make the model
+ * infinitely sure. */
 static double slope(const double *logs, const int64_t *label, int64_t rows, int64_t classes, double beta)
 {
-    double total = 0;
+    double total = 0, doubt = 1 / (double)(rows + classes), each = doubt / (double)(classes - 1);
     for (int64_t i = 0; i < rows; i++) {
         const double *l = logs + i * classes;
-        double most = l[0], sum = 0, mean = 0;
+        double most = l[0], sum = 0, mean = 0, others = 0;
         for (int64_t k = 1; k < classes; k++)
             most = l[k] > most ? l[k] : most;
         for (int64_t k = 0; k < classes; k++) {
             double e = exp(beta * (l[k] - most));
             sum += e;
             mean += e * l[k];
+            others += k == label[i] ? 0 : l[k];
         }
-        total += mean / sum - l[label[i]];
+        total += mean / sum - (1 - doubt) * l[label[i]] - each * others;
     }
     return total;
 }

@@ -2,7 +2,8 @@
  * calibration.safetensors.
  *
  *   temperature  classes: p_k^(1/T), divided by their sum, with the T that makes the validation log-loss least (Guo et al.,
- *                arXiv 1706.04599). One number: it changes how sure the model is, never which class is likeliest.
+ *                arXiv 1706.04599). Rows that are all right do not make it infinitely sure (Platt's targets).
+ *                One number: it changes how sure the model is, never which class is likeliest.
  *   scores       split conformal prediction (Vovk; Lei et al., arXiv 1604.04173): how far the truth of each validation row was
  *                from the prediction. Regression: |y - ŷ| / scale, where TabR's scale is the spread of its context's targets plus
  *                that of a usual row, so that intervals are wide where neighbours disagree; 1 for an MLP. Classes: 1 - p of the

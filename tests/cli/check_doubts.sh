@@ -1,0 +1,112 @@
+#!/bin/sh
+# What a model says of itself: rows whose labels were changed by hand are found, a column that decides everything is the most
+# important and one of noise the least, probabilities spoilt on purpose are mended by the temperature, intervals hold as often as
+# they say, and strange rows are called strange.
+weft=$(readlink -f "$1")
+source=$(readlink -f "$2")
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/tables.sh
+. "$source/tests/cli/tables.sh"
+cd "$folder" || exit 1
+bad=0
+
+wrong() {
+    echo "$*"
+    bad=1
+}
+
+ran() {
+    "$weft" "$@" --threads 1 >out 2>err && return
+    echo "weft $*: status $?, $(cat err)"
+    exit 1
+}
+
+# number KEY: its first value in the JSON of out
+number() {
+    sed -n "s/.*\"$1\": \([-0-9.e+]*\).*/\1/p" out
+}
+
+# between LOW HIGH VALUE WHAT
+between() {
+    awk -v low="$1" -v high="$2" -v x="$3" 'BEGIN { exit !(x >= low && x <= high) }' || wrong "$4 is $3, expected $1 to $2"
+}
+
+# A class that follows from `key` alone; every row of `noise` is chance. Rows 10, 20 … 50 of the training part have the wrong label.
+awk 'function draw() { x = (x * 16807) % 2147483647; return x / 2147483647 }
+    BEGIN {
+        x = 99
+        print "noise,key,y"
+        for (i = 0; i < 600; i++) {
+            noise = draw(); key = draw() * 4 - 2; c = key > 0 ? "up" : "down"
+            if (i % 10 == 0 && i > 0 && i <= 50)
+                c = c == "up" ? "down" : "up"
+            printf "%.5f,%.5f,%s\n", noise, key, c
+        }
+    }' >classes.csv
+awk 'BEGIN { print "split"; for (i = 0; i < 600; i++) print i < 360 ? 0 : i < 480 ? 1 : 2 }' >split.csv
+small_model >small.json
+ran tabular train classes.csv --target y --out model --split split.csv --config small.json --context-size 16 --epochs 25 --json
+grep -q '"certainty": {"calibrated": {' out || wrong "train --json says nothing of its certainty: $(cut -c 1-300 out)"
+
+ran tabular suspicious model --top 8 --out ranked.csv --json
+found=0
+for row in 10 20 30 40 50; do
+    grep -q "\"row\": $row," out && found=$((found + 1))
+done
+[ $found -ge 4 ] || wrong "only $found of 5 wrong labels among the first 8: $(cat out)"
+[ "$(wc -l <ranked.csv)" -eq 361 ] || wrong "suspicious --out has not a line a training row"
+[ "$(head -1 ranked.csv)" = row,target,predicted,loss,p_target,agreement ] || wrong "suspicious --out begins with $(head -1 ranked.csv)"
+sort -t, -k4 -gr ranked.csv | grep -v row >sorted.csv
+[ "$(sed 1d ranked.csv | cut -d, -f4)" = "$(cut -d, -f4 sorted.csv)" ] || wrong "suspicious --out is not in order of loss"
+
+ran tabular explain model classes.csv --split split.csv --json
+grep -q '"importance": \[{"feature": "key", "drop": 0\.[3-5]' out || wrong "explain: $(cut -c 1-400 out)"
+between -0.08 0.08 "$(sed 's/.*"noise", "drop": \([-0-9.e]*\).*/\1/' out)" "the importance of noise"
+cp out first
+ran tabular explain model classes.csv --split split.csv --json
+cmp -s first out || wrong "explain is not the same twice"
+ran tabular explain model classes.csv --split split.csv --json --threads 2
+cmp -s first out || wrong "explain depends on the threads"
+ran tabular explain model classes.csv --split split.csv --json --seed 4
+cmp -s first out && wrong "explain does not depend on the seed"
+
+# The temperature changes how sure the model is, never the class that it predicts.
+ran tabular eval model classes.csv --split split.csv --json
+before=$(number accuracy)
+ran tabular calibrate model classes.csv --split split.csv --part val --json
+between 0.2 3 "$(number temperature)" "the temperature"
+ran tabular eval model classes.csv --split split.csv --json
+[ "$(number accuracy)" = "$before" ] || wrong "calibrating changed the accuracy"
+ran tabular predict model classes.csv --out raw.csv
+ran tabular predict model classes.csv --out soft.csv --calibrated --interval 0.9
+[ "$(cut -d, -f1 raw.csv)" = "$(cut -d, -f1 soft.csv)" ] || wrong "--calibrated changes the predicted class"
+cmp -s raw.csv soft.csv && wrong "--calibrated changes nothing"
+[ "$(head -1 soft.csv)" = prediction,p_down,p_up,set ] || wrong "--interval of classes: header $(head -1 soft.csv)"
+
+# Quantities: intervals hold about as often as they say on rows like those of training, and rows far away are called so.
+awk 'function draw() { x = (x * 16807) % 2147483647; return x / 2147483647 }
+    BEGIN {
+        x = 7
+        print "a,b,y"
+        for (i = 0; i < 1500; i++) {
+            a = draw() * 4; b = draw() * 4; noise = draw() + draw() + draw() - 1.5
+            printf "%.5f,%.5f,%.5f\n", a, b, a * b + (a > 2 ? 2 : 0.3) * noise
+        }
+    }' >quantity.csv
+awk 'BEGIN { print "split"; for (i = 0; i < 1500; i++) print i < 600 ? 0 : i < 1000 ? 1 : 2 }' >parts.csv
+ran tabular train quantity.csv --target y --out quantity --split parts.csv --config small.json --context-size 24 --epochs 12
+for level in 0.5 0.8 0.9; do
+    ran tabular eval quantity quantity.csv --split parts.csv --interval $level --json
+    low=$(awk -v l=$level 'BEGIN { print l - 0.08 }')
+    high=$(awk -v l=$level 'BEGIN { print l + 0.08 }')
+    between "$low" "$high" "$(number coverage)" "the coverage of $level intervals"
+done
+between 0 0.05 "$(number out_of_domain)" "the share of usual rows that are out of domain"
+printf 'a,b\n1,1\n2,3\n' >usual.csv
+ran tabular predict quantity usual.csv --out usual_p.csv --domain --interval 0.9
+[ "$(sed 1d usual_p.csv | awk -F, '{ n += $NF } END { print n }')" -eq 0 ] || wrong "usual rows are out of domain: $(cat usual_p.csv)"
+ran tabular predict quantity usual.csv --out sure.csv --interval 0.999
+[ ! -s err ] && wrong "400 validation rows bound something with 99.9 %"
+grep -q -- -inf sure.csv || wrong "too few rows for 99.9 %, and yet bounds: $(cat sure.csv)"
+exit $bad
