@@ -1,154 +1,313 @@
-/* Attention: which keys a query sees, and the op from simpler ones.
+/* Attention and its gradient: queries [batch, m, heads, head], keys [batch, n, kv heads, head], values [batch, n, kv heads,
+ * value]; query head h reads the keys of head h · kv heads / heads (grouped queries, arXiv 2305.13245). The scores are never
+ * written; differentiated twice, or asked for by name, both are lowered.
  *
- * attention_mask [batch, m, n] writes 1 where a query sees a key and 0 elsewhere; the lowered form multiplies by it. Queries are
- * [batch, m, heads, head], keys [batch, n, kv heads, head], values [batch, n, kv heads, value head]; query head h reads the
- * keys of head h · kv heads / heads (grouped queries, arXiv 2305.13245). A query that sees no key gives zeros. */
+ * operands: q, k, v, [bias], [start], [used], [segments], [key mask]; of the gradient then y, log sums, dy.
+ * outputs: y and the logarithms of the sums of exponentials [batch, heads, m]; dq, dk, dv, dbias [batch, heads, m, n].
+ * attributes.i: what is given (attention.h), window; f: scale, cap. */
 #include "graph/attention.h"
 
 #include <math.h>
 
-enum { MASK };
+enum { ATTENTION, ATTENTION_GRAD };
 
-/* ---- which operands there are ---- */
-
-int weft_attention_operand(int64_t given, int which)
+/* Where the operands that say what is seen begin. */
+static int first_sight(int64_t given)
 {
-    int at = 0;
-    for (int bit = 0; 1 << bit < which; bit++)
-        at += (given & 1 << bit) != 0;
-    return given & which ? at : -1;
+    return given & WEFT_HAS_BIAS ? 4 : 3;
 }
 
-/* Checks the operands of `given` from operand `first` on, for queries [batch, m] and keys [batch, n]. */
-bool weft_attention_check_sight(weft_graph *g, const weft_node *n, int first, int64_t batch, int64_t m, int64_t keys)
+static weft_attention_parts parts_of(const weft_graph *g, weft_value y)
 {
+    const weft_node *n = weft_node_of(g, y);
+    const weft_attributes *a = &n->attributes;
+    weft_attention_parts p = {.q = n->inputs[0],
+                              .k = n->inputs[1],
+                              .v = n->inputs[2],
+                              .given = a->i[0],
+                              .window = a->i[1],
+                              .scale = a->f[0],
+                              .cap = a->f[1]};
+    if (p.given & WEFT_HAS_BIAS)
+        p.bias = n->inputs[3];
+    for (int which = WEFT_SEES_FROM_START; which <= WEFT_SEES_KEY_MASK; which *= 2)
+        if (p.given & which) {
+            p.sight[p.sight_count] = n->inputs[first_sight(p.given) + p.sight_count];
+            p.sight_count++;
+        }
+    return p;
+}
+
+static void attention_shape(weft_graph *g, weft_node *n)
+{
+    const weft_dims q = g->nodes[n->inputs[0].id].dims, k = g->nodes[n->inputs[1].id].dims, v = g->nodes[n->inputs[2].id].dims;
     const int64_t given = n->attributes.i[0];
-    for (int which = WEFT_SEES_FROM_START; which <= WEFT_SEES_KEY_MASK; which *= 2) {
-        const int at = weft_attention_operand(given, which);
-        if (at < 0)
-            continue;
-        const int i = first + at;
-        const weft_node *x = &g->nodes[n->inputs[i].id];
-        char a[WEFT_DIMS_TEXT];
-        bool fits = true;
-        if (which == WEFT_SEES_FROM_START || which == WEFT_SEES_USED)
-            fits = weft_check_positions(g, n, i, batch, 0);
-        else if (which == WEFT_SEES_SEGMENTS)
-            fits = x->dtype == WEFT_I64 && weft_dims_equal(x->dims, DIMS(batch, m)) && m == keys;
-        else
-            fits = x->dtype == g->dtype && weft_dims_equal(x->dims, DIMS(batch, keys));
-        if (!fits) {
-            weft_poison(g, "%s: operand %d is %s %s, expected %s [%lld, %lld]", n->op->name, i + 1, weft_dtype_name(x->dtype),
-                        weft_dims_text(x->dims, a), which == WEFT_SEES_KEY_MASK ? "numbers" : "I64", (long long)batch,
-                        (long long)keys);
-            return false;
-        }
+    n->dims = DIMS(q.size[0], q.size[1], q.size[2], v.size[3]);
+    n->output_count = 2;
+    n->more[0] = DIMS(q.size[0], q.size[2], q.size[1]);
+    if (!weft_attention_check_sight(g, n, first_sight(given), q.size[0], q.size[1], k.size[1]) || !(given & WEFT_HAS_BIAS))
+        return;
+    const weft_node *bias = &g->nodes[n->inputs[3].id];
+    const int64_t scores[4] = {q.size[0], q.size[2], q.size[1], k.size[1]};
+    bool fits = bias->dims.rank <= 4 && bias->dtype == g->dtype;
+    for (int i = 0; fits && i < bias->dims.rank; i++) {
+        const int64_t size = bias->dims.size[bias->dims.rank - 1 - i];
+        fits = size == 1 || size == scores[3 - i];
     }
-    return true;
-}
-
-/* ---- the mask ---- */
-
-static void mask_shape(weft_graph *g, weft_node *n)
-{
-    const weft_dims d = n->dims = n->attributes.dims;
-    weft_attention_check_sight(g, n, 0, d.size[0], d.size[1], d.size[2]);
-    n->extent =
-        (weft_extent){.count = {(int32_t)n->attributes.i[2]}, .base = n->attributes.i[3], .scale = (int64_t)n->attributes.f[0]};
-}
-
-static void mask_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
-{
-    (void)g, (void)y, (void)dy, (void)dx; /* of a mask there is none */
-}
-
-enum { MASK_PIECE = 32768 };
-
-static int64_t mask_pieces(const weft_step *s, const weft_run_state *run)
-{
-    const int64_t each = weft_rows_per_piece(s->out[0].dims.size[2], MASK_PIECE);
-    return (weft_used_rows(run, &s->out[0]) * s->out[0].dims.size[1] + each - 1) / each;
-}
-
-static void mask_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
-{
-    (void)thread;
-    const int64_t m = s->out[0].dims.size[1], n = s->out[0].dims.size[2], each = weft_rows_per_piece(n, MASK_PIECE);
-    const int64_t all = weft_used_rows(run, &s->out[0]) * m, end = (piece + 1) * each < all ? (piece + 1) * each : all;
-    for (int64_t r = piece * each; r < end; r++) {
-        const weft_sight sight = weft_sight_of(s, run, 0, r / m, m, n);
-        for (int64_t j = 0; j < n; j++) {
-            const bool sees = weft_sees(&sight, r % m, j);
-            if (s->out[0].dtype == WEFT_F64)
-                ((double *)weft_at(run, &s->out[0]))[r * n + j] = sees;
-            else
-                ((float *)weft_at(run, &s->out[0]))[r * n + j] = sees;
-        }
+    if (!fits) {
+        char a[WEFT_DIMS_TEXT], b[WEFT_DIMS_TEXT];
+        weft_poison(g, "attention: a bias of %s does not broadcast to %s", weft_dims_text(bias->dims, a),
+                    weft_dims_text(DIMS(scores[0], scores[1], scores[2], scores[3]), b));
     }
 }
 
-static void mask_emit(weft_planner *p, weft_value v)
+static void grad_shape(weft_graph *g, weft_node *n)
 {
-    weft_step *s = weft_step_new(p, v, mask_pieces, mask_run);
-    if (s)
-        s->attributes = weft_node_of(weft_planner_graph(p), v)->attributes;
+    const weft_dims q = g->nodes[n->inputs[0].id].dims, k = g->nodes[n->inputs[1].id].dims;
+    n->dims = q;
+    n->output_count = n->attributes.i[0] & WEFT_HAS_BIAS ? 4 : 3;
+    n->more[0] = k;
+    n->more[1] = g->nodes[n->inputs[2].id].dims;
+    n->more[2] = DIMS(q.size[0], q.size[2], q.size[1], k.size[1]);
+}
+
+static void attention_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
+{
+    const weft_attributes a = weft_node_of(g, y)->attributes;
+    const int count = weft_node_of(g, y)->input_count;
+    weft_value in[16];
+    for (int i = 0; i < count; i++)
+        in[i] = weft_operand_of(g, y, i);
+    in[count] = y;
+    in[count + 1] = weft_part(g, y, 1);
+    in[count + 2] = dy[0];
+    dx[0] = weft_apply(g, &weft_ops_attention[ATTENTION_GRAD], in, count + 3, &a);
+    if (!dx[0].id)
+        return;
+    dx[1] = weft_part(g, dx[0], 1);
+    dx[2] = weft_part(g, dx[0], 2);
+    if (a.i[0] & WEFT_HAS_BIAS)
+        dx[3] = weft_sum_to(g, weft_part(g, dx[0], 3), weft_shape(g, in[3]));
+}
+
+static void attention_lower(weft_graph *g, weft_value y, weft_value *out)
+{
+    const weft_attention_parts p = parts_of(g, y);
+    out[0] = weft_attention_lowered(g, &p, NULL);
+}
+
+/* As a function of q, k, v, bias and dy; y and the log sums follow from these. */
+static void grad_lower(weft_graph *g, weft_value v, weft_value *out)
+{
+    const weft_attention_parts p = parts_of(g, v);
+    const weft_value dy = weft_operand_of(g, v, weft_node_of(g, v)->input_count - 1);
+    const weft_dims scores = weft_node_of(g, v)->more[2];
+    weft_attention_parts whole = p; /* the bias's gradient is that of all scores */
+    if (p.bias.id)
+        whole.bias = weft_broadcast(g, p.bias, scores);
+    const weft_value y = weft_attention_lowered(g, &whole, NULL), wrt[4] = {p.q, p.k, p.v, whole.bias};
+    weft_pullback(g, &y, &dy, 1, wrt, p.bias.id ? 4 : 3, true, out);
+}
+
+/* ---- steps ---- */
+
+/* Sizes of the step, and what a piece holds: some key heads of some items, or some queries of one. */
+typedef struct division {
+    int64_t batch, m, heads, head, n, kv, value;
+    int64_t items;         /* in use */
+    int64_t queries, cuts; /* of a piece of one key head; how many such pieces it has */
+    int64_t joined;        /* so many key heads a piece, when it has one cut */
+} division;
+
+static division divide(const weft_step *s, const weft_run_state *run, bool gradient)
+{
+    const weft_dims q = s->in[0].dims, k = s->in[1].dims;
+    division d = {q.size[0], q.size[1], q.size[2], q.size[3], k.size[1], k.size[2], s->in[2].dims.size[3], 0, q.size[1], 1, 1};
+    d.items = run ? weft_used_rows(run, &s->in[0]) : d.batch;
+    if (!run || d.items == 0 || d.m == 0)
+        return d;
+    int64_t from, to; /* the last query of the first item stands for all */
+    const weft_sight sight = weft_sight_of(s, run, first_sight(s->attributes.i[0]), 0, d.m, d.n);
+    weft_sight_range(&sight, d.m - 1, &from, &to);
+    const int64_t work = d.m * (d.heads / d.kv) * (to - from + 1) * (d.head + d.value) * (gradient ? 3 : 1);
+    enum { SMALL = 200000, FEW_PIECES = 8, LEAST_QUERIES = 96 };
+    if (work < SMALL)
+        d.joined = SMALL / (work + 1);
+    else if (!gradient && d.items * d.kv < FEW_PIECES) {
+        const int64_t cuts = (FEW_PIECES + d.items * d.kv - 1) / (d.items * d.kv), each = (d.m + cuts - 1) / cuts;
+        d.queries = each < LEAST_QUERIES ? LEAST_QUERIES : each;
+        d.cuts = (d.m + d.queries - 1) / d.queries;
+    }
+    return d;
+}
+
+static int64_t pieces_of(const division *d)
+{
+    return d->m == 0 ? 0 : (d->items * d->kv + d->joined - 1) / d->joined * d->cuts;
+}
+
+static int64_t attention_pieces(const weft_step *s, const weft_run_state *run)
+{
+    const division d = divide(s, run, false);
+    return pieces_of(&d);
+}
+
+/* Without queries there are still gradients of keys. */
+static int64_t grad_pieces(const weft_step *s, const weft_run_state *run)
+{
+    division d = divide(s, run, true);
+    return (d.items * d.kv + d.joined - 1) / d.joined;
+}
+
+static void *place(const weft_run_state *run, const weft_slot *p, int64_t element)
+{
+    return (char *)weft_at(run, p) + element * (int64_t)weft_dtype_size(p->dtype);
+}
+
+/* Key head `head` of an item; pointers only with a run. */
+static weft_attention_task task_of(const weft_step *s, const weft_run_state *run, const division *d, int64_t item, int64_t kv)
+{
+    const int64_t given = s->attributes.i[0], group = d->kv ? d->heads / d->kv : 0;
+    weft_attention_task t = {.m = d->m,
+                             .n = d->n,
+                             .group = group,
+                             .head = d->head,
+                             .value = d->value,
+                             .scale = s->attributes.f[0],
+                             .cap = s->attributes.f[1],
+                             .q_token = d->heads * d->head,
+                             .q_head = d->head,
+                             .k_token = d->kv * d->head,
+                             .v_token = d->kv * d->value,
+                             .k_dtype = s->in[1].dtype,
+                             .v_dtype = s->in[2].dtype,
+                             .y_token = d->heads * d->value,
+                             .y_head = d->value};
+    if (!run)
+        return t;
+    const int64_t q = item * d->m * t.q_token + kv * group * d->head, y = item * d->m * t.y_token + kv * group * d->value;
+    const int64_t k = item * d->n * t.k_token + kv * d->head, v = item * d->n * t.v_token + kv * d->value;
+    const int64_t row = (item * d->heads + kv * group) * d->m;
+    t.sight = weft_sight_of(s, run, first_sight(given), item, d->m, d->n);
+    t.q = place(run, &s->in[0], q);
+    t.k = place(run, &s->in[1], k);
+    t.v = place(run, &s->in[2], v);
+    if (given & WEFT_HAS_BIAS) { /* broadcast axes have a stride of 0 */
+        const weft_dims b = s->in[3].dims;
+        int64_t stride[4] = {0}, step = 1;
+        for (int i = 0; i < b.rank; i++) {
+            const int64_t size = b.size[b.rank - 1 - i];
+            stride[3 - i] = size == 1 ? 0 : step;
+            step *= size;
+        }
+        t.bias_head = stride[1], t.bias_query = stride[2], t.bias_key = stride[3];
+        t.bias = place(run, &s->in[3], item * stride[0] + kv * group * stride[1]);
+    }
+    if (s->op == &weft_ops_attention[ATTENTION]) {
+        t.y = place(run, &s->out[0], y);
+        t.log_sum = s->out_count > 1 ? place(run, &s->out[1], row) : NULL;
+        return t;
+    }
+    t.y = place(run, &s->in[s->in_count - 3], y);
+    t.log_sum = place(run, &s->in[s->in_count - 2], row);
+    t.dy = place(run, &s->in[s->in_count - 1], y);
+    t.dq = place(run, &s->out[0], q);
+    t.dk = place(run, &s->out[1], k);
+    t.dv = place(run, &s->out[2], v);
+    t.dbias = given & WEFT_HAS_BIAS && s->out_count > 3 ? place(run, &s->out[3], row * d->n) : NULL;
+    return t;
+}
+
+static void attention_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
+{
+    const division d = divide(s, run, false);
+    const int64_t first = piece / d.cuts * d.joined, all = d.items * d.kv;
+    const int64_t query0 = piece % d.cuts * d.queries, query1 = query0 + d.queries < d.m ? query0 + d.queries : d.m;
+    for (int64_t i = first; i < first + d.joined && i < all; i++) {
+        const weft_attention_task t = task_of(s, run, &d, i / d.kv, i % d.kv);
+        run->attention->forward(&t, query0, query1, run->scratch[thread]);
+    }
+}
+
+static void grad_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
+{
+    const division d = divide(s, run, true);
+    const int64_t first = piece * d.joined, all = d.items * d.kv;
+    for (int64_t i = first; i < first + d.joined && i < all; i++) {
+        const weft_attention_task t = task_of(s, run, &d, i / d.kv, i % d.kv);
+        run->attention->gradient(&t, run->scratch[thread]);
+    }
+}
+
+static void attention_emit(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
+    const bool gradient = n->op == &weft_ops_attention[ATTENTION_GRAD];
+    weft_step *s = weft_step_new(p, v, gradient ? grad_pieces : attention_pieces, gradient ? grad_run : attention_run);
+    if (!s)
+        return;
+    s->attributes = n->attributes;
+    const weft_kernels *k = weft_planner_engine(p)->kernels;
+    const division d = divide(s, NULL, gradient);
+    const weft_attention_task t = task_of(s, NULL, &d, 0, 0);
+    weft_need_scratch(p, (n->dtype == WEFT_F64 ? k->attention_f64 : k->attention_f32)->scratch_bytes(&t, gradient));
+    for (int i = 1; gradient && i < 3; i++) /* written whether or not somebody asks */
+        if (s->out_count <= i || s->out[i].dims.rank == 0) {
+            const weft_dims dims = n->more[i - 1];
+            s->out[i] = weft_place_scratch(p, (size_t)weft_dims_count(dims) * weft_dtype_size(n->dtype));
+            s->out[i].dtype = n->dtype;
+            s->out[i].dims = dims;
+            s->out_count = s->out_count > i + 1 ? s->out_count : i + 1;
+        }
+}
+
+/* Pairs of a query and a key it sees, as far as sizes alone say. */
+static int64_t pairs_of(const weft_graph *g, const weft_node *n)
+{
+    const weft_dims q = g->nodes[n->inputs[0].id].dims;
+    const int64_t keys = g->nodes[n->inputs[1].id].dims.size[1];
+    const weft_sight sight = {
+        .start = keys - q.size[1], .used = keys, .window = n->attributes.i[1], .back = n->attributes.i[0] & WEFT_SEES_BACK};
+    if (n->attributes.i[0] & WEFT_SEES_FROM_START)
+        return q.size[0] * q.size[2] * q.size[1] * keys;
+    int64_t pairs = 0;
+    for (int64_t i = 0; i < q.size[1]; i++) {
+        int64_t from, to;
+        weft_sight_range(&sight, i, &from, &to);
+        pairs += to - from;
+    }
+    return q.size[0] * q.size[2] * pairs;
+}
+
+static int64_t attention_macs(const weft_graph *g, const weft_node *n)
+{
+    const int64_t head = g->nodes[n->inputs[0].id].dims.size[3], value = g->nodes[n->inputs[2].id].dims.size[3];
+    return pairs_of(g, n) * (n->op == &weft_ops_attention[ATTENTION] ? head + value : 3 * head + 2 * value);
 }
 
 const weft_op weft_ops_attention[] = {
-    [MASK] = {.name = "attention_mask",
-              .kind = WEFT_OP_KERNEL,
-              .decompose = WEFT_CD_OFF,
-              .extent = WEFT_EXTENT_OWN,
-              .shape = mask_shape,
-              .gradient = mask_gradient,
-              .emit = mask_emit},
+    [ATTENTION] = {.name = "attention",
+                   .kind = WEFT_OP_KERNEL,
+                   .decompose = WEFT_CD_ATTENTION,
+                   .extent = WEFT_EXTENT_SAME,
+                   .smooth = true,
+                   .reads_states = true,
+                   .shape = attention_shape,
+                   .gradient = attention_gradient,
+                   .lower = attention_lower,
+                   .emit = attention_emit,
+                   .macs = attention_macs},
+    [ATTENTION_GRAD] = {.name = "attention_grad",
+                        .kind = WEFT_OP_KERNEL,
+                        .extent = WEFT_EXTENT_SAME,
+                        .smooth = true,
+                        .reads_states = true,
+                        .shape = grad_shape,
+                        .lower = grad_lower,
+                        .emit = attention_emit,
+                        .macs = attention_macs},
     {0},
 };
-
-/* ---- from simpler ops ---- */
-
-/* [batch, tokens, kv, group, head] as [batch, kv, group · tokens, head] */
-static weft_value by_group(weft_graph *g, weft_value x, int64_t kv)
-{
-    const weft_dims d = weft_shape(g, x);
-    x = weft_reshape(g, x, DIMS(d.size[0], d.size[1], kv, d.size[2] / kv, d.size[3]));
-    x = weft_permute(g, x, (int[]){0, 2, 3, 1, 4});
-    return weft_reshape(g, x, DIMS(d.size[0], kv, d.size[2] / kv * d.size[1], d.size[3]));
-}
-
-weft_value weft_attention_lowered(weft_graph *g, const weft_attention_parts *p, const char *name)
-{
-    const weft_dims q = weft_shape(g, p->q), k = weft_shape(g, p->k), v = weft_shape(g, p->v);
-    const int64_t batch = q.size[0], m = q.size[1], heads = q.size[2], n = k.size[1], kv = k.size[2];
-    weft_value keys = weft_permute(g, weft_widen(g, p->k), (int[]){0, 2, 1, 3});
-    weft_value values = weft_permute(g, weft_widen(g, p->v), (int[]){0, 2, 1, 3});
-    weft_value scores = weft_scale(g, weft_matmul_nt(g, by_group(g, p->q, kv), keys), p->scale);
-    scores = weft_reshape(g, scores, DIMS(batch, heads, m, n));
-    if (p->cap != 0)
-        scores = weft_softcap(g, scores, p->cap);
-    if (p->bias.id)
-        scores = weft_add(g, scores, p->bias);
-    weft_value seen = {0};
-    if (p->given || p->window) {
-        const weft_extent used = weft_node_of(g, p->q)->extent;
-        seen = weft_apply(g, &weft_ops_attention[MASK], p->sight, p->sight_count,
-                          &(weft_attributes){.dims = DIMS(batch, m, n),
-                                             .i = {p->given, p->window, used.count.id, used.base},
-                                             .f = {(double)used.scale}});
-        seen = weft_reshape(g, seen, DIMS(batch, 1, m, n));
-        scores = weft_where(g, seen, scores, weft_constant(g, -1e30, SCALAR));
-    }
-    if (name)
-        scores = weft_name(g, scores, "%s.scores", name);
-    weft_value weights = weft_softmax(g, scores);
-    if (seen.id)
-        weights = weft_mul(g, weights, seen); /* of queries that see no key at all, too */
-    if (name)
-        weights = weft_name(g, weights, "%s.probabilities", name);
-    weft_value y = weft_matmul(g, weft_reshape(g, weights, DIMS(batch, kv, heads / kv * m, n)), values);
-    y = weft_permute(g, weft_reshape(g, y, DIMS(batch, kv, heads / kv, m, v.size[3])), (int[]){0, 3, 1, 2, 4});
-    return weft_reshape(g, y, DIMS(batch, m, heads, v.size[3]));
-}
 
 static bool parts_fit(weft_graph *g, const weft_attention_parts *p)
 {
@@ -181,5 +340,16 @@ weft_value weft_attention(weft_graph *g, weft_value q, weft_value k, weft_value 
             p.given |= WEFT_SEES_FROM_START << i;
             p.sight[p.sight_count++] = sight[i];
         }
-    return weft_attention_lowered(g, &p, o.name);
+    if (o.name)
+        return weft_attention_lowered(g, &p, o.name);
+    weft_value in[8] = {q, k, v};
+    int count = 3;
+    if (o.bias.id) {
+        in[count++] = o.bias;
+        p.given |= WEFT_HAS_BIAS;
+    }
+    for (int i = 0; i < p.sight_count; i++)
+        in[count++] = p.sight[i];
+    return weft_apply(g, &weft_ops_attention[ATTENTION], in, count,
+                      &(weft_attributes){.i = {p.given, p.window}, .f = {p.scale, p.cap}});
 }

@@ -37,6 +37,7 @@ typedef struct weft_run_state {
     const weft_kernels *kernels;
     const weft_vector_table *vector; /* of the graph's dtype */
     const weft_pair_table *pair;
+    const weft_attention_table *attention;
     void **base;         /* [buffers] */
     weft_dtype *storage; /* [buffers] element type as bound */
     int64_t *counts;     /* [graph values] the count inputs */

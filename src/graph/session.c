@@ -278,6 +278,7 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
     s->run.kernels = k;
     s->run.vector = f64 ? k->f64 : k->f32;
     s->run.pair = f64 ? k->pair_f64 : k->pair_f32;
+    s->run.attention = f64 ? k->attention_f64 : k->attention_f32;
     for (int32_t b = 0; b < plan->buffer_count; b++) {
         const weft_buffer *buffer = &plan->buffers[b];
         if (buffer->value)

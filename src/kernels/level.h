@@ -4,6 +4,7 @@
 #ifndef WEFT_KERNELS_LEVEL_H
 #define WEFT_KERNELS_LEVEL_H
 
+#include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/pair.h"
 #include "kernels/vector.h"
@@ -18,6 +19,7 @@ typedef struct weft_kernels {
     const weft_vector_table *f32, *f64;
     const weft_gemm_table *gemm;
     const weft_pair_table *pair_f32, *pair_f64;
+    const weft_attention_table *attention_f32, *attention_f64;
     double (*peak)(int64_t rounds, float *sink); /* floating-point operations done: multiply-adds in registers, for measuring */
 } weft_kernels;
 

@@ -5,10 +5,11 @@
 
 static const weft_kernels levels[WEFT_LEVEL_COUNT] = {
     {"x86-64-v2", false, &weft_vector_f32_v2, &weft_vector_f64_v2, &weft_gemm_v2, &weft_pair_f32_v2, &weft_pair_f64_v2,
-     weft_peak_v2},
-    {"avx2", false, &weft_vector_f32_v3, &weft_vector_f64_v3, &weft_gemm_v3, &weft_pair_f32_v3, &weft_pair_f64_v3, weft_peak_v3},
+     &weft_attention_f32_v2, &weft_attention_f64_v2, weft_peak_v2},
+    {"avx2", false, &weft_vector_f32_v3, &weft_vector_f64_v3, &weft_gemm_v3, &weft_pair_f32_v3, &weft_pair_f64_v3,
+     &weft_attention_f32_v3, &weft_attention_f64_v3, weft_peak_v3},
     {"avx512", false, &weft_vector_f32_v4, &weft_vector_f64_v4, &weft_gemm_v4, &weft_pair_f32_v4, &weft_pair_f64_v4,
-     weft_peak_v4},
+     &weft_attention_f32_v4, &weft_attention_f64_v4, weft_peak_v4},
 };
 
 static weft_kernels present[WEFT_LEVEL_COUNT];

@@ -53,7 +53,19 @@ static weft_value build_rope(trial *t)
     return weft_rope(t->g, x, at, &(weft_rope_options){2 * half, frequencies, below(t, 2) ? 0 : 1.5, below(t, 2)});
 }
 
-static weft_value build_attention(trial *t)
+/* Pairs of a query and a key it sees, counted one by one. */
+static int64_t seen_pairs(int64_t m, int64_t n, const weft_attention_options *o)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            const int64_t away = n - m + i - j;
+            count += o->start.id || ((!o->causal || away >= 0) && (!o->window || (away < o->window && -away < o->window)));
+        }
+    return count;
+}
+
+static weft_value attention_of(trial *t, bool lowered)
 {
     const int64_t rows = rows_from(t, 0), m = few(t, 1), kv = few(t, 1), group = 1 + below(t, 2), head = few(t, 1);
     const bool packed = below(t, 4) == 0;
@@ -73,16 +85,39 @@ static weft_value build_attention(trial *t)
         o.key_mask = operand(t, DIMS(rows, n), BIT, ROWS | FIXED);
     if (below(t, 3) == 0)
         o.scale = 0.7;
-    t->macs = rows * m * n * kv * group * (head + value);
+    o.name = lowered ? "a" : NULL;
+    t->macs = rows * kv * group * (head + value) * (lowered ? m * n : seen_pairs(m, n, &o));
     return weft_attention(t->g, q, k, v, o);
+}
+
+static weft_value build_attention(trial *t)
+{
+    return attention_of(t, false);
 }
 
 static weft_value build_mask(trial *t)
 {
-    const int64_t rows = rows_from(t, 0), m = few(t, 1);
-    weft_value x = operand(t, DIMS(rows, m, 1, 1), ANY, ROWS);
-    t->macs = 2 * rows * m * m;
-    return weft_attention(t->g, x, x, x, (weft_attention_options){.causal = true, .name = "a"});
+    return attention_of(t, true);
+}
+
+/* The gradient of an attention as a value of its own, which the harness differentiates again. */
+static weft_value build_attention_grad(trial *t)
+{
+    const int64_t rows = rows_from(t, 0), m = few(t, 1), n = m + below(t, 3), head = few(t, 1);
+    weft_value q = operand(t, DIMS(rows, m, 2, head), ANY, ROWS);
+    weft_value k = operand(t, DIMS(rows, n, 1, head), ANY, ROWS), v = operand(t, DIMS(rows, n, 1, 2), ANY, ROWS);
+    weft_attention_options o = {.causal = below(t, 2), .cap = below(t, 2) ? 0 : 1.5};
+    if (below(t, 2))
+        o.bias = operand(t, DIMS(2, m, n), ANY, 0);
+    weft_value y = weft_attention(t->g, q, k, v, o), dy = operand(t, DIMS(rows, m, 2, 2), ANY, ROWS), dx[3];
+    t->macs = 2 * rows * seen_pairs(m, n, &o) * (4 * head + 6);
+    check(t, weft_gradient(t->g, y, dy, (weft_value[]){q, k, v}, 3, dx));
+    weft_value parts[3];
+    for (int i = 0; i < 3; i++) {
+        weft_dims d = weft_shape(t->g, dx[i]);
+        parts[i] = weft_reshape(t->g, dx[i], DIMS(d.size[0], weft_dims_product(d, 1, 4)));
+    }
+    return weft_concat(t->g, 1, parts, 3);
 }
 
 static weft_value build_labelled(trial *t)
@@ -98,7 +133,8 @@ static const op_case sequence_cases[] = {
     {"rope_angles", build_rope, ROWWISE, NULL, NULL, ANY, 0},
     {"rope", build_rope, ROWWISE, NULL, NULL, ANY, 0},
     {"attention_mask", build_mask, ROWWISE, NULL, NULL, ANY, 1e-5},
-    {"attention_mask", build_attention, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"attention", build_attention, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"attention_grad", build_attention_grad, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"labelled", build_labelled, ROWWISE, NULL, NULL, ANY, 0},
 };
 

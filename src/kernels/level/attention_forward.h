@@ -1,0 +1,151 @@
+/* Attention: the forward kernel. */
+#ifndef WEFT_KERNELS_ATTENTION_FORWARD_H
+#define WEFT_KERNELS_ATTENTION_FORWARD_H
+
+#include "kernels/level/attention_block.h"
+
+/* What a query's blocks have given so far: the largest score, and Σ exp(score − top). */
+typedef struct row_state {
+    double top, sum;
+} row_state;
+
+enum { MOST_ROWS = 1024 }; /* of a call: the queries of one key head that have a row_state */
+
+typedef struct forward_scratch {
+    real *keys, *values, *q, *scores, *sums;
+    row_state *state;
+    size_t bytes;
+} forward_scratch;
+
+static forward_scratch forward_layout(const weft_attention_task *t, void *memory)
+{
+    forward_scratch s = {0};
+    TAKE(s, memory, keys, BLOCK * t->head);
+    TAKE(s, memory, values, BLOCK * padded(t->value));
+    TAKE(s, memory, q, ROW_BLOCK * t->head);
+    TAKE(s, memory, scores, ROW_BLOCK * SCORES);
+    TAKE(s, memory, sums, ROW_BLOCK * padded(t->value));
+    TAKE(s, memory, state, MOST_ROWS);
+    return s;
+}
+
+/* exp(score − the largest) in place; answers the largest, −infinity when the block shows nothing to the query, and their sum. */
+static real exponentials(int64_t wide, real *s, double *sum)
+{
+    vec m = splat(-(real)INFINITY);
+    for (int64_t j = 0; j < wide; j += LANES)
+        m = max_(load(s + j), m);
+    real top = max_of(m);
+    for (int64_t j = 0; j < wide && top == -(real)INFINITY; j++)
+        if (s[j] != s[j]) /* the largest of numbers passes NaN over */
+            top = s[j];
+    if (top == -(real)INFINITY) {
+        memset(s, 0, (size_t)wide * sizeof *s);
+        return top;
+    }
+    vd acc[PARTS];
+    for (int p = 0; p < PARTS; p++)
+        acc[p] = splat_d(0);
+    for (int64_t j = 0; j < wide; j += LANES) {
+        const vec e = exp_(load(s + j) - splat(top));
+        vd part[PARTS];
+        store(s + j, e);
+        widen_vec(e, part);
+        for (int p = 0; p < PARTS; p++)
+            acc[p] += part[p];
+    }
+    for (int p = 1; p < PARTS; p++)
+        acc[0] += acc[p];
+    *sum = sum_d(acc[0]);
+    return top;
+}
+
+/* y = y · old + sums · new, or y = sums for a query's first block. */
+static void join(int64_t size, real *y, const real *sums, double old, double new)
+{
+    const vec a = splat((real)old), b = splat((real) new);
+    for (int64_t i = 0; i < size; i += LANES)
+        store_rest(y, mad(load_rest(sums, i, size), b, load_rest(y, i, size) * a), i, size);
+}
+
+/* Rows r0 … r1 of the call's (query, head of the group) pairs against block b. */
+static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r0, int64_t r1, const key_block *of,
+                         const forward_scratch *s)
+{
+    const int64_t group = t->group, rows = r1 - r0;
+    key_block b = block_of(t, query0 + r0 / group, query0 + (r1 - 1) / group + 1, of->first);
+    if (b.to > of->to)
+        b.to = of->to;
+    if (b.from < of->from)
+        b.from = of->from;
+    if (b.to <= b.from)
+        return;
+    const int64_t count = b.to - b.from, wide = padded(count), values = padded(t->value), skip = b.from - of->from;
+    for (int64_t r = r0; r < r1; r++)
+        memcpy(s->q + (r - r0) * t->head, (const real *)t->q + (query0 + r / group) * t->q_token + r % group * t->q_head,
+               (size_t)t->head * sizeof(real));
+    product(rows, count, t->head, GEMM_BY_ROWS, s->q, t->head, s->keys + skip * t->head, t->head, WIDEST, s->scores, SCORES,
+            false);
+    real top[ROW_BLOCK];
+    double sum[ROW_BLOCK];
+    for (int64_t r = 0; r < rows; r++) {
+        real *row = s->scores + r * SCORES;
+        finish_scores(t, (r0 + r) % group, query0 + (r0 + r) / group, &b, row, NULL);
+        top[r] = exponentials(wide, row, &sum[r]);
+    }
+    const int64_t along = of->to - of->from;
+    product(rows, t->value, count, GEMM_BY_ROWS, s->scores, SCORES, s->values + skip * WIDEST, along, WIDEST, s->sums, values,
+            false);
+    for (int64_t r = 0; r < rows; r++) {
+        row_state *state = &s->state[r0 + r];
+        real *y = (real *)t->y + (query0 + (r0 + r) / group) * t->y_token + (r0 + r) % group * t->y_head;
+        if (top[r] == -(real)INFINITY)
+            continue;
+        if (state->sum == 0) {
+            memcpy(y, s->sums + r * values, (size_t)t->value * sizeof(real));
+            *state = (row_state){top[r], sum[r]};
+            continue;
+        }
+        const double most = top[r] > state->top ? top[r] : state->top, old = exp(state->top - most), new = exp(top[r] - most);
+        join(t->value, y, s->sums + r * values, old, new);
+        *state = (row_state){most, state->sum * old + sum[r] * new};
+    }
+}
+
+/* Some queries, few enough for their states. */
+static void forward_some(const weft_attention_task *t, int64_t query0, int64_t query1, const forward_scratch *s)
+{
+    const int64_t rows = (query1 - query0) * t->group;
+    memset(s->state, 0, (size_t)rows * sizeof *s->state);
+    for (int64_t first = 0; first < t->n; first += BLOCK) {
+        const key_block b = block_of(t, query0, query1, first);
+        if (b.to <= b.from)
+            continue;
+        pack_across_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s->keys);
+        pack_along_keys(t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s->values);
+        for (int64_t r = 0; r < rows; r += ROW_BLOCK)
+            forward_rows(t, query0, r, r + ROW_BLOCK < rows ? r + ROW_BLOCK : rows, &b, s);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t i = query0 + r / t->group, g = r % t->group;
+        const row_state state = s->state[r];
+        real *y = (real *)t->y + i * t->y_token + g * t->y_head;
+        const vec scale = splat((real)(1 / state.sum));
+        if (state.sum == 0)
+            memset(y, 0, (size_t)t->value * sizeof *y);
+        for (int64_t j = 0; j < t->value && state.sum != 0; j += LANES)
+            store_rest(y, load_rest(y, j, t->value) * scale, j, t->value);
+        if (t->log_sum)
+            ((real *)t->log_sum)[g * t->m + i] = state.sum != 0 ? (real)(state.top + log(state.sum)) : 0;
+    }
+}
+
+static void forward(const weft_attention_task *t, int64_t query0, int64_t query1, void *scratch)
+{
+    const forward_scratch s = forward_layout(t, scratch);
+    const int64_t each = t->group < MOST_ROWS ? MOST_ROWS / t->group : 1;
+    for (int64_t q = query0; q < query1; q += each)
+        forward_some(t, q, q + each < query1 ? q + each : query1, &s);
+}
+
+#endif
