@@ -4,6 +4,7 @@
 
 #include "weft/base.h"
 #include "weft/graph.h"
+#include "weft/lm.h"
 #include "weft/hardware.h"
 #include "weft/model.h"
 #include "weft/nn.h"

@@ -56,6 +56,9 @@ weft_value weft_lm_block(weft_lm_builder *, int64_t l, weft_value x);
 weft_value weft_lm_final(weft_lm_builder *, weft_value x);
 /* Final norm and head: [batch, tokens, vocab], or [batch, vocab] of the rows that were asked for. */
 weft_value weft_lm_logits(weft_lm_builder *, weft_value x);
+/* Losses of rows h [rows, width] behind the final norm against labels [rows] (weft_labels), without a matrix of logits: [rows].
+ */
+weft_value weft_lm_row_losses(weft_lm_builder *, weft_value h, weft_value labels);
 /* Embedding and all blocks; every stream is named hidden.0 … hidden.LAYERS. */
 weft_value weft_lm_stream(weft_lm_builder *);
 /* [layers + 1, batch, tokens, width]: the streams of weft_lm_stream in one. */

@@ -1,6 +1,6 @@
 /* Decoders: GPT-2, GPT-NeoX, Llama, Mistral, Qwen 2 and 3, Gemma 1, 2 and 3. A block is attention and a feed-forward half, each a
  * function of the stream; norms, gates, biases and ropes are the configuration's. */
-#include "lm/build.h"
+#include "lm/adapter.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -116,23 +116,55 @@ weft_value weft_lm_final(weft_lm_builder *b, weft_value x)
     return x;
 }
 
+/* the head's matrix [vocab, width]: its own, or that of the embedding */
+static weft_value head_table(weft_lm_builder *b)
+{
+    const weft_lm_config *c = b->c;
+    char name[160];
+    if (c->tied)
+        weft_lm_enter_base(b, -1);
+    else
+        weft_lm_enter_outside(b);
+    snprintf(name, sizeof name, "%s.weight", c->tied ? c->family->names->embedding : c->family->names->head);
+    weft_value table = weft_param(b->g, name, WEFT_NORMAL(c->init_range), DIMS(c->vocab, c->width));
+    weft_lm_leave(b);
+    return table;
+}
+
+/* an adapter on the head: then it is a linear layer like the others */
+static bool head_is_adapted(weft_lm_builder *b)
+{
+    weft_lm_enter_outside(b);
+    bool covered = !b->c->tied && b->form.adapter && weft_lm_adapter_covers(b->form.adapter, b, b->c->family->names->head);
+    weft_lm_leave(b);
+    return covered;
+}
+
+/* logits of h, behind the final norm */
+static weft_value head(weft_lm_builder *b, weft_value h)
+{
+    const weft_lm_config *c = b->c;
+    weft_value y;
+    if (head_is_adapted(b)) {
+        weft_lm_enter_outside(b);
+        y = weft_lm_linear(b, h, c->family->names->head, c->vocab, false, c->init_range);
+        weft_lm_leave(b);
+    } else {
+        y = weft_product(b->g, h, head_table(b), (weft_value){0});
+    }
+    return c->logit_cap ? weft_softcap(b->g, y, c->logit_cap) : y;
+}
+
 weft_value weft_lm_logits(weft_lm_builder *b, weft_value x)
 {
-    weft_graph *g = b->g;
-    const weft_lm_config *c = b->c;
     if (b->rows.id)
-        x = weft_gather(g, weft_reshape(g, x, DIMS(b->form.batch * b->form.tokens, c->width)), b->rows);
-    x = weft_lm_final(b, x);
-    weft_value y;
-    if (c->tied) {
-        char name[160];
-        weft_lm_enter_base(b, -1);
-        snprintf(name, sizeof name, "%s.weight", c->family->names->embedding);
-        y = weft_product(g, x, weft_param(g, name, WEFT_NORMAL(c->init_range), DIMS(c->vocab, c->width)), (weft_value){0});
-    } else {
-        weft_lm_enter_outside(b);
-        y = weft_lm_linear(b, x, c->family->names->head, c->vocab, false, c->init_range);
-    }
-    weft_lm_leave(b);
-    return c->logit_cap ? weft_softcap(g, y, c->logit_cap) : y;
+        x = weft_gather(b->g, weft_reshape(b->g, x, DIMS(b->form.batch * b->form.tokens, b->c->width)), b->rows);
+    return head(b, weft_lm_final(b, x));
+}
+
+weft_value weft_lm_row_losses(weft_lm_builder *b, weft_value h, weft_value labels)
+{
+    if (head_is_adapted(b))
+        return weft_row_losses(b->g, head(b, h), labels, 0);
+    return weft_row_losses_from(b->g, h, head_table(b), labels, 0, b->c->logit_cap);
 }
