@@ -33,8 +33,10 @@ typedef struct weft_value {
 /* ---- The engine: threads and the processor level; shared by everything that runs. ------------------------------------- */
 
 typedef struct weft_engine_options {
-    int threads; /* 0: all cores */
-    int level;   /* 0: the best this processor has; 1: x86-64-v2; 2: AVX2; 3: AVX-512 (error where it is missing) */
+    int threads;        /* 0: all cores */
+    int level;          /* 0: the best this processor has; 1: x86-64-v2; 2: AVX2; 3: AVX-512 (error where it is missing) */
+    int64_t pack_bytes; /* parameters that a plan may keep rearranged for its products; 0: half the machine's memory. What is
+                         * above is rearranged anew in each run. */
 } weft_engine_options;
 
 WEFT_API weft_status weft_engine_new(const weft_engine_options *options, weft_engine **out); /* options NULL: defaults */

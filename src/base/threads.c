@@ -127,6 +127,12 @@ int weft_cores(void)
     return cores < 1 ? 1 : cores;
 }
 
+size_t weft_memory_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : (size_t)1 << 32;
+}
+
 weft_status weft_team_new(int threads, weft_team **out)
 {
     *out = NULL;

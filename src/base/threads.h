@@ -7,6 +7,7 @@
 typedef struct weft_team weft_team;
 
 int weft_cores(void);                                    /* cores this process may use */
+size_t weft_memory_bytes(void);                          /* of the machine */
 weft_status weft_team_new(int threads, weft_team **out); /* threads ≤ 0: all cores */
 void weft_team_free(weft_team *);
 int weft_team_size(const weft_team *);

@@ -4,7 +4,7 @@
 
 static int64_t pieces_of(const weft_session *session, const weft_step *s)
 {
-    return s->packs_parameter && !session->repack ? 0 : s->pieces(s, &session->run);
+    return s->packs_parameter && !session->stale[s->out[0].buffer] ? 0 : s->pieces(s, &session->run);
 }
 
 static void work(void *argument, int thread)

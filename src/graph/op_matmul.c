@@ -130,6 +130,7 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
                            .b_column = tb ? bc : 1,
                            .c_row = p.n};
     call.one.bf16 = s->attributes.i[2] != 0;
+    call.one.kept = s->attributes.i[3] != 0;
     call.a_next = (size_t)(ar * ac) * e;
     call.b_next = (size_t)(br * bc) * be;
     call.c_next = (size_t)(p.m * p.n) * e;
@@ -142,6 +143,11 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
     if (pointers && call.packed_next && panels->buffer >= 0)
         call.one.packed = weft_at(run, panels);
     return call;
+}
+
+int64_t weft_packed_bytes(const weft_step *pack, const weft_run_state *run)
+{
+    return (int64_t)call_of(pack, run, false).packed_next;
 }
 
 static void move_to(gemm_call *call, int64_t item)
@@ -244,15 +250,25 @@ static void matmul_emit(weft_planner *p, weft_value v)
                      .b_row = tb ? 1 : bc,
                      .b_column = tb ? bc : 1};
     bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
-    need_scratch(p, one, used_k);
+    bool keep = batch == 1 && !used_k && weft_is_parameter(p, n->inputs[1]) && b.dims.rank == 2;
+    one.kept = keep;
     size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
+    if (keep && !weft_may_pack(p, bytes)) { /* it is rearranged anew in each run */
+        one.kept = keep = false;
+        bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
+    }
+    need_scratch(p, one, used_k);
+    if (keep && n->dtype == WEFT_F32) { /* it may turn out to be stored so */
+        one.b_dtype = WEFT_BF16;
+        need_scratch(p, one, false);
+    }
     if (bytes) { /* a step before the product packs b into panels */
-        bool keep = batch == 1 && !used_k && weft_is_parameter(p, n->inputs[1]);
         packed = keep ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
         weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
         if (!pack)
             return;
         pack->attributes = n->attributes;
+        pack->attributes.i[3] = keep;
         pack->in_count = 2;
         pack->in[0] = a;
         pack->in[1] = b;
@@ -264,6 +280,7 @@ static void matmul_emit(weft_planner *p, weft_value v)
     if (!run)
         return;
     run->attributes = n->attributes;
+    run->attributes.i[3] = keep;
     run->in_count = 3;
     run->in[0] = a;
     run->in[1] = b;

@@ -21,6 +21,7 @@ struct weft_params {
     weft_arrays **files; /* mapped */
     int64_t file_count;
     uint64_t version;
+    weft_panels *panels; /* packed for products */
 };
 
 weft_status weft_params_new(weft_params **out)
@@ -37,6 +38,7 @@ void weft_params_free(weft_params *p)
         free(p->entries[i].name);
         free(p->entries[i].owned);
     }
+    weft_panels_abandon(&p->panels);
     free(p->entries);
     free(p->slots);
     for (int64_t i = 0; i < p->file_count; i++)
@@ -422,4 +424,9 @@ weft_status weft_params_init(weft_params *p, const weft_graph *g, weft_dtype dty
         p->version++;
     }
     return status;
+}
+
+weft_panels **weft_params_panels(weft_params *p)
+{
+    return &p->panels;
 }

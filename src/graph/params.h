@@ -2,10 +2,13 @@
 #ifndef WEFT_GRAPH_PARAMS_H
 #define WEFT_GRAPH_PARAMS_H
 
-#include "weft/graph.h"
+#include "graph/panels.h"
 
 /* Counts weft_params_set and weft_params_touch; sessions repack and rewiden when it moves. */
 uint64_t weft_params_version(const weft_params *);
+
+/* The set's packed panels. */
+weft_panels **weft_params_panels(weft_params *);
 
 /* Makes tensor `name` writable in place (a mapped one is copied first); the view stays valid until it is replaced. */
 weft_status weft_params_edit(weft_params *, const char *name, weft_tensor *out);

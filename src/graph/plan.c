@@ -120,11 +120,16 @@ weft_slot weft_place_packed(weft_planner *p, size_t bytes)
     return (weft_slot){.buffer = buffer_new(p, WEFT_BUFFER_PACKED, 0, bytes), .dtype = WEFT_U8, .dims = DIMS((int64_t)bytes)};
 }
 
+bool weft_may_pack(const weft_planner *p, size_t bytes)
+{
+    return p->plan->packed_bytes + bytes <= p->plan->engine->pack_limit;
+}
+
 bool weft_is_parameter(const weft_planner *p, weft_value v)
 {
     while (weft_node_of(p->graph, v)->op->kind == WEFT_OP_VIEW && !p->fed[v.id])
         v = weft_node_of(p->graph, v)->inputs[0];
-    return weft_node_of(p->graph, v)->op == weft_op_param;
+    return weft_node_of(p->graph, v)->op == weft_op_param && !p->fed[v.id];
 }
 
 /* ---- steps ---- */

@@ -95,11 +95,15 @@ weft_slot weft_place_of_leaf(weft_planner *,
 weft_slot weft_place_inverse(weft_planner *, weft_value index); /* starts, then positions, of a bound index */
 weft_slot weft_place_scratch(weft_planner *, size_t bytes);     /* arena memory between two steps */
 weft_slot weft_place_packed(weft_planner *, size_t bytes);      /* kept with the session */
+bool weft_may_pack(const weft_planner *, size_t bytes);         /* so much more may be kept packed */
 bool weft_is_parameter(const weft_planner *, weft_value v);     /* a parameter, or a view of one */
 void weft_need_scratch(weft_planner *, size_t bytes);           /* a thread */
 void *weft_plan_get(weft_planner *, size_t bytes);              /* zeroed, lives as long as the plan */
 weft_engine *weft_planner_engine(const weft_planner *);
 const weft_graph *weft_planner_graph(const weft_planner *);
+
+/* Bytes of the panels that a step packs, for the parameter as it is bound. */
+int64_t weft_packed_bytes(const weft_step *pack, const weft_run_state *);
 
 void weft_emit_random(weft_planner *, weft_value);
 bool weft_draws_mask(const weft_node *mask); /* pair_relu_sum draws this leaf in its kernel */

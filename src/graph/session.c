@@ -133,6 +133,8 @@ static weft_status bind_buffer(weft_session *s, int32_t buffer, weft_tensor t)
     return WEFT_OK;
 }
 
+static bool hold_panels(weft_session *s, const weft_step *pack);
+
 weft_status weft_bind(weft_session *s, const char *name, weft_tensor t)
 {
     const weft_plan *plan = s->plan;
@@ -145,6 +147,9 @@ weft_status weft_bind(weft_session *s, const char *name, weft_tensor t)
         weft_status status = bind_buffer(s, b, t);
         if (status != WEFT_OK)
             return status;
+        for (int32_t i = 0; i < plan->step_count; i++) /* a parameter given by hand */
+            if (plan->steps[i]->packs_parameter && plan->steps[i]->in[1].buffer == b && !hold_panels(s, plan->steps[i]))
+                return weft_fail(WEFT_ERROR_MEMORY, "\"%s\": memory is short", name);
     }
     for (int i = 0; i < plan->fetch_count; i++) {
         const weft_node *n = weft_node_of(plan->graph, plan->fetches[i]);
@@ -191,6 +196,57 @@ void weft_seed(weft_session *s, uint64_t seed, uint64_t step)
 
 /* ---- parameters ---- */
 
+/* The panels that step `pack` writes, shared with other sessions of the set that has the parameter. */
+static bool hold_panels(weft_session *s, const weft_step *pack)
+{
+    const weft_slot *w = &pack->in[1];
+    const int32_t b = pack->out[0].buffer;
+    weft_params *set = s->params[s->provider[w->buffer]];
+    const weft_dtype stored = s->run.storage[w->buffer];
+    const weft_panels_key key = {
+        .data = (const char *)s->run.base[w->buffer] + (size_t)w->offset * weft_dtype_size(stored),
+        .kernels = s->run.kernels,
+        .rows = w->dims.size[0],
+        .columns = w->dims.size[1],
+        .bytes = weft_packed_bytes(pack, &s->run),
+        .dtype = (int32_t)stored,
+        .transposed = pack->attributes.i[1] != 0,
+        .bf16 = pack->attributes.i[2] != 0,
+    };
+    if (!s->panels[b] || memcmp(&s->panels[b]->key, &key, sizeof key) != 0) {
+        weft_panels *panels = weft_panels_take(weft_params_panels(set), &key);
+        if (!panels)
+            return false;
+        weft_panels_drop(weft_params_panels(set), s->panels[b]);
+        s->panels[b] = panels;
+        s->run.base[b] = panels->data;
+    }
+    s->panel_version[b] = weft_params_version(set) + 1; /* 0 is never */
+    s->stale[b] = s->panels[b]->version != s->panel_version[b];
+    s->any_stale |= s->stale[b];
+    return true;
+}
+
+/* Waits until no other session packs, and packs nothing that is done meanwhile. */
+static void begin_packing(weft_session *s)
+{
+    weft_panels_lock();
+    for (int32_t b = 0; b < s->plan->buffer_count; b++)
+        if (s->stale[b])
+            s->stale[b] = s->panels[b]->version != s->panel_version[b];
+}
+
+static void end_packing(weft_session *s)
+{
+    for (int32_t b = 0; b < s->plan->buffer_count; b++)
+        if (s->stale[b]) {
+            s->panels[b]->version = s->panel_version[b];
+            s->stale[b] = false;
+        }
+    s->any_stale = false;
+    weft_panels_unlock();
+}
+
 static weft_status bind_params(weft_session *s)
 {
     for (int32_t b = 0; b < s->plan->buffer_count; b++) {
@@ -199,8 +255,10 @@ static weft_status bind_params(weft_session *s)
         const weft_node *n = node_of(s, b);
         weft_tensor t;
         bool found = false;
-        for (int i = 0; i < s->param_count && !found; i++)
+        for (int i = 0; i < s->param_count && !found; i++) {
             found = weft_params_get(s->params[i], n->name, &t);
+            s->provider[b] = i;
+        }
         if (!found)
             return weft_fail(WEFT_ERROR_ARGUMENT, "parameter \"%s\" is missing", n->name);
         weft_status status = bind_buffer(s, b, t);
@@ -209,7 +267,10 @@ static weft_status bind_params(weft_session *s)
     }
     for (int i = 0; i < s->param_count; i++)
         s->versions[i] = weft_params_version(s->params[i]);
-    s->repack = true;
+    for (int32_t i = 0; i < s->plan->step_count; i++)
+        if (s->plan->steps[i]->packs_parameter && !hold_panels(s, s->plan->steps[i]))
+            return weft_fail(WEFT_ERROR_MEMORY, "a parameter of %s does not fit in memory a second time",
+                             weft_dims_text(s->plan->steps[i]->in[1].dims, (char[WEFT_DIMS_TEXT]){0}));
     return WEFT_OK;
 }
 
@@ -253,6 +314,10 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
     int threads = weft_team_size(plan->engine->team);
     s->params = calloc((size_t)n + 1, sizeof *s->params);
     s->versions = calloc((size_t)n + 1, sizeof *s->versions);
+    s->provider = calloc(buffers, sizeof *s->provider);
+    s->panels = calloc(buffers, sizeof *s->panels);
+    s->panel_version = calloc(buffers, sizeof *s->panel_version);
+    s->stale = calloc(buffers, sizeof *s->stale);
     s->own = calloc(buffers, sizeof *s->own);
     s->own_bytes = calloc(buffers, sizeof *s->own_bytes);
     s->outputs = calloc((size_t)plan->fetch_count + 1, sizeof *s->outputs);
@@ -264,8 +329,9 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
     s->run.counts = calloc(values, sizeof *s->run.counts);
     s->run.keys = calloc(values, sizeof *s->run.keys);
     s->run.scratch = calloc((size_t)threads, sizeof *s->run.scratch);
-    if (!s->params || !s->versions || !s->own || !s->own_bytes || !s->outputs || !s->count_set || !s->next || !s->arena ||
-        !s->run.base || !s->run.storage || !s->run.counts || !s->run.keys || !s->run.scratch)
+    if (!s->params || !s->versions || !s->provider || !s->panels || !s->panel_version || !s->stale || !s->own || !s->own_bytes ||
+        !s->outputs || !s->count_set || !s->next || !s->arena || !s->run.base || !s->run.storage || !s->run.counts ||
+        !s->run.keys || !s->run.scratch)
         return false;
     for (int i = 0; i < threads; i++)
         if (!(s->run.scratch[i] = aligned_alloc(64, (plan->scratch_bytes + 127) & ~(size_t)63)))
@@ -285,8 +351,6 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
             s->run.storage[b] = node_of(s, b)->dtype;
         if (buffer->kind == WEFT_BUFFER_ARENA)
             s->run.base[b] = (char *)s->arena + buffer->offset;
-        else if (buffer->kind == WEFT_BUFFER_PACKED && !(s->run.base[b] = own_memory(s, b, buffer->bytes)))
-            return false;
         else if (buffer->kind == WEFT_BUFFER_CONSTANT && !fill_constant(s, b))
             return false;
     }
@@ -297,12 +361,21 @@ void weft_session_free(weft_session *s)
 {
     if (!s)
         return;
+    for (int32_t i = 0; s->panels && s->params && i < s->plan->step_count; i++) {
+        const weft_step *pack = s->plan->steps[i];
+        if (pack->packs_parameter && s->panels[pack->out[0].buffer])
+            weft_panels_drop(weft_params_panels(s->params[s->provider[pack->in[1].buffer]]), s->panels[pack->out[0].buffer]);
+    }
     for (int32_t b = 0; s->own && b < s->plan->buffer_count; b++)
         free(s->own[b]);
     for (int i = 0; s->run.scratch && i < weft_team_size(s->plan->engine->team); i++)
         free(s->run.scratch[i]);
     free(s->params);
     free(s->versions);
+    free(s->provider);
+    free(s->panels);
+    free(s->panel_version);
+    free(s->stale);
     free(s->own);
     free(s->own_bytes);
     free(s->outputs);
@@ -367,8 +440,12 @@ weft_status weft_run(weft_session *s)
                 return weft_fail(WEFT_ERROR_ARGUMENT, "count \"%s\" is not set",
                                  weft_node_of(plan->graph, (weft_value){count})->name);
         }
+    const bool packs = s->any_stale;
+    if (packs)
+        begin_packing(s);
     weft_session_execute(s);
-    s->repack = false;
+    if (packs)
+        end_packing(s);
     for (int i = 0; i < plan->fetch_count; i++)
         if (s->outputs[i].data)
             memcpy(s->outputs[i].data, weft_at(&s->run, &plan->fetch_places[i]), weft_tensor_bytes(s->outputs[i]));

@@ -2,6 +2,7 @@
 #ifndef WEFT_GRAPH_SESSION_H
 #define WEFT_GRAPH_SESSION_H
 
+#include "graph/panels.h"
 #include "graph/planner.h"
 
 #include <stdatomic.h>
@@ -10,14 +11,18 @@ struct weft_session {
     weft_plan *plan;
     weft_params **params;
     uint64_t *versions; /* [param_count] as last seen */
+    int *provider;      /* [buffers] number of the set that has the parameter */
     int param_count;
-    void *arena, **own; /* own[buffer]: converted copies, inverses, constants, packed panels */
+    void *arena, **own; /* own[buffer]: converted copies, inverses, constants */
     size_t *own_bytes;
     weft_tensor *outputs; /* [fetches] where to copy results; data NULL: nowhere */
     bool *count_set;      /* [values] */
     weft_run_state run;
-    atomic_llong *next; /* [steps] next piece */
-    bool repack, seeded;
+    atomic_llong *next;      /* [steps] next piece */
+    weft_panels **panels;    /* [buffers] held of the sets */
+    uint64_t *panel_version; /* [buffers] that the set's tensors are at */
+    bool *stale;             /* [buffers] panels that must be packed before they are read */
+    bool any_stale, seeded;
 };
 
 /* Runs all steps on the engine's team. */

@@ -17,6 +17,7 @@ typedef struct weft_gemm {
     weft_dtype b_dtype; /* type of B in memory: dtype, or WEFT_BF16 / WEFT_F16 with dtype F32 (widened exactly) */
     bool bf16;          /* F32 only: round A and B to bf16 (nearest even), multiply as bf16, add in f32 */
     bool accumulate;    /* C += instead of C = */
+    bool kept;          /* B is packed once for many products: pack it however few rows A has, and BF16 or F16 as they are */
     const void *a;
     int64_t a_row, a_column; /* element strides; one of them is 1 */
     const void *b;

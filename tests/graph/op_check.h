@@ -10,9 +10,9 @@ static inline int open_engines(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
-        if (weft_engine_new(&(weft_engine_options){1, i + 1}, &level_engine[i]) != WEFT_OK)
+        if (weft_engine_new(&(weft_engine_options){.threads = 1, .level = i + 1}, &level_engine[i]) != WEFT_OK)
             print_message("[  SKIPPED ] level %d: %s\n", i + 1, weft_error());
-        if (weft_engine_new(&(weft_engine_options){i + 1, 0}, &team_engine[i]) != WEFT_OK)
+        if (weft_engine_new(&(weft_engine_options){.threads = i + 1}, &team_engine[i]) != WEFT_OK)
             return -1;
     }
     return level_engine[0] ? 0 : -1;

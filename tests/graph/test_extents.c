@@ -89,7 +89,8 @@ static void a_network_on_its_first_rows(void **state)
     fill();
     weft_engine *first = engine;
     for (int kind = 0; kind < 5; kind++) { /* levels 1 to 3, then 2 and 3 threads */
-        if (weft_engine_new(&(weft_engine_options){kind < 3 ? 1 : kind - 1, kind < 3 ? kind + 1 : 0}, &engine) != WEFT_OK) {
+        if (weft_engine_new(&(weft_engine_options){.threads = kind < 3 ? 1 : kind - 1, .level = kind < 3 ? kind + 1 : 0},
+                            &engine) != WEFT_OK) {
             print_message("[  SKIPPED ] %s\n", weft_error());
             continue;
         }

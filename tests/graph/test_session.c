@@ -1,6 +1,7 @@
 /* Plans and sessions: what binding refuses, feeds and fetches of every kind, sizes at the edges, graphs that grow, and that a run
  * allocates nothing. */
 #include "graph/graph_case.h"
+#include "graph/params.h"
 
 #include <stdatomic.h>
 
@@ -309,13 +310,115 @@ static void a_run_allocates_nothing(void **state)
 #endif
 }
 
+/* y [rows, 40] = x [rows, 300] · wᵀ with a parameter. */
+static running product_of(weft_params *set, int64_t rows, weft_value *y)
+{
+    running r = {.g = weft_graph_new(WEFT_F32)};
+    *y = weft_matmul_nt(r.g, weft_input(r.g, "x", WEFT_F32, DIMS(rows, 300)), weft_param(r.g, "w", WEFT_ZEROS, DIMS(40, 300)));
+    fine(weft_compile(engine, r.g, NULL, 0, y, 1, &r.plan));
+    fine(weft_session_new(r.plan, &set, 1, &r.s));
+    return r;
+}
+
+/* A plan for many rows and one for a single row read one packed copy; what changes is packed once; stored types count. */
+static void sessions_share_packed_parameters(void **state)
+{
+    (void)state;
+    for (int stored = 0; stored < 2; stored++) {
+        float *w = calloc(40 * 300, sizeof *w), x[30 * 300];
+        uint16_t *half = calloc(40 * 300, sizeof *half);
+        for (int i = 0; i < 40 * 300; i++) {
+            w[i] = (float)(i % 37 - 18); /* few bits: exact in BF16 */
+            uint32_t word;
+            memcpy(&word, &w[i], 4);
+            half[i] = (uint16_t)(word >> 16);
+        }
+        for (int i = 0; i < 30 * 300; i++)
+            x[i] = (float)(i % 101) * 0.01F;
+        weft_params *set;
+        fine(weft_params_new(&set));
+        fine(weft_params_set(set, "w", (weft_tensor){stored ? (void *)half : w, stored ? WEFT_BF16 : WEFT_F32, DIMS(40, 300)}));
+        weft_value y[2];
+        running many = product_of(set, 30, &y[0]), one = product_of(set, 1, &y[1]);
+        const weft_panels *panels = *weft_params_panels(set);
+        assert_non_null(panels);
+        assert_null(panels->next);
+        assert_int_equal(panels->holders, 2);
+        assert_int_equal(panels->key.bytes, 40 * 300 * (stored ? 2 : 4));
+        for (int round = 0; round < 2; round++) {
+            fine(weft_bind(many.s, "x", floats(x, DIMS(30, 300))));
+            fine(weft_bind(one.s, "x", floats(x + 7 * 300, DIMS(1, 300))));
+            fine(run_dirty(&many));
+            fine(run_dirty(&one));
+            assert_memory_equal((float *)result(&many, y[0]).data + 7 * 40, result(&one, y[1]).data, 40 * sizeof(float));
+            double sum = 0;
+            weft_tensor t;
+            assert_true(weft_params_get(set, "w", &t));
+            for (int i = 0; i < 300; i++)
+                sum += (double)x[7 * 300 + i] * (double)w[3 * 300 + i] * (round ? 2 : 1);
+            assert_true(fabs(sum - (double)result_at(&one, y[1], 3)) < 1e-3 * fabs(sum));
+            for (int i = 0; i < 40 * 300 && !round; i++)
+                if (stored)
+                    ((uint16_t *)t.data)[i] = (uint16_t)(half[i] + (half[i] & 0x7fff ? 0x80 : 0));
+                else
+                    ((float *)t.data)[i] = 2 * w[i];
+            weft_params_touch(set);
+        }
+        end(&many, true);
+        end(&one, true);
+        assert_null(*weft_params_panels(set));
+        weft_params_free(set);
+        free(w);
+        free(half);
+    }
+}
+
+/* What may not be kept packed is rearranged in each run, with the same bits. */
+static void little_memory_for_packing_changes_no_bit(void **state)
+{
+    (void)state;
+    weft_engine *first = engine;
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_value w = weft_param(g, "w", WEFT_UNIFORM(1), DIMS(40, 300));
+    weft_params *set;
+    fine(weft_params_new(&set));
+    fine(weft_graph_status(g));
+    assert_true(w.id);
+    fine(weft_params_init(set, g, WEFT_F32, 1));
+    float x[30 * 300], kept[30 * 40];
+    for (int i = 0; i < 30 * 300; i++)
+        x[i] = (float)(i % 101) * 0.01F;
+    for (int64_t rows = 1; rows <= 30; rows += 29)
+        for (int small = 0; small < 2; small++) {
+            fine(weft_engine_new(&(weft_engine_options){.threads = 1, .pack_bytes = small ? 1000 : 0}, &engine));
+            weft_value y;
+            running r = product_of(set, rows, &y);
+            assert_true((weft_plan_size(r.plan).packed == 0) == (small == 1));
+            fine(weft_bind(r.s, "x", floats(x, DIMS(rows, 300))));
+            fine(run_dirty(&r));
+            if (small)
+                assert_memory_equal(result(&r, y).data, kept, (size_t)rows * 40 * sizeof(float));
+            memcpy(kept, result(&r, y).data, (size_t)rows * 40 * sizeof(float));
+            end(&r, true);
+            weft_engine_free(engine);
+        }
+    engine = first;
+    weft_params_free(set);
+    weft_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(binding_mistakes_are_named), cmocka_unit_test(missing_parameters_are_named),
-        cmocka_unit_test(feeds_cut_the_graph),        cmocka_unit_test(everything_can_be_fetched),
-        cmocka_unit_test(empty_and_deep_shapes_run),  cmocka_unit_test(a_graph_may_grow_under_its_plans),
+        cmocka_unit_test(binding_mistakes_are_named),
+        cmocka_unit_test(missing_parameters_are_named),
+        cmocka_unit_test(feeds_cut_the_graph),
+        cmocka_unit_test(everything_can_be_fetched),
+        cmocka_unit_test(empty_and_deep_shapes_run),
+        cmocka_unit_test(a_graph_may_grow_under_its_plans),
         cmocka_unit_test(a_run_allocates_nothing),
+        cmocka_unit_test(sessions_share_packed_parameters),
+        cmocka_unit_test(little_memory_for_packing_changes_no_bit),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

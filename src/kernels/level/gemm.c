@@ -4,10 +4,12 @@
 
 #include <string.h>
 
-#define plan_of    WEFT_LEVEL_NAME(weft_gemm_plan)
-#define width_of   WEFT_LEVEL_NAME(weft_gemm_width)
-#define pack_lines WEFT_LEVEL_NAME(weft_gemm_pack_lines)
-#define pack_panel WEFT_LEVEL_NAME(weft_gemm_pack_panel)
+#define plan_of      WEFT_LEVEL_NAME(weft_gemm_plan)
+#define width_of     WEFT_LEVEL_NAME(weft_gemm_width)
+#define pack_lines   WEFT_LEVEL_NAME(weft_gemm_pack_lines)
+#define pack_panel   WEFT_LEVEL_NAME(weft_gemm_pack_panel)
+#define pack_halves  WEFT_LEVEL_NAME(weft_gemm_pack_halves)
+#define widen_halves WEFT_LEVEL_NAME(weft_gemm_widen_halves)
 
 static int64_t round_up_64(int64_t bytes)
 {
@@ -17,7 +19,7 @@ static int64_t round_up_64(int64_t bytes)
 /* Bytes of the packed panels before line `column` of right. */
 static int64_t packed_offset(const gemm_plan *plan, int64_t column)
 {
-    return column * plan->depth * plan->size;
+    return column * plan->depth * plan->packed_size;
 }
 
 static size_t packed_bytes(const weft_gemm *g)
@@ -48,8 +50,11 @@ static void pack(const weft_gemm *g, void *packed, int64_t piece)
         const int64_t to = from + GEMM_PACK_DEPTH < plan.depth ? from + GEMM_PACK_DEPTH : plan.depth;
         int64_t width;
         width_of(&plan, column, &width);
-        char *out = (char *)packed + packed_offset(&plan, column) + from * width * plan.size;
-        pack_panel(&plan.right, plan.kind, from, to, column, plan.n, out, width);
+        char *out = (char *)packed + packed_offset(&plan, column) + from * width * plan.packed_size;
+        if (plan.packed_size < plan.size)
+            pack_halves(&plan.right, from, to, column, plan.n, (uint16_t *)(void *)out, width);
+        else
+            pack_panel(&plan.right, plan.kind, from, to, column, plan.n, out, width);
     }
 }
 
@@ -64,7 +69,8 @@ static layout layout_of(const gemm_plan *plan)
     layout at = {.stride = (plan->block * plan->size / 64 | 1) * 64 / plan->size};
     const int64_t rows = (plan->rows_most + GEMM_TALLEST - 1) / GEMM_TALLEST * GEMM_TALLEST;
     at.panel = plan->copied ? round_up_64(rows * at.stride * plan->size) : 0;
-    at.tile = at.panel + (plan->packed ? 0 : round_up_64(plan->block * plan->width * plan->size));
+    at.tile =
+        at.panel + (plan->packed && plan->packed_size == plan->size ? 0 : round_up_64(plan->block * plan->width * plan->size));
     at.bytes = at.tile + round_up_64(GEMM_TALLEST * plan->width * plan->size);
     return at;
 }
@@ -230,7 +236,12 @@ static void take_right(const gemm_plan *plan, const char *packed, int64_t column
 {
     const gemm_operand *right = &plan->right;
     p->right_step = p->width;
-    if (plan->packed) {
+    if (plan->packed && plan->packed_size < plan->size) {
+        p->right = scratch;
+        widen_halves(right->dtype, (to - from) * p->width,
+                     (const uint16_t *)(const void *)(packed + packed_offset(plan, column) + from * p->width * plan->packed_size),
+                     (float *)(void *)scratch);
+    } else if (plan->packed) {
         p->right = packed + packed_offset(plan, column) + from * p->width * plan->size;
     } else if (plan->direct && p->columns == p->width) {
         p->right = (const char *)right->data + (from * right->step + column) * plan->size;

@@ -19,7 +19,7 @@ static const char *at(const gemm_operand *x, int64_t line, int64_t p)
 
 /* Half precision to single, exactly: the exponent is rebased by a multiplication, which also lifts subnormals. */
 #if defined(WEFT_LEVEL_v2)
-static float widen_half(uint16_t h)
+float WEFT_LEVEL_NAME(weft_gemm_widen_half)(uint16_t h)
 {
     uint32_t bits = (uint32_t)(h & 0x7fff) << 13;
     float x;
@@ -33,7 +33,7 @@ static float widen_half(uint16_t h)
     return x;
 }
 #else
-static float widen_half(uint16_t h)
+float WEFT_LEVEL_NAME(weft_gemm_widen_half)(uint16_t h)
 {
     return _cvtsh_ss(h);
 }
@@ -61,7 +61,7 @@ static void widen(const char *from, weft_dtype dtype, int64_t count, float *out)
         _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(half + i))));
 #endif
     for (; i < count; i++)
-        out[i] = widen_half(half[i]);
+        out[i] = WEFT_LEVEL_NAME(weft_gemm_widen_half)(half[i]);
 }
 
 /* The nearest bf16, ties to even, in the upper half of the word; NaN stays NaN. */

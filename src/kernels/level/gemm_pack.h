@@ -26,4 +26,11 @@ void WEFT_LEVEL_NAME(weft_gemm_pack_lines)(const gemm_operand *, gemm_element, i
 void WEFT_LEVEL_NAME(weft_gemm_pack_panel)(const gemm_operand *, gemm_element, int64_t from, int64_t to, int64_t line0,
                                            int64_t line1, void *out, int64_t width);
 
+/* The same panel of an operand in BF16 or F16, as it is stored; and `count` such numbers as f32. */
+void WEFT_LEVEL_NAME(weft_gemm_pack_halves)(const gemm_operand *, int64_t from, int64_t to, int64_t line0, int64_t line1,
+                                            uint16_t *out, int64_t width);
+void WEFT_LEVEL_NAME(weft_gemm_widen_halves)(weft_dtype, int64_t count, const uint16_t *x, float *out);
+
+float WEFT_LEVEL_NAME(weft_gemm_widen_half)(uint16_t half); /* F16 */
+
 #endif

@@ -128,19 +128,25 @@ gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
     const int64_t narrowest = plan.width >> (plan.tiles->widths - 1);
     const bool ragged = plan.n % narrowest != 0;
     plan.direct = plain && plan.right.dtype == g->dtype && plan.right.line == 1;
-    if (plan.swapped || (!g->bf16 && plan.m <= 4))
+    plan.packed_size = plan.size;
+    if (plan.swapped || (!g->bf16 && plan.m <= 4 && !g->kept))
         plan.packed = false;
     else if (plan.direct)
-        plan.packed = plan.m > GEMM_TALLEST && (ragged || (plan.n > plan.width && plan.n * plan.depth * plan.size > SMALL_BYTES));
+        plan.packed = (plan.m > GEMM_TALLEST || g->kept) &&
+                      (ragged || (plan.n > plan.width && plan.n * plan.depth * plan.size > SMALL_BYTES));
     else
         plan.packed = true;
+
+    if (plan.packed && g->kept && plan.kind == GEMM_FLOATS && plan.right.dtype != WEFT_F32)
+        plan.packed_size = 2;
 
     const bool in_place = plan.direct && !plan.packed;
     const int64_t limit = in_place && plan.n > plan.width && plan.m <= GEMM_TALLEST ? DIRECT_BLOCK : BLOCK_BYTES / plan.size;
     const int64_t blocks = most(1, ceiling(plan.depth, limit));
     plan.block = most(16, ceiling(ceiling(plan.depth, blocks), 16) * 16);
     const bool as_is = plain && plan.left.dtype == g->dtype, hard = plan.n >= 4 * plan.width && !easy_lines(&plan);
-    plan.paired = as_is && hard && plan.tiles->pair && plan.left.step == 1 && (plan.packed || plan.direct);
+    plan.paired =
+        as_is && hard && plan.tiles->pair && plan.left.step == 1 && (plan.packed || plan.direct) && plan.packed_size == plan.size;
     plan.copied = !as_is || (hard && !plan.paired);
     cut(&plan);
 

@@ -13,6 +13,7 @@ typedef struct gemm_plan {
     gemm_element kind;
     const weft_gemm_tiles *tiles;
     int64_t size;                                             /* bytes an element */
+    int64_t packed_size;                                      /* the same in packed panels: 2 when they stay BF16 or F16 */
     int64_t width;                                            /* lines of a full panel of right */
     int64_t depth, block;                                     /* elements in all; elements from one visit of C to the next */
     bool packed;                                              /* right is packed whole beforehand */
