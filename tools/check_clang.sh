@@ -13,7 +13,7 @@ if [ -f "$stamp" ] && [ -z "$(find src include tests tools/check_clang.sh -name 
     newer="-newer $stamp"
 fi
 flags="-std=gnu17 -fsyntax-only -D_GNU_SOURCE -Iinclude -Isrc -Itests -fopenmp -ffp-contract=off -Wall -Wextra -Wshadow -Wstrict-prototypes
-    -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Werror $(pkg-config --cflags jansson lapacke 2>/dev/null)
+    -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Werror $(pkg-config --cflags jansson lapacke libpcre2-8 libutf8proc 2>/dev/null)
     -DWEFT_SOURCE_DIR=\"\" -DWEFT_BINARY_DIR=\"\""
 jobs=$(nproc 2>/dev/null || echo 2)
 touch "$build/clang-pass.begun"

@@ -2,7 +2,7 @@
 # Installs the Debian packages that Weft is built with, those of them that are missing. Says nothing when all are there.
 set -u
 
-build="gcc make cmake pkg-config libcmocka-dev libjansson-dev liblapacke-dev libopenblas-dev zlib1g-dev"
+build="gcc make cmake pkg-config libcmocka-dev libjansson-dev liblapacke-dev libopenblas-dev libpcre2-dev libutf8proc-dev zlib1g-dev"
 check="clang libomp-14-dev libclang-rt-14-dev mandoc"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -8,6 +8,7 @@
 #include "weft/hardware.h"
 #include "weft/model.h"
 #include "weft/nn.h"
+#include "weft/text.h"
 #include "weft/train.h"
 
 #endif

@@ -21,7 +21,10 @@ typedef struct node {
     union {
         int64_t integer;
         double number;
-        const char *string;
+        struct {
+            const char *string;
+            size_t length;
+        };
         int64_t size; /* list, object */
     } as;
     struct node *items;
@@ -79,12 +82,11 @@ static void measure(json_t *value, extent *need)
     }
 }
 
-static const char *keep(weft_json *json, const char *text, extent *at)
+static const char *keep(weft_json *json, const char *text, size_t length, extent *at)
 {
     char *copy = json->bytes + at->bytes;
-    size_t length = strlen(text) + 1;
-    memcpy(copy, text, length);
-    at->bytes += length;
+    memcpy(copy, text, length + 1);
+    at->bytes += length + 1;
     return copy;
 }
 
@@ -109,7 +111,8 @@ static void lay_out(weft_json *json, json_t *value, node *out, extent *at)
         break;
     case JSON_STRING:
         out->kind = WEFT_JSON_STRING;
-        out->as.string = keep(json, json_string_value(value), at);
+        out->as.length = json_string_length(value);
+        out->as.string = keep(json, json_string_value(value), out->as.length, at);
         break;
     case JSON_ARRAY:
         out->kind = WEFT_JSON_LIST;
@@ -135,7 +138,7 @@ static void lay_out(weft_json *json, json_t *value, node *out, extent *at)
         uint32_t i = 0;
         json_object_foreach(value, key, item)
         {
-            out->keys[i] = keep(json, key, at);
+            out->keys[i] = keep(json, key, strlen(key), at);
             lay_out(json, item, out->items + i, at);
             if (slots) {
                 uint32_t slot = hash_key(key) & out->mask;
@@ -203,9 +206,9 @@ static void look_over(const char *text, size_t size, survey *out)
     }
 }
 
-static json_t *parse_text(const char *text, size_t size, const survey *seen, json_error_t *error)
+static json_t *parse_text(const char *text, size_t size, bool zeros, const survey *seen, json_error_t *error)
 {
-    size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+    size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | (zeros ? JSON_ALLOW_NUL : 0);
     if (seen->wide == 0)
         return json_loadb(text, size, flags, error);
     weft_text copy = {0};
@@ -222,7 +225,7 @@ static json_t *parse_text(const char *text, size_t size, const survey *seen, jso
     return tree;
 }
 
-weft_status weft_json_parse(const char *text, size_t size, const char *name, weft_json **out)
+static weft_status parse(const char *text, size_t size, const char *name, bool zeros, weft_json **out)
 {
     *out = NULL;
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
@@ -241,7 +244,7 @@ weft_status weft_json_parse(const char *text, size_t size, const char *name, wef
     if (seen.values > MOST_VALUES)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: holds %zu values or more, at most %d are read", name, seen.values, MOST_VALUES);
     json_error_t error = {.line = -1};
-    json_t *tree = parse_text(text, size, &seen, &error);
+    json_t *tree = parse_text(text, size, zeros, &seen, &error);
     if (!tree) {
         if (error.line < 0)
             return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a copy of %zu bytes", name, size);
@@ -266,6 +269,16 @@ weft_status weft_json_parse(const char *text, size_t size, const char *name, wef
     json_decref(tree);
     *out = json;
     return WEFT_OK;
+}
+
+weft_status weft_json_parse(const char *text, size_t size, const char *name, weft_json **out)
+{
+    return parse(text, size, name, false, out);
+}
+
+weft_status weft_json_parse_zeros(const char *text, size_t size, const char *name, weft_json **out)
+{
+    return parse(text, size, name, true, out);
 }
 
 weft_status weft_json_read(const char *path, weft_json **out)
@@ -379,4 +392,11 @@ const char *weft_json_string(weft_json_value value, const char *otherwise)
 {
     const node *n = node_of(value, WEFT_JSON_STRING);
     return n ? n->as.string : otherwise;
+}
+
+const char *weft_json_bytes(weft_json_value value, size_t *length)
+{
+    const node *n = node_of(value, WEFT_JSON_STRING);
+    *length = n ? n->as.length : 0;
+    return n ? n->as.string : NULL;
 }

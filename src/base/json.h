@@ -8,7 +8,9 @@
 typedef struct weft_json weft_json; /* one document; values inside are borrowed from it */
 
 weft_status weft_json_parse(const char *text, size_t size, const char *name, weft_json **out); /* `name` for messages */
-weft_status weft_json_read(const char *path, weft_json **out);                                 /* at most 256 MB */
+/* The same, and "\u0000" inside a text is taken; weft_json_bytes tells where the text ends. */
+weft_status weft_json_parse_zeros(const char *text, size_t size, const char *name, weft_json **out);
+weft_status weft_json_read(const char *path, weft_json **out); /* at most 256 MB */
 void weft_json_free(weft_json *);
 
 typedef enum weft_json_kind {
@@ -37,6 +39,7 @@ double weft_json_number(weft_json_value, double otherwise);
 int64_t weft_json_integer(weft_json_value, int64_t otherwise);
 bool weft_json_bool(weft_json_value, bool otherwise);
 const char *weft_json_string(weft_json_value, const char *otherwise);
+const char *weft_json_bytes(weft_json_value, size_t *length); /* of a string; NULL and 0 for all else */
 
 /* With checks: fails naming `where` (a file) and the key, unless the key is absent (then *out stays) or of the right kind. */
 weft_status weft_json_take_integer(weft_json_value object, const char *where, const char *key, int64_t least, int64_t most,
@@ -61,6 +64,7 @@ void weft_json_open_list(weft_json_writer *);
 void weft_json_close_list(weft_json_writer *);
 void weft_json_add_key(weft_json_writer *, const char *key);
 void weft_json_add_string(weft_json_writer *, const char *value); /* NULL writes null; invalid UTF-8 bytes become U+FFFD */
+void weft_json_add_bytes(weft_json_writer *, const char *value, size_t length); /* the same for text with zero bytes */
 void weft_json_add_number(weft_json_writer *, double value);
 void weft_json_add_float(weft_json_writer *, float value); /* shortest form that reads back to the same float */
 void weft_json_add_integer(weft_json_writer *, int64_t value);

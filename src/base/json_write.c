@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 weft_json_writer weft_json_to(weft_text *text, int indent)
 {
     return (weft_json_writer){.text = text, .indent = indent, .first = true};
@@ -70,29 +72,14 @@ void weft_json_close_list(weft_json_writer *writer)
     close_with(writer, "]");
 }
 
-/* Bytes of the UTF-8 character at `c` (RFC 3629: no overlong forms, no surrogates), 0 when it is none. */
-static size_t character_length(const unsigned char *c)
-{
-    if (c[0] < 0x80)
-        return 1;
-    size_t length = c[0] >= 0xC2 && c[0] < 0xE0 ? 2 : c[0] >= 0xE0 && c[0] < 0xF0 ? 3 : c[0] >= 0xF0 && c[0] < 0xF5 ? 4 : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((c[i] & 0xC0) != 0x80)
-            return 0;
-    if ((c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xED && c[1] > 0x9F) || (c[0] == 0xF0 && c[1] < 0x90) ||
-        (c[0] == 0xF4 && c[1] > 0x8F))
-        return 0;
-    return length;
-}
-
-static void put_string(weft_text *text, const char *value)
+static void put_bytes(weft_text *text, const char *value, size_t length)
 {
     weft_text_bytes(text, "\"", 1);
-    const unsigned char *c = (const unsigned char *)value, *from = c;
-    while (*c) {
-        size_t length = character_length(c);
-        if (length > 0 && *c >= 0x20 && *c != '"' && *c != '\\') {
-            c += length;
+    const char *c = value, *from = value, *end = value + length;
+    while (c < end) {
+        weft_utf8 character = weft_utf8_at(c, end);
+        if (character.valid && character.code >= 0x20 && *c != '"' && *c != '\\') {
+            c += character.length;
             continue;
         }
         weft_text_bytes(text, from, (size_t)(c - from));
@@ -100,18 +87,23 @@ static void put_string(weft_text *text, const char *value)
                                         {'\t', 't'}, {'\b', 'b'},  {'\f', 'f'}};
         char letter = 0;
         for (size_t i = 0; i < sizeof named / sizeof *named; i++)
-            if (*c == (unsigned char)named[i][0])
+            if (*c == named[i][0])
                 letter = named[i][1];
-        if (length == 0)
+        if (!character.valid)
             weft_text_bytes(text, "\xEF\xBF\xBD", 3);
         else if (letter)
             weft_text_add(text, "\\%c", letter);
         else
-            weft_text_add(text, "\\u%04x", *c);
+            weft_text_add(text, "\\u%04x", (unsigned)*c);
         from = ++c;
     }
     weft_text_bytes(text, from, (size_t)(c - from));
     weft_text_bytes(text, "\"", 1);
+}
+
+static void put_string(weft_text *text, const char *value)
+{
+    put_bytes(text, value, strlen(value));
 }
 
 void weft_json_add_key(weft_json_writer *writer, const char *key)
@@ -130,6 +122,12 @@ void weft_json_add_string(weft_json_writer *writer, const char *value)
     }
     separate(writer);
     put_string(writer->text, value);
+}
+
+void weft_json_add_bytes(weft_json_writer *writer, const char *value, size_t length)
+{
+    separate(writer);
+    put_bytes(writer->text, value, length);
 }
 
 /* Any decimal of DBL_DIG (FLT_DIG) digits survives the way through a normal double (float), so %g, which drops trailing

@@ -13,6 +13,7 @@
     ROW(tabular_explain) \
     ROW(tabular_suspicious) \
     ROW(tabular_calibrate) \
+    ROW(lm_tokenize) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \
@@ -34,6 +35,7 @@ static const struct {
     const char *name, *summary;
 } rooms[] = {
     {"tabular", "models on tables: retrieval-augmented (TabR) and plain networks"},
+    {"lm", "language models: tokenizers"},
 };
 
 const char *cli_room_summary(const char *name)

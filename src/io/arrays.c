@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 typedef struct entry {
     char *name;
     weft_tensor tensor;
@@ -220,21 +222,7 @@ void weft_arrays_metadata_at(const weft_arrays *arrays, int64_t i, const char **
 
 bool weft_text_is_utf8(const char *text, size_t length)
 {
-    const unsigned char *c = (const unsigned char *)text, *end = c + length;
-    while (c < end) {
-        size_t more = *c < 0x80 ? 0 : *c >= 0xC2 && *c < 0xE0 ? 1 : *c >= 0xE0 && *c < 0xF0 ? 2 : *c >= 0xF0 && *c < 0xF5 ? 3 : 4;
-        if (*c == 0 || more == 4 || (size_t)(end - c) <= more)
-            return false;
-        /* overlong forms, surrogates and code points beyond U+10FFFF show in the second byte */
-        if ((*c == 0xE0 && c[1] < 0xA0) || (*c == 0xED && c[1] > 0x9F) || (*c == 0xF0 && c[1] < 0x90) ||
-            (*c == 0xF4 && c[1] > 0x8F))
-            return false;
-        for (size_t i = 1; i <= more; i++)
-            if ((c[i] & 0xC0) != 0x80)
-                return false;
-        c += more + 1;
-    }
-    return true;
+    return !memchr(text, 0, length) && weft_utf8_is_valid(text, length);
 }
 
 char *weft_shown_name(const char *name, char out[WEFT_SHOWN_NAME])

@@ -128,6 +128,27 @@ static void hostile_text_is_refused(void **state)
     free(wide);
 }
 
+static void zero_bytes_where_asked_for(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"text\": \"a\\u0000b\"}";
+    weft_json *json;
+    size_t length;
+    assert_refused(text, strlen(text), "line 1");
+    assert_int_equal(weft_json_parse_zeros(text, strlen(text), "zeros", &json), WEFT_OK);
+    const char *bytes = weft_json_bytes(weft_json_get(weft_json_root(json), "text"), &length);
+    assert_int_equal(length, 3);
+    assert_memory_equal(bytes, "a\0b", 4);
+    weft_text written = {0};
+    weft_json_writer writer = weft_json_to(&written, 0);
+    weft_json_add_bytes(&writer, bytes, length);
+    assert_string_equal(written.data, "\"a\\u0000b\"");
+    assert_null(weft_json_bytes(weft_json_root(json), &length));
+    assert_int_equal(length, 0);
+    weft_text_free(&written);
+    weft_json_free(json);
+}
+
 static void take_names_key_and_value(void **state)
 {
     (void)state;
@@ -283,6 +304,7 @@ int main(void)
         cmocka_unit_test(keys_keep_their_order),
         cmocka_unit_test(integers_beyond_64_bits_are_numbers),
         cmocka_unit_test(hostile_text_is_refused),
+        cmocka_unit_test(zero_bytes_where_asked_for),
         cmocka_unit_test(take_names_key_and_value),
         cmocka_unit_test(layout_is_pythons),
         cmocka_unit_test(invalid_utf8_becomes_a_replacement),
