@@ -69,7 +69,9 @@ WEFT_API weft_status weft_params_open(const char *path,
 WEFT_API weft_status weft_params_save(const weft_params *, const char *path); /* atomic */
 WEFT_API void weft_params_free(weft_params *);
 WEFT_API weft_status weft_params_set(weft_params *, const char *name, weft_tensor tensor); /* copies; replaces one of that name */
-WEFT_API bool weft_params_get(const weft_params *, const char *name, weft_tensor *out);    /* a view; false when there is none */
+/* Adds a tensor that stays the caller's and must outlive the set; an error when there is one of that name. */
+WEFT_API weft_status weft_params_share(weft_params *, const char *name, weft_tensor tensor);
+WEFT_API bool weft_params_get(const weft_params *, const char *name, weft_tensor *out); /* a view; false when there is none */
 WEFT_API int64_t weft_params_count(const weft_params *);
 WEFT_API const char *weft_params_at(const weft_params *, int64_t i, weft_tensor *out);
 /* Adds what the graph wants and the set lacks, in `dtype` (F32 or F64). A present tensor of other shape is an error. */
@@ -104,6 +106,8 @@ WEFT_API weft_value weft_count_input(weft_graph *, const char *name, int64_t mos
 WEFT_API weft_value weft_param(weft_graph *, const char *name, weft_init, weft_dims);
 /* A parameter outside all scopes. */
 WEFT_API weft_value weft_param_named(weft_graph *, weft_init, weft_dims, const char *format, ...) WEFT_PRINTF(4, 5);
+/* From now on the parameter or state called `name` is the one called `same`: models in one graph that share weights. */
+WEFT_API void weft_alias(weft_graph *, const char *name, const char *same);
 WEFT_API weft_value weft_constant(weft_graph *, double value, weft_dims);
 WEFT_API weft_value weft_iota(weft_graph *, int64_t n); /* 0, 1, …, n-1 in the compute type */
 

@@ -28,6 +28,7 @@ void weft_graph_free(weft_graph *g)
     weft_arena_free(&g->arena);
     free(g->nodes);
     free(g->buckets);
+    free(g->aliases);
     free(g->message);
     free(g);
 }
@@ -119,6 +120,33 @@ void weft_leave(weft_graph *g)
 {
     if (g->scope_depth > 0)
         g->scope[g->scope_ends[--g->scope_depth]] = 0;
+}
+
+void weft_alias(weft_graph *g, const char *name, const char *same)
+{
+    if (g->alias_count == g->alias_capacity) {
+        int32_t capacity = g->alias_capacity ? 2 * g->alias_capacity : 64;
+        weft_alias_row *larger = realloc(g->aliases, (size_t)capacity * sizeof *larger);
+        if (!larger) {
+            out_of_memory(g);
+            return;
+        }
+        g->aliases = larger;
+        g->alias_capacity = capacity;
+    }
+    weft_alias_row row = {weft_arena_copy(&g->arena, name), weft_arena_copy(&g->arena, same)};
+    if (row.name && row.same)
+        g->aliases[g->alias_count++] = row;
+    else
+        out_of_memory(g);
+}
+
+const char *weft_alias_of(const weft_graph *g, const char *name)
+{
+    for (int32_t i = 0; i < g->alias_count; i++)
+        if (strcmp(g->aliases[i].name, name) == 0)
+            return g->aliases[i].same;
+    return name;
 }
 
 weft_value weft_find(const weft_graph *g, const char *name)

@@ -266,6 +266,16 @@ weft_status weft_params_set(weft_params *p, const char *name, weft_tensor tensor
     return WEFT_OK;
 }
 
+weft_status weft_params_share(weft_params *p, const char *name, weft_tensor tensor)
+{
+    if (find(p, name))
+        return weft_fail(WEFT_ERROR_ARGUMENT, "parameter \"%s\" is there already", name);
+    weft_status status = add(p, name, tensor, NULL);
+    if (status == WEFT_OK)
+        p->version++;
+    return status;
+}
+
 bool weft_params_get(const weft_params *p, const char *name, weft_tensor *out)
 {
     const entry *e = find(p, name);

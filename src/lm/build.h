@@ -39,6 +39,7 @@ typedef struct weft_lm_builder {
     weft_value ids, start, mask, segments, positions, types, rows;
     bool entered, inside; /* a scope is open; it is that of the base model */
     int64_t layer;        /* whose scope it is, or −1 */
+    weft_value heads;     /* what the last attention's output projection read: [batch, tokens, heads · head_dim] */
 } weft_lm_builder;
 
 /* Declares the inputs. */

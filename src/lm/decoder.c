@@ -58,7 +58,7 @@ weft_value weft_lm_attention(weft_lm_builder *b, int64_t l, weft_value x)
                                       .segments = b->segments,
                                       .name = b->form.maps ? map : NULL};
     weft_value o = weft_attention(g, q, k, v, options);
-    o = weft_reshape(g, o, DIMS(b->form.batch, b->form.tokens, c->heads * c->head_dim));
+    b->heads = o = weft_reshape(g, o, DIMS(b->form.batch, b->form.tokens, c->heads * c->head_dim));
     o = weft_lm_linear(b, o, names->o, c->width, c->o_bias, c->init_range / sqrt(2 * (double)c->layers));
     if (!c->family->encoder)
         o = weft_lm_normalize(b, o, names->after_attention_norm);
