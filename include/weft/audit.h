@@ -78,6 +78,9 @@ typedef struct weft_tuco_reading {
 /* ids [n] I64 in the tuned model's vocabulary. Errors: no tokens, more than the context, an id out of range, NaN. */
 WEFT_API weft_status weft_tuco_read(weft_tuco *, const int64_t *ids, int64_t n, const weft_tuco_request *,
                                     weft_tuco_reading **out);
+/* Several prompts: with stream_layers all of them pass through a layer before the next is read. On failure no reading is left. */
+WEFT_API weft_status weft_tuco_read_all(weft_tuco *, const int64_t *const *ids, const int64_t *n, int64_t count,
+                                        const weft_tuco_request *, weft_tuco_reading **out);
 WEFT_API void weft_tuco_reading_free(weft_tuco_reading *);
 
 /* Generating: after each step the caller chooses the next token from logits [vocab] of the tuned (or steered) model; `tuco` is

@@ -107,7 +107,7 @@ WEFT_API weft_value weft_param(weft_graph *, const char *name, weft_init, weft_d
 /* A parameter outside all scopes. */
 WEFT_API weft_value weft_param_named(weft_graph *, weft_init, weft_dims, const char *format, ...) WEFT_PRINTF(4, 5);
 /* From now on the parameter or state called `name` is the one called `same`: models in one graph that share weights. */
-WEFT_API void weft_alias(weft_graph *, const char *name, const char *same);
+WEFT_API void weft_share_leaf(weft_graph *, const char *name, const char *same);
 WEFT_API weft_value weft_constant(weft_graph *, double value, weft_dims);
 WEFT_API weft_value weft_iota(weft_graph *, int64_t n); /* 0, 1, …, n-1 in the compute type */
 

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "graph/params.h"
 #include "lm/model.h"
+
+enum { RELEASE_BYTES = 64 << 20 }; /* pages of weights are given back after so many bytes: models may be larger than memory */
 
 static weft_status short_of_memory(void)
 {
@@ -36,6 +39,7 @@ static weft_status read_config(const char *folder, weft_lm_config *out)
 /* NaN and infinity among a set's numbers: an error that names the tensor. */
 static weft_status check_numbers(const char *folder, const weft_params *params)
 {
+    size_t seen = 0;
     for (int64_t i = 0; i < weft_params_count(params); i++) {
         weft_tensor t;
         const char *name = weft_params_at(params, i, &t);
@@ -55,6 +59,10 @@ static weft_status check_numbers(const char *folder, const weft_params *params)
             for (int64_t k = 0; k < n && bad < 0; k++)
                 if ((x[k] & 0x7ff0000000000000u) == 0x7ff0000000000000u)
                     bad = k;
+        }
+        if ((seen += weft_tensor_bytes(t)) > RELEASE_BYTES) {
+            weft_params_release(params);
+            seen = 0;
         }
         if (bad >= 0)
             return weft_fail(WEFT_ERROR_NUMERIC, "%s: %s: element %lld is not a finite number", folder, name, (long long)bad);
@@ -175,6 +183,15 @@ void weft_tuco_free(weft_tuco *t)
         free(m->folder);
     }
     free(t);
+}
+
+void tuco_release(const weft_tuco *t)
+{
+    for (int k = 0; k < t->models; k++) {
+        weft_params_release(t->model[k].params);
+        if (t->model[k].adapter && t->model[k].adapter->params)
+            weft_params_release(t->model[k].adapter->params);
+    }
 }
 
 int64_t weft_tuco_layers(const weft_tuco *t)

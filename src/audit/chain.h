@@ -32,6 +32,7 @@ struct weft_tuco {
     int64_t alias_count, alias_capacity;
     int64_t base_tensors, equal_tensors;
     bool mixed_storage;
+    size_t looked_at; /* bytes of weights read since pages were given back */
     tuco_plan *plans; /* a list, latest first */
 };
 
@@ -85,12 +86,19 @@ int64_t tuco_rope_length(const weft_tuco *t, int64_t n);
 int64_t tuco_round_up(int64_t n);
 /* No tokens, too many of them, an id out of range. */
 weft_status tuco_check_ids(const weft_tuco *t, const int64_t *ids, int64_t n);
+/* An id without a row in the base's own embedding, which OutputCo needs. */
+weft_status tuco_check_base_ids(const weft_tuco *t, const int64_t *ids, int64_t n);
+/* Gives the pages of all weights back to the system. */
+void tuco_release(const weft_tuco *t);
+/* weft_tuco_read_all with stream_layers (stream.c). */
+weft_status tuco_read_streaming(weft_tuco *t, const int64_t *const *ids, const int64_t *n, int64_t count,
+                                const weft_tuco_request *request, weft_tuco_reading **out);
 
 /* An empty reading of n tokens; from norms l1 and halves [4, L, n], and squares in ptc_l2 and ftc_l2, to all that is formed of
- * them; and OutputCo against the base run by itself, `tuned` [n, width] being the last stream (read.c). */
+ * them; and OutputCo from the last streams, of the chain and of the base by itself, [at least n, width] (read.c). */
 weft_status tuco_reading_new(const weft_tuco *t, int64_t n, const weft_tuco_request *request, weft_tuco_reading **out);
 void tuco_reading_finish(weft_tuco_reading *r, const double *norms, const double *halves);
-weft_status tuco_read_outputco(weft_tuco *t, const int64_t *ids, weft_tuco_reading *r, weft_tensor tuned);
+void tuco_output_shares(weft_tuco_reading *r, weft_tensor tuned, weft_tensor base);
 
 /* ‖·‖₁ shares: b / (a + b), 0 where both are 0. */
 static inline double tuco_share_of(double base, double tuned)
@@ -104,8 +112,11 @@ static inline double tuco_share_of(double base, double tuned)
  * and x [L + 1, n, width], ptc, ftc, ptc_attn, ptc_mlp, ftc_attn, ftc_mlp [L, n, width] with logits [n, vocab]. Input alpha [1]
  * when steered. */
 void tuco_build(const weft_tuco *t, const tuco_form *form, weft_graph *g);
-/* Layer l alone: inputs x, ptc_sum, ftc_sum [n, width] and steps.k; named values x_next, ptc_next, ftc_next, steps_next.k, and
- * the layer's own l1 [4, 1, n] and halves. */
-void tuco_build_layer(const weft_tuco *t, const tuco_form *form, int64_t l, weft_graph *g);
+/* The same a layer at a time, so that no more than a layer's weights need memory. Ends: named x, the embeddings, and logits of
+ * input last; or, `own`, the embeddings of the base by itself. Layer l: inputs x, ptc_sum, ftc_sum [1, n, width], step_sum.k for
+ * steps of a longer chain, and with `own` the base's own stream; named values NAME.next of each, and the layer's part of l1,
+ * halves and heads with the sums' l2 and steps. */
+void tuco_build_ends(const weft_tuco *t, const tuco_form *form, bool own, weft_graph *g);
+void tuco_build_layer(const weft_tuco *t, const tuco_form *form, int64_t l, bool own, weft_graph *g);
 
 #endif

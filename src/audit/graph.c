@@ -26,11 +26,16 @@ typedef struct components {
     weft_value ptc, ftc, ftc_attn, ftc_mlp, next;
 } components;
 
+static void share_leaves(const weft_tuco *t, weft_graph *g)
+{
+    for (int64_t i = 0; i < t->alias_count; i++)
+        weft_share_leaf(g, t->aliases[i].name, t->aliases[i].same);
+}
+
 static void begin(tuco_builder *b, const weft_tuco *t, const tuco_form *form, weft_graph *g)
 {
     *b = (tuco_builder){.t = t, .form = form, .g = g};
-    for (int64_t i = 0; i < t->alias_count; i++)
-        weft_alias(g, t->aliases[i].name, t->aliases[i].same);
+    share_leaves(t, g);
     for (int k = 0; k < t->models; k++) {
         const tuco_model *m = &t->model[k];
         b->config[k] = m->config;
@@ -233,27 +238,27 @@ static void name_logits(tuco_builder *b)
     weft_name(b->g, weft_reshape(b->g, y, DIMS(rows, tuco_ends(b->t)->config.vocab)), "logits");
 }
 
-static void build_own_base(const weft_tuco *t, const tuco_form *form, weft_graph *g)
+/* The base by itself; `config` is its own where it embeds. */
+static void begin_own(weft_lm_builder *b, const weft_tuco *t, const weft_lm_config *config, const tuco_form *form, weft_graph *g)
 {
-    const tuco_model *m = &t->model[0];
-    weft_lm_builder b;
-    for (int64_t i = 0; i < t->alias_count; i++)
-        weft_alias(g, t->aliases[i].name, t->aliases[i].same);
-    weft_lm_begin(
-        &b, g, &m->config,
-        &(weft_lm_form){
-            .batch = 1, .tokens = form->tokens, .rope_length = form->length, .scope = m->scope, .round_scale = t->options.bf16});
-    weft_value x = weft_lm_stream(&b);
-    weft_name(g, weft_reshape(g, x, DIMS(form->tokens, m->config.width)), "stream");
+    weft_lm_begin(b, g, config,
+                  &(weft_lm_form){.batch = 1,
+                                  .tokens = form->tokens,
+                                  .rope_length = form->length,
+                                  .round_scale = t->options.bf16,
+                                  .scope = t->model[0].scope});
 }
 
 void tuco_build(const weft_tuco *t, const tuco_form *form, weft_graph *g)
 {
+    tuco_builder b;
     if (form->own_base) {
-        build_own_base(t, form, g);
+        share_leaves(t, g);
+        begin_own(&b.model[0], t, &t->model[0].config, form, g);
+        weft_value x = weft_lm_stream(&b.model[0]);
+        weft_name(g, weft_reshape(g, x, DIMS(form->tokens, t->model[0].config.width)), "stream");
         return;
     }
-    tuco_builder b;
     kept k = {0};
     int64_t layers = weft_tuco_layers(t);
     begin(&b, t, form, g);
@@ -285,4 +290,61 @@ void tuco_build(const weft_tuco *t, const tuco_form *form, weft_graph *g)
     if (form->heads)
         weft_name(g, stack(g, k.heads, (int)layers), "heads");
     free(k.memory);
+}
+
+/* ---- one layer at a time ---- */
+
+void tuco_build_ends(const weft_tuco *t, const tuco_form *form, bool own, weft_graph *g)
+{
+    tuco_builder b;
+    if (own) {
+        share_leaves(t, g);
+        begin_own(&b.model[0], t, &t->model[0].config, form, g);
+        weft_name(g, weft_lm_embed(&b.model[0]), "x");
+        return;
+    }
+    begin(&b, t, form, g);
+    weft_name(g, embedded(&b), "x");
+    b.x = weft_input(g, "last", WEFT_F32, DIMS(1, form->tokens, b.config[0].width));
+    name_logits(&b);
+}
+
+void tuco_build_layer(const weft_tuco *t, const tuco_form *form, int64_t l, bool own, weft_graph *g)
+{
+    tuco_builder b;
+    kept k = {0};
+    begin(&b, t, form, g);
+    if (!kept_new(&k, 1)) {
+        weft_poison(g, "tuco: memory is short");
+        return;
+    }
+    weft_dims dims = DIMS(1, form->tokens, b.config[0].width);
+    int last = t->models - 1;
+    b.x = weft_input(g, "x", WEFT_F32, dims);
+    b.ptc_sum = weft_input(g, "ptc_sum", WEFT_F32, dims);
+    b.ftc_sum = weft_input(g, "ftc_sum", WEFT_F32, dims);
+    for (int i = 1; i <= last && last > 1; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "step_sum.%d", i);
+        b.step_sum[i] = weft_input(g, name, WEFT_F32, dims);
+    }
+    components c = layer(&b, l);
+    keep_norms(&b, &k, 0, &c);
+    if (form->heads)
+        weft_name(g, heads_l1(&b, l), "heads");
+    b.x = c.next;
+    name_norms(&b, k.l1, KEPT_L1, 1, "l1");
+    name_norms(&b, k.halves, KEPT_HALVES, 1, "halves");
+    name_sums(&b);
+    weft_name(g, c.next, "x.next");
+    weft_name(g, b.ptc_sum, "ptc_sum.next");
+    weft_name(g, b.ftc_sum, "ftc_sum.next");
+    for (int i = 1; i <= last && last > 1; i++)
+        weft_name(g, b.step_sum[i], "step_sum.%d.next", i);
+    free(k.memory);
+    if (own) {
+        weft_lm_builder base;
+        begin_own(&base, t, &b.config[0], form, g);
+        weft_name(g, weft_lm_block(&base, l, weft_input(g, "own", WEFT_F32, dims)), "own.next");
+    }
 }

@@ -46,6 +46,16 @@ weft_status tuco_check_ids(const weft_tuco *t, const int64_t *ids, int64_t n)
     return WEFT_OK;
 }
 
+weft_status tuco_check_base_ids(const weft_tuco *t, const int64_t *ids, int64_t n)
+{
+    const int64_t vocab = t->model[0].config.vocab;
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] >= vocab)
+            return weft_fail(WEFT_ERROR_ARGUMENT, "OutputCo: token %lld is id %lld, the base's own embedding has %lld rows",
+                             (long long)i, (long long)ids[i], (long long)vocab);
+    return WEFT_OK;
+}
+
 static void plan_free(tuco_plan *p)
 {
     if (!p)

@@ -100,7 +100,7 @@ static double at(weft_tensor t, int64_t i)
     return t.dtype == WEFT_F64 ? ((const double *)t.data)[i] : (double)((const float *)t.data)[i];
 }
 
-static void output_shares(weft_tuco_reading *r, weft_tensor tuned, weft_tensor base)
+void tuco_output_shares(weft_tuco_reading *r, weft_tensor tuned, weft_tensor base)
 {
     const int64_t width = base.dims.size[1];
     for (int64_t i = 0; i < r->tokens; i++) {
@@ -115,13 +115,12 @@ static void output_shares(weft_tuco_reading *r, weft_tensor tuned, weft_tensor b
 }
 
 /* The base by itself, from its own embedding: its last stream against `tuned` [n, width]. */
-weft_status tuco_read_outputco(weft_tuco *t, const int64_t *ids, weft_tuco_reading *r, weft_tensor tuned)
+static weft_status read_outputco(weft_tuco *t, const int64_t *ids, weft_tuco_reading *r, weft_tensor tuned)
 {
-    const int64_t vocab = t->model[0].config.vocab, n = r->tokens;
-    for (int64_t i = 0; i < n; i++)
-        if (ids[i] >= vocab)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "OutputCo: token %lld is id %lld, the base's own embedding has %lld rows",
-                             (long long)i, (long long)ids[i], (long long)vocab);
+    const int64_t n = r->tokens;
+    weft_status status = tuco_check_base_ids(t, ids, n);
+    if (status != WEFT_OK)
+        return status;
     tuco_form form = {.tokens = tuco_round_up(n), .length = tuco_rope_length(t, n), .own_base = true};
     weft_tensor base, copy = tuned;
     const size_t bytes = weft_tensor_bytes(tuned);
@@ -129,7 +128,7 @@ weft_status tuco_read_outputco(weft_tuco *t, const int64_t *ids, weft_tuco_readi
         return short_of_memory();
     memcpy(copy.data, tuned.data, bytes);
     tuco_plan *p;
-    weft_status status = tuco_plan_get(t, &form, &p);
+    status = tuco_plan_get(t, &form, &p);
     if (status == WEFT_OK)
         status = tuco_plan_feed(p, t, ids, n, 0, 1);
     if (status == WEFT_OK)
@@ -137,7 +136,7 @@ weft_status tuco_read_outputco(weft_tuco *t, const int64_t *ids, weft_tuco_readi
     if (status == WEFT_OK)
         status = weft_fetch(p->session, "stream", &base);
     if (status == WEFT_OK)
-        output_shares(r, copy, base);
+        tuco_output_shares(r, copy, base);
     free(copy.data);
     return status;
 }
@@ -231,7 +230,7 @@ static weft_status read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_
     }
     weft_tensor stream;
     if (status == WEFT_OK && request->outputco && (status = weft_fetch(p->session, "stream", &stream)) == WEFT_OK) {
-        status = tuco_read_outputco(t, ids, r, stream);
+        status = read_outputco(t, ids, r, stream);
         tuco_plan *again; /* the plan of the reading is used last again, and stays */
         if (status == WEFT_OK)
             status = tuco_plan_get(t, &form, &again);
@@ -244,9 +243,9 @@ static weft_status read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_
     return status;
 }
 
-weft_status weft_tuco_read(weft_tuco *t, const int64_t *ids, int64_t n, const weft_tuco_request *request, weft_tuco_reading **out)
+static weft_status read_one(weft_tuco *t, const int64_t *ids, int64_t n, const weft_tuco_request *request,
+                            weft_tuco_reading **out)
 {
-    *out = NULL;
     weft_tuco_reading *r = NULL;
     weft_status status = tuco_check_ids(t, ids, n);
     if (status == WEFT_OK)
@@ -260,4 +259,26 @@ weft_status weft_tuco_read(weft_tuco *t, const int64_t *ids, int64_t n, const we
     r->peak_bytes = tuco_plans_bytes(t->plans);
     *out = r;
     return WEFT_OK;
+}
+
+weft_status weft_tuco_read_all(weft_tuco *t, const int64_t *const *ids, const int64_t *n, int64_t count,
+                               const weft_tuco_request *request, weft_tuco_reading **out)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] = NULL;
+    if (request->stream_layers)
+        return tuco_read_streaming(t, ids, n, count, request, out);
+    weft_status status = WEFT_OK;
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++)
+        status = read_one(t, ids[i], n[i], request, &out[i]);
+    for (int64_t i = 0; i < count && status != WEFT_OK; i++) {
+        weft_tuco_reading_free(out[i]);
+        out[i] = NULL;
+    }
+    return status;
+}
+
+weft_status weft_tuco_read(weft_tuco *t, const int64_t *ids, int64_t n, const weft_tuco_request *request, weft_tuco_reading **out)
+{
+    return weft_tuco_read_all(t, &ids, &n, 1, request, out);
 }

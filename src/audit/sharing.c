@@ -8,7 +8,7 @@
 
 #include "audit/chain.h"
 
-enum { NAME_BYTES = 512 };
+enum { NAME_BYTES = 512, RELEASE_BYTES = 64 << 20 };
 
 static weft_status short_of_memory(void)
 {
@@ -102,6 +102,10 @@ static weft_status share_tensor(weft_tuco *t, int k, const char *name)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" cannot be read", m->folder, name);
     scoped(m, name, full);
     int last = last_equal(t, k, name, tensor, same);
+    if ((t->looked_at += weft_tensor_bytes(tensor)) > RELEASE_BYTES) {
+        tuco_release(t);
+        t->looked_at = 0;
+    }
     if (k == 0) {
         t->base_tensors++;
         t->equal_tensors += last == t->models - 1;

@@ -63,6 +63,12 @@ weft_status weft_map_open(const char *path, weft_map *out)
     return status;
 }
 
+void weft_map_release(const weft_map *map)
+{
+    if (map->data)
+        madvise((void *)(uintptr_t)map->data, map->size, MADV_DONTNEED); /* advice: nothing is lost if it is not taken */
+}
+
 void weft_map_close(weft_map *map)
 {
     if (map->data)

@@ -11,6 +11,7 @@ typedef struct weft_map {
 
 weft_status weft_map_open(const char *path, weft_map *out); /* refuses folders and pipes by name */
 void weft_map_close(weft_map *);
+void weft_map_release(const weft_map *); /* drops its pages from memory; they are read again when they are looked at */
 
 /* The whole file, zero terminated (the zero is not counted); refused when larger than `limit` bytes. */
 weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *size);

@@ -28,7 +28,7 @@ void weft_graph_free(weft_graph *g)
     weft_arena_free(&g->arena);
     free(g->nodes);
     free(g->buckets);
-    free(g->aliases);
+    free(g->shared);
     free(g->message);
     free(g);
 }
@@ -122,30 +122,30 @@ void weft_leave(weft_graph *g)
         g->scope[g->scope_ends[--g->scope_depth]] = 0;
 }
 
-void weft_alias(weft_graph *g, const char *name, const char *same)
+void weft_share_leaf(weft_graph *g, const char *name, const char *same)
 {
-    if (g->alias_count == g->alias_capacity) {
-        int32_t capacity = g->alias_capacity ? 2 * g->alias_capacity : 64;
-        weft_alias_row *larger = realloc(g->aliases, (size_t)capacity * sizeof *larger);
+    if (g->shared_count == g->shared_capacity) {
+        int32_t capacity = g->shared_capacity ? 2 * g->shared_capacity : 64;
+        weft_shared_leaf *larger = realloc(g->shared, (size_t)capacity * sizeof *larger);
         if (!larger) {
             out_of_memory(g);
             return;
         }
-        g->aliases = larger;
-        g->alias_capacity = capacity;
+        g->shared = larger;
+        g->shared_capacity = capacity;
     }
-    weft_alias_row row = {weft_arena_copy(&g->arena, name), weft_arena_copy(&g->arena, same)};
+    weft_shared_leaf row = {weft_arena_copy(&g->arena, name), weft_arena_copy(&g->arena, same)};
     if (row.name && row.same)
-        g->aliases[g->alias_count++] = row;
+        g->shared[g->shared_count++] = row;
     else
         out_of_memory(g);
 }
 
-const char *weft_alias_of(const weft_graph *g, const char *name)
+const char *weft_leaf_name(const weft_graph *g, const char *name)
 {
-    for (int32_t i = 0; i < g->alias_count; i++)
-        if (strcmp(g->aliases[i].name, name) == 0)
-            return g->aliases[i].same;
+    for (int32_t i = 0; i < g->shared_count; i++)
+        if (strcmp(g->shared[i].name, name) == 0)
+            return g->shared[i].same;
     return name;
 }
 

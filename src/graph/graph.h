@@ -40,9 +40,9 @@ typedef struct weft_node {
 } weft_node;
 
 /* A parameter or state that is another one, by names. */
-typedef struct weft_alias_row {
+typedef struct weft_shared_leaf {
     const char *name, *same;
-} weft_alias_row;
+} weft_shared_leaf;
 
 struct weft_graph {
     weft_arena arena;
@@ -55,8 +55,8 @@ struct weft_graph {
     int32_t *buckets; /* hash of equal nodes → number */
     int32_t bucket_count;
     struct weft_kept *kept; /* lists of numbers that nodes refer to */
-    weft_alias_row *aliases;
-    int32_t alias_count, alias_capacity;
+    weft_shared_leaf *shared;
+    int32_t shared_count, shared_capacity;
     char scope[WEFT_NAME_BYTES];
     int scope_ends[WEFT_MAX_SCOPES], scope_depth;
 };
@@ -81,8 +81,8 @@ weft_value weft_leaf(weft_graph *g, const weft_op *op, const char *name, weft_dt
 /* The graph's own copy of a list of numbers, one for equal lists; NULL when memory is short (then the graph is poisoned). */
 const double *weft_keep_numbers(weft_graph *g, const double *numbers, int64_t count);
 
-/* The name under which the parameter or state `name` is known: its own, or that of the one it is an alias of. */
-const char *weft_alias_of(const weft_graph *g, const char *name);
+/* The name under which the parameter or state `name` is known: its own, or that of the one it shares. */
+const char *weft_leaf_name(const weft_graph *g, const char *name);
 
 /* Output k ≥ 1 of a node with several. */
 weft_value weft_part(weft_graph *g, weft_value v, int k);

@@ -76,7 +76,7 @@ weft_value weft_state(weft_graph *g, const char *name, weft_dtype dtype, weft_di
         dtype = g->dtype;
     else if (dtype != WEFT_BF16 && dtype != WEFT_F16)
         weft_poison(g, "state \"%s\" in %s: expected F32, F64, BF16 or F16", full, weft_dtype_name(dtype));
-    return weft_leaf(g, weft_op_state, weft_alias_of(g, full), dtype, dims, NULL);
+    return weft_leaf(g, weft_op_state, weft_leaf_name(g, full), dtype, dims, NULL);
 }
 
 weft_value weft_param_named(weft_graph *g, weft_init init, weft_dims dims, const char *format, ...)
@@ -86,7 +86,7 @@ weft_value weft_param_named(weft_graph *g, weft_init init, weft_dims dims, const
     va_start(arguments, format);
     vsnprintf(full, sizeof full, format, arguments);
     va_end(arguments);
-    weft_value v = weft_leaf(g, weft_op_param, weft_alias_of(g, full), g->dtype, dims, NULL);
+    weft_value v = weft_leaf(g, weft_op_param, weft_leaf_name(g, full), g->dtype, dims, NULL);
     if (v.id)
         g->nodes[v.id].init = init;
     return v;

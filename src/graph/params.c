@@ -298,6 +298,12 @@ const char *weft_params_at(const weft_params *p, int64_t i, weft_tensor *out)
     return p->entries[i].name;
 }
 
+void weft_params_release(const weft_params *p)
+{
+    for (int64_t i = 0; i < p->file_count; i++)
+        weft_arrays_release(p->files[i]);
+}
+
 void weft_params_touch(weft_params *p)
 {
     p->version++;

@@ -13,6 +13,9 @@ weft_panels **weft_params_panels(weft_params *);
 /* Makes tensor `name` writable in place (a mapped one is copied first); the view stays valid until it is replaced. */
 weft_status weft_params_edit(weft_params *, const char *name, weft_tensor *out);
 
+/* Drops the pages of mapped files from memory; they are read again when they are looked at. */
+void weft_params_release(const weft_params *);
+
 /* Every parameter of the graph whose name begins with `prefix` (NULL: every one, and the set must have it) has its shape in the
  * set; else "NAME: file has [11008, 4096], config wants [14336, 4096]". */
 weft_status weft_params_check(const weft_params *, const weft_graph *, const char *prefix);

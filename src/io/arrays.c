@@ -74,6 +74,11 @@ void weft_arrays_keep_map(weft_arrays *arrays, weft_map map)
     arrays->map = map;
 }
 
+void weft_arrays_release(const weft_arrays *arrays)
+{
+    weft_map_release(&arrays->map);
+}
+
 int64_t weft_arrays_count(const weft_arrays *arrays)
 {
     return arrays->count;

@@ -14,6 +14,8 @@ typedef struct weft_array {
 
 weft_status weft_arrays_new(weft_arrays **out);
 void weft_arrays_free(weft_arrays *);
+/* Gives the pages of a mapped file back to the system; they are read again when they are looked at. */
+void weft_arrays_release(const weft_arrays *);
 int64_t weft_arrays_count(const weft_arrays *);
 weft_array weft_arrays_at(const weft_arrays *, int64_t i); /* in file order / order of adding */
 bool weft_arrays_find(const weft_arrays *, const char *name, weft_tensor *out);

@@ -1,0 +1,268 @@
+/* What must hold for any pair: equal models give exactly zero, alpha = 1 is the tuned model to the bit, the parts add up to the
+ * stream, layers streamed are layers together, threads change nothing, and the paper's bound stands above the distance. */
+#include "tuco_case.h"
+
+#include "lm/build.h"
+#include "lm/model.h"
+
+static const char *const families[] = {"llama", "gpt2", "gptneox", "gemma", "gemma3", "mistral"};
+enum { FAMILIES = sizeof families / sizeof families[0] };
+
+static weft_engine *one_thread, *two_threads;
+
+static weft_tuco *open_pair(weft_engine *engine, const char *base, const char *tuned)
+{
+    weft_tuco *t;
+    MUST(weft_tuco_open(engine, base, &tuned, 1, NULL, &t));
+    return t;
+}
+
+static weft_tuco_reading *read_pair(weft_tuco *t, const tuco_case *c, weft_tuco_request request)
+{
+    weft_tuco_reading *r;
+    MUST(weft_tuco_read(t, c->ids, c->n, &request, &r));
+    return r;
+}
+
+static void equal_models_give_exactly_zero(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++) {
+        tuco_case c = case_open(families[f]);
+        weft_tuco *t = open_pair(one_thread, c.tuned, c.tuned);
+        int64_t all, equal = weft_tuco_equal_tensors(t, &all);
+        assert_int_equal(equal, all);
+        weft_tuco_reading *r =
+            read_pair(t, &c, (weft_tuco_request){.alpha = 1, .outputco = true, .tensors = true, .heads = true});
+        for (int64_t i = 0; i < c.n; i++) {
+            assert_true(r->tuco_pos[i] == 0);
+            assert_true(r->outputco_pos[i] == 0);
+        }
+        for (int64_t i = 0; i < r->layers * r->heads; i++)
+            assert_true(r->heads_l1[i] == 0);
+        weft_tuco_reading_free(r);
+        weft_tuco_free(t);
+        case_close(&c);
+    }
+}
+
+/* Logits [n, vocab] of a folder by the plain graph. */
+static float *plain_logits(const char *folder, const int64_t *ids, int64_t n, int64_t *vocab)
+{
+    char path[640];
+    weft_json *json;
+    weft_lm_config config = {0};
+    weft_params *params;
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    MUST(weft_json_read(path, &json));
+    MUST(weft_lm_config_read(weft_json_root(json), path, &config));
+    MUST(weft_params_open(folder, &params));
+    weft_lm_config_match(&config, params);
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_lm_builder b;
+    weft_lm_begin(&b, g, &config, &(weft_lm_form){.batch = 1, .tokens = n});
+    weft_value y = weft_lm_logits(&b, weft_lm_stream(&b));
+    weft_plan *plan;
+    weft_session *session;
+    weft_tensor out;
+    MUST(weft_compile(one_thread, g, NULL, 0, &y, 1, &plan));
+    MUST(weft_session_new(plan, &params, 1, &session));
+    int64_t positions[64];
+    for (int64_t i = 0; i < n; i++)
+        positions[i] = i;
+    MUST(weft_bind(session, "input_ids", (weft_tensor){(void *)(uintptr_t)ids, WEFT_I64, DIMS(1, n)}));
+    if (weft_find(g, "position_ids").id)
+        MUST(weft_bind(session, "position_ids", (weft_tensor){positions, WEFT_I64, DIMS(1, n)}));
+    MUST(weft_run(session));
+    MUST(weft_fetch_value(session, y, &out));
+    *vocab = config.vocab;
+    float *copy = malloc(weft_tensor_bytes(out));
+    assert_non_null(copy);
+    memcpy(copy, out.data, weft_tensor_bytes(out));
+    weft_session_free(session);
+    weft_plan_free(plan);
+    weft_graph_free(g);
+    weft_params_free(params);
+    weft_lm_config_free(&config);
+    weft_json_free(json);
+    return copy;
+}
+
+static void alpha_one_is_the_tuned_model_to_the_bit(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++) {
+        tuco_case c = case_open(families[f]);
+        int64_t vocab;
+        float *plain = plain_logits(c.tuned, c.ids, c.n, &vocab);
+        weft_tuco *t = open_pair(two_threads, c.base, c.tuned);
+        weft_tuco_reading *r = read_pair(t, &c, (weft_tuco_request){.alpha = 1, .tensors = true});
+        weft_tensor logits = golden_tensor(r->tensors, "logits");
+        assert_int_equal(weft_dims_count(logits.dims), c.n * vocab);
+        assert_memory_equal(logits.data, plain, (size_t)(c.n * vocab) * sizeof *plain);
+        weft_tuco_reading_free(r);
+        weft_tuco_free(t);
+        free(plain);
+        case_close(&c);
+    }
+}
+
+static void parts_add_up_to_the_stream(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++) {
+        tuco_case c = case_open(families[f]);
+        weft_tuco *t = open_pair(one_thread, c.base, c.tuned);
+        weft_tuco_reading *r = read_pair(t, &c, (weft_tuco_request){.alpha = 1, .tensors = true});
+        weft_tensor x = golden_tensor(r->tensors, "x"), ptc = golden_tensor(r->tensors, "ptc");
+        weft_tensor ftc = golden_tensor(r->tensors, "ftc");
+        int64_t L = r->layers, each = weft_dims_count(ptc.dims) / L;
+        double worst = 0, largest = 0;
+        for (int64_t i = 0; i < each; i++) {
+            double sum = element(x, i);
+            for (int64_t l = 0; l < L; l++)
+                sum += element(ptc, l * each + i) + element(ftc, l * each + i);
+            worst = fmax(worst, fabs(sum - element(x, L * each + i)));
+            largest = fmax(largest, fabs(element(x, L * each + i)));
+        }
+        assert_true(worst <= 1e-5 * largest);
+        weft_tuco_reading_free(r);
+        weft_tuco_free(t);
+        case_close(&c);
+    }
+}
+
+/* Every number of two readings, bit for bit. */
+static void same_reading(const weft_tuco_reading *a, const weft_tuco_reading *b)
+{
+    size_t n = (size_t)a->tokens, L = (size_t)a->layers;
+    assert_memory_equal(a->ptc_l1, b->ptc_l1, L * n * sizeof(double));
+    assert_memory_equal(a->ftc_l1, b->ftc_l1, L * n * sizeof(double));
+    assert_memory_equal(a->beta_pos, b->beta_pos, (L + 1) * n * sizeof(double));
+    assert_memory_equal(a->attn_l1, b->attn_l1, 2 * L * n * sizeof(double));
+    assert_memory_equal(a->mlp_l1, b->mlp_l1, 2 * L * n * sizeof(double));
+    assert_memory_equal(a->steps_l1, b->steps_l1, (size_t)a->steps * n * sizeof(double));
+    assert_memory_equal(a->heads_l1, b->heads_l1, L * (size_t)a->heads * sizeof(double));
+    assert_memory_equal(a->outputco_pos, b->outputco_pos, n * sizeof(double));
+    assert_memory_equal(a->logits, b->logits, (size_t)a->vocab * sizeof(float));
+    assert_true(a->tuco == b->tuco && a->tuco_l2 == b->tuco_l2);
+}
+
+static void streamed_layers_and_threads_change_no_bit(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FAMILIES; f++)
+        for (int steered = 0; steered < 2; steered++) {
+            tuco_case c = case_open(families[f]);
+            double alpha = steered ? 0.75 : 1;
+            weft_tuco *t = open_pair(one_thread, c.base, c.tuned), *two = open_pair(two_threads, c.base, c.tuned);
+            weft_tuco_request request = {.alpha = alpha, .outputco = true, .heads = true};
+            weft_tuco_reading *whole = read_pair(t, &c, request), *threads = read_pair(two, &c, request);
+            request.stream_layers = true;
+            const int64_t *ids[2] = {c.ids, c.ids + 2};
+            const int64_t n[2] = {c.n, c.n - 3};
+            weft_tuco_reading *streamed[2];
+            MUST(weft_tuco_read_all(t, ids, n, 2, &request, streamed));
+            same_reading(whole, threads);
+            same_reading(whole, streamed[0]);
+            weft_tuco_reading_free(streamed[0]);
+            weft_tuco_reading_free(streamed[1]);
+            weft_tuco_reading_free(whole);
+            weft_tuco_reading_free(threads);
+            weft_tuco_free(t);
+            weft_tuco_free(two);
+            case_close(&c);
+        }
+}
+
+/* A prefix's TuCo is that of its last position in the whole: causal, and free of what stands behind. */
+static void prefixes_have_the_whole_prompts_tuco(void **state)
+{
+    (void)state;
+    tuco_case c = case_open("gemma3");
+    weft_tuco *t = open_pair(one_thread, c.base, c.tuned);
+    weft_tuco_reading *whole = read_pair(t, &c, (weft_tuco_request){.alpha = 1});
+    for (int64_t n = 1; n < c.n; n++) {
+        weft_tuco_reading *r;
+        MUST(weft_tuco_read(t, c.ids, n, &(weft_tuco_request){.alpha = 1}, &r));
+        assert_true(r->tuco == whole->tuco_pos[n - 1]);
+        weft_tuco_reading_free(r);
+    }
+    weft_tuco_reading_free(whole);
+    weft_tuco_free(t);
+    case_close(&c);
+}
+
+/* base → base → tuned: the first step adds nothing, the second all; and base → tuned → base ends with TuCo 0, both steps not. */
+static void chains_telescope(void **state)
+{
+    (void)state;
+    tuco_case c = case_open("llama");
+    const char *late[] = {c.base, c.tuned}, *back[] = {c.tuned, c.base};
+    weft_tuco *pair = open_pair(one_thread, c.base, c.tuned), *chain;
+    weft_tuco_reading *two = read_pair(pair, &c, (weft_tuco_request){.alpha = 1}), *r;
+    MUST(weft_tuco_open(one_thread, c.base, late, 2, NULL, &chain));
+    r = read_pair(chain, &c, (weft_tuco_request){.alpha = 1});
+    assert_int_equal(r->steps, 2);
+    assert_true(r->tuco == two->tuco);
+    for (int64_t i = 0; i < c.n; i++) {
+        assert_true(r->steps_l1[i] == 0);
+        assert_true(fabs(r->steps_l1[c.n + i] - two->steps_l1[i]) <= 1e-6 * two->steps_l1[i]);
+    }
+    weft_tuco_reading_free(r);
+    weft_tuco_free(chain);
+    MUST(weft_tuco_open(one_thread, c.base, back, 2, NULL, &chain));
+    r = read_pair(chain, &c, (weft_tuco_request){.alpha = 1});
+    assert_true(r->tuco == 0);
+    for (int64_t i = 0; i < c.n; i++)
+        assert_true(r->steps_l1[i] > 0 && fabs(r->steps_l1[i] - r->steps_l1[c.n + i]) <= 1e-5 * r->steps_l1[i]);
+    weft_tuco_reading_free(r);
+    weft_tuco_free(chain);
+    weft_tuco_reading_free(two);
+    weft_tuco_free(pair);
+    case_close(&c);
+}
+
+/* Swapping the models reads another stream: not 1 − TuCo. */
+static void swapping_is_not_the_complement(void **state)
+{
+    (void)state;
+    tuco_case c = case_open("gpt2");
+    weft_tuco *t = open_pair(one_thread, c.base, c.tuned), *swapped = open_pair(one_thread, c.tuned, c.base);
+    weft_tuco_reading *r = read_pair(t, &c, (weft_tuco_request){.alpha = 1});
+    weft_tuco_reading *s = read_pair(swapped, &c, (weft_tuco_request){.alpha = 1});
+    assert_true(fabs(r->tuco + s->tuco - 1) > 1e-3);
+    weft_tuco_reading_free(r);
+    weft_tuco_reading_free(s);
+    weft_tuco_free(t);
+    weft_tuco_free(swapped);
+    case_close(&c);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return weft_engine_new(&(weft_engine_options){.threads = 1}, &one_thread) == WEFT_OK &&
+                   weft_engine_new(&(weft_engine_options){.threads = 2}, &two_threads) == WEFT_OK
+               ? 0
+               : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    weft_engine_free(one_thread);
+    weft_engine_free(two_threads);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_models_give_exactly_zero),       cmocka_unit_test(alpha_one_is_the_tuned_model_to_the_bit),
+        cmocka_unit_test(parts_add_up_to_the_stream),           cmocka_unit_test(streamed_layers_and_threads_change_no_bit),
+        cmocka_unit_test(prefixes_have_the_whole_prompts_tuco), cmocka_unit_test(chains_telescope),
+        cmocka_unit_test(swapping_is_not_the_complement),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
