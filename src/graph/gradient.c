@@ -144,5 +144,8 @@ weft_status weft_gradient(weft_graph *g, weft_value y, weft_value cotangent, con
             out[i] = weft_constant(g, 0, weft_shape(g, wrt[i]));
             out[i] = fit(g, out[i], wrt[i]);
         }
+    for (int i = 0; i < n && g->status == WEFT_OK; i++)
+        if (g->nodes[wrt[i].id].op == weft_op_param)
+            g->nodes[wrt[i].id].gradient = out[i].id;
     return weft_graph_status(g);
 }

@@ -36,6 +36,7 @@ typedef struct weft_node {
     const char *name; /* leaves: how they are bound; others: the tap's name, or NULL */
     weft_init init;   /* parameters */
     weft_law law;     /* random leaves */
+    int32_t gradient; /* parameters: the value that weft_gradient answered last, 0: none */
     unsigned marks;
 } weft_node;
 

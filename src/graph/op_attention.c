@@ -129,8 +129,10 @@ static division divide(const weft_step *s, const weft_run_state *run, bool gradi
     int64_t from, to; /* the last query of the first item stands for all */
     const weft_sight sight = weft_sight_of(s, run, first_sight(s->attributes.i[0]), 0, d.m, d.n);
     weft_sight_range(&sight, d.m - 1, &from, &to);
-    const int64_t work = d.m * (d.heads / d.kv) * (to - from + 1) * (d.head + d.value) * (gradient ? 3 : 1);
-    enum { SMALL = 200000, FEW_PIECES = 8, LEAST_QUERIES = 96 };
+    /* rough nanoseconds of a key head: products, and rearranging its keys and values */
+    const int64_t numbers = (to - from + 1) * (d.head + d.value);
+    const int64_t work = numbers * d.m * (d.heads / d.kv) * (gradient ? 3 : 1) / 40 + numbers / 2;
+    enum { SMALL = 20000, FEW_PIECES = 8, LEAST_QUERIES = 96 };
     if (work < SMALL)
         d.joined = SMALL / (work + 1);
     else if (!gradient && d.items * d.kv < FEW_PIECES) {

@@ -250,7 +250,7 @@ static void matmul_emit(weft_planner *p, weft_value v)
                      .b_row = tb ? 1 : bc,
                      .b_column = tb ? bc : 1};
     bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
-    bool keep = batch == 1 && !used_k && weft_is_parameter(p, n->inputs[1]) && b.dims.rank == 2;
+    bool keep = batch == 1 && !used_k && weft_is_kept(p, n->inputs[1]) && b.dims.rank == 2;
     one.kept = keep;
     size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
     if (keep && !weft_may_pack(p, bytes)) { /* it is rearranged anew in each run */

@@ -125,6 +125,14 @@ bool weft_may_pack(const weft_planner *p, size_t bytes)
     return p->plan->packed_bytes + bytes <= p->plan->engine->pack_limit;
 }
 
+bool weft_is_kept(const weft_planner *p, weft_value v)
+{
+    while (weft_node_of(p->graph, v)->op->kind == WEFT_OP_VIEW && !p->fed[v.id])
+        v = weft_node_of(p->graph, v)->inputs[0];
+    const int32_t gradient = weft_node_of(p->graph, v)->gradient;
+    return weft_is_parameter(p, v) && !(gradient && p->live[gradient]);
+}
+
 bool weft_is_parameter(const weft_planner *p, weft_value v)
 {
     while (weft_node_of(p->graph, v)->op->kind == WEFT_OP_VIEW && !p->fed[v.id])

@@ -97,6 +97,7 @@ weft_slot weft_place_scratch(weft_planner *, size_t bytes);     /* arena memory 
 weft_slot weft_place_packed(weft_planner *, size_t bytes);      /* kept with the session */
 bool weft_may_pack(const weft_planner *, size_t bytes);         /* so much more may be kept packed */
 bool weft_is_parameter(const weft_planner *, weft_value v);     /* a parameter, or a view of one */
+bool weft_is_kept(const weft_planner *, weft_value v);          /* and not one that this plan trains: it stays from run to run */
 void weft_need_scratch(weft_planner *, size_t bytes);           /* a thread */
 void *weft_plan_get(weft_planner *, size_t bytes);              /* zeroed, lives as long as the plan */
 weft_engine *weft_planner_engine(const weft_planner *);

@@ -68,9 +68,21 @@ static void join(int64_t size, real *y, const real *sums, double old, double new
         store_rest(y, mad(load_rest(sums, i, size), b, load_rest(y, i, size) * a), i, size);
 }
 
+/* A block's values as the tiles read them: packed, or where they stand when few queries read them and whole panels are exact. */
+typedef struct value_block {
+    const real *first; /* of key of->from */
+    int64_t column, step;
+} value_block;
+
+static bool values_stand(const weft_attention_task *t, int64_t rows)
+{
+    const int64_t rest = t->value % WIDEST, narrowest = WIDEST >> (TILES.widths - 1);
+    return rows <= GEMM_TALLEST && t->v_dtype == REAL_DTYPE && (rest == 0 || rest == WIDEST / 2 || rest == narrowest);
+}
+
 /* Rows r0 … r1 of the call's (query, head of the group) pairs against block b. */
 static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r0, int64_t r1, const key_block *of,
-                         const forward_scratch *s)
+                         const value_block *v, const forward_scratch *s)
 {
     const int64_t group = t->group, rows = r1 - r0;
     key_block b = block_of(t, query0 + r0 / group, query0 + (r1 - 1) / group + 1, of->first);
@@ -93,9 +105,8 @@ static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r
         finish_scores(t, (r0 + r) % group, query0 + (r0 + r) / group, &b, row, NULL);
         top[r] = exponentials(wide, row, &sum[r]);
     }
-    const int64_t along = of->to - of->from;
-    product(rows, t->value, count, GEMM_BY_ROWS, s->scores, SCORES, s->values + skip * WIDEST, along, WIDEST, s->sums, values,
-            false);
+    product(rows, t->value, count, GEMM_BY_ROWS, s->scores, SCORES, v->first + skip * v->step, v->column, v->step, s->sums,
+            values, false);
     for (int64_t r = 0; r < rows; r++) {
         row_state *state = &s->state[r0 + r];
         real *y = (real *)t->y + (query0 + (r0 + r) / group) * t->y_token + (r0 + r) % group * t->y_head;
@@ -122,9 +133,13 @@ static void forward_some(const weft_attention_task *t, int64_t query0, int64_t q
         if (b.to <= b.from)
             continue;
         pack_across_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s->keys);
-        pack_along_keys(t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s->values);
+        value_block v = {s->values, b.to - b.from, WIDEST};
+        if (values_stand(t, rows))
+            v = (value_block){(const real *)t->v + b.from * t->v_token, 1, t->v_token};
+        else
+            pack_along_keys(t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s->values);
         for (int64_t r = 0; r < rows; r += ROW_BLOCK)
-            forward_rows(t, query0, r, r + ROW_BLOCK < rows ? r + ROW_BLOCK : rows, &b, s);
+            forward_rows(t, query0, r, r + ROW_BLOCK < rows ? r + ROW_BLOCK : rows, &b, &v, s);
     }
     for (int64_t r = 0; r < rows; r++) {
         const int64_t i = query0 + r / t->group, g = r % t->group;

@@ -81,6 +81,44 @@ static void round_run(const char *from, weft_dtype dtype, int64_t count, uint32_
         out[i] = round_to_bf16(out[i]);
 }
 
+#if defined(WEFT_LEVEL_v4)
+/* count neighbours of a matrix in F32 as pairs; kind PAIRS means that the processor rounds by itself. It takes subnormals for
+ * zero, as its products do. */
+__attribute__((target("avx512bf16,avx512vl"))) static void round_pairs(const float *x, int64_t count, char *out)
+{
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32)
+        _mm512_storeu_si512(out + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i)));
+    for (; i < count; i += 16) { /* an odd one is paired with zero */
+        const __mmask16 part = (__mmask16)(count - i >= 16 ? 0xffff : (1 << (count - i)) - 1);
+        const __m256i half = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(part, x + i));
+        const __mmask16 stored = (__mmask16)(count - i >= 16 ? 0xffff : (1 << (count - i + (count & 1))) - 1);
+        _mm256_mask_storeu_epi16(out + 2 * i, stored, half);
+    }
+}
+
+/* Pairs from … to of one line with step 1; false for types that take the long way. */
+static bool stage_pairs(const gemm_operand *x, int64_t line, int64_t from, int64_t to, char *out)
+{
+    const int64_t end = 2 * to < x->depth ? 2 * to : x->depth, count = end - 2 * from;
+    if (x->dtype == WEFT_F32)
+        round_pairs((const float *)(const void *)at(x, line, 2 * from), count, out);
+    else if (x->dtype == WEFT_BF16) {
+        memcpy(out, at(x, line, 2 * from), (size_t)count * 2);
+        if (count & 1)
+            memset(out + 2 * count, 0, 2);
+    } else
+        return false;
+    return true;
+}
+#else
+static bool stage_pairs(const gemm_operand *x, int64_t line, int64_t from, int64_t to, char *out)
+{
+    (void)x, (void)line, (void)from, (void)to, (void)out;
+    return false; /* there are no pairs at this level */
+}
+#endif
+
 /* Elements from … to of one line of an operand with step 1. */
 static void stage_line(const gemm_operand *x, gemm_element kind, int64_t line, int64_t from, int64_t to, char *out)
 {
@@ -89,6 +127,8 @@ static void stage_line(const gemm_operand *x, gemm_element kind, int64_t line, i
         memcpy(out, at(x, line, from), (size_t)(to - from) * element_size(kind));
         return;
     }
+    if (kind == GEMM_PAIRS && stage_pairs(x, line, from, to, out))
+        return;
     const int64_t steps = kind == GEMM_PAIRS ? 2 : 1, end = steps * to < x->depth ? steps * to : x->depth;
     for (int64_t p = steps * from; p < end; p += RUN) {
         const int64_t count = end - p < RUN ? end - p : RUN;
