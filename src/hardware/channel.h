@@ -1,0 +1,158 @@
+/* One memory channel: its controller's queues, row buffers and time stamps.
+ *
+ * A tick is one memory clock: finished transactions return, at most one command is issued, and at most one transaction moves
+ * into the command queues. Between two ticks at which weft_channel_next() says nothing can happen, ticks may be left out: the
+ * state is a function of the clock of the ticks that were run. */
+#ifndef WEFT_HARDWARE_CHANNEL_H
+#define WEFT_HARDWARE_CHANNEL_H
+
+#include "hardware/dram_rules.h"
+#include "hardware/ring.h"
+
+enum { WEFT_NONE = 0xffffffffu, WEFT_PENDING_BUCKETS = 4096 };
+
+#define WEFT_NEVER INT64_MAX
+
+/* A request inside the controller. */
+typedef struct weft_transaction {
+    uint64_t address;
+    int64_t arrival;
+    int32_t row;
+    uint32_t tag;   /* the sender's own */
+    uint32_t chain; /* the next pending one of the same bucket */
+    uint32_t rider; /* the next read that waits for the same line */
+    uint32_t column;
+    uint8_t bank, type;
+    bool queued; /* still in the transaction queue */
+} weft_transaction;
+
+/* A response, in the order in which responses leave. */
+typedef struct weft_response {
+    uint64_t address;
+    uint32_t tag;
+    uint32_t type;
+} weft_response;
+
+/* Responses of one class complete in the order in which they are promised. */
+typedef enum weft_return_class {
+    WEFT_RETURN_AT_ONCE = 0,
+    WEFT_RETURN_READ,
+    WEFT_RETURN_GWRITE,
+    WEFT_RETURN_COMP,
+    WEFT_RETURN_RESULT,
+    WEFT_RETURN_CLASSES
+} weft_return_class;
+
+typedef struct weft_return {
+    int64_t complete, sequence;
+    weft_response response;
+} weft_return;
+
+typedef struct weft_bank {
+    int64_t stamp[WEFT_DRAM_COMMANDS]; /* earliest clock of each command */
+    int64_t wake;                      /* no command of the queue is legal before */
+    int32_t row, pim_row;              /* open rows; -1: closed */
+    int32_t row_hits;
+    /* What the queue wants, as of the last look (channel_banks.c). Indices into the queue; -1: none. */
+    int32_t read_hit, write_hit, opener;
+    bool close;           /* the first entry wants another row, and may have the open one closed */
+    bool entangled;       /* a queued row is open in the PIM buffer: entries are looked at one by one */
+    int32_t writes;       /* entries that are writes */
+    uint32_t head, count; /* of `queue`, a ring of rules->command_queue rounded up to a power of two */
+} weft_bank;
+
+typedef struct weft_queue_entry {
+    int32_t row;
+    uint32_t transaction;
+} weft_queue_entry;
+
+/* Four activations in a window. */
+typedef struct weft_window {
+    int64_t end[4];
+    int count;
+} weft_window;
+
+typedef struct weft_list { /* transactions in arrival order; at most transaction_queue */
+    uint32_t *item;
+    int count;
+} weft_list;
+
+typedef struct weft_channel {
+    const weft_dram_rules *rules;
+    int index;
+    int64_t clock; /* of the next tick */
+
+    weft_bank bank[WEFT_MOST_BANKS];
+    int64_t group_stamp[WEFT_MOST_BANKS][WEFT_DRAM_COMMANDS];
+    int64_t rank_stamp[WEFT_MOST_RANKS][WEFT_DRAM_COMMANDS];
+    int64_t stamp[WEFT_DRAM_COMMANDS];
+    weft_window window[WEFT_MOST_RANKS];
+    int open[WEFT_MOST_RANKS], pim_open[WEFT_MOST_RANKS]; /* banks with an open row */
+    int64_t open_since[WEFT_MOST_RANKS], pim_open_since[WEFT_MOST_RANKS];
+
+    /* Bank queues; a bit a bank. */
+    weft_queue_entry *entries; /* [banks][queue_mask + 1] */
+    uint32_t queue_mask;
+    uint64_t waiting, stale;                                              /* nonempty; to be looked at again */
+    uint64_t wants_read, wants_write, wants_open, wants_close, wants_any; /* any: entangled */
+    int turn;                                                             /* of the round robin */
+
+    /* Transactions. */
+    weft_transaction *pool;
+    uint32_t pool_size, free;
+    uint32_t *bucket; /* [WEFT_PENDING_BUCKETS] first pending transaction */
+    weft_list reads, writes, pims;
+    int64_t draining;
+    bool locked; /* a write waits for a read of the same line */
+    uint64_t locked_address;
+    bool blocked; /* the last scan moved nothing, and no room has come up since */
+
+    /* PIM commands. */
+    weft_ring pim_queue; /* uint32_t transactions */
+    bool gwriting, skip_pim, pim_mode, comp_since_result;
+    int gwrite_bank;
+    int64_t remain_slack;
+    int32_t reserved_row;
+    bool estimate_known;
+    int64_t estimate;
+    int64_t pim_since; /* clock at which the PIM queue became nonempty; -1: empty */
+
+    /* Refresh. */
+    int refresh_rank, refresh_waiting[64], refresh_count; /* ranks whose refresh is due, oldest first */
+    bool in_refresh;
+
+    /* Responses. */
+    weft_ring returns[WEFT_RETURN_CLASSES]; /* weft_return, each in order of completion */
+    int64_t return_sequence;
+    weft_ring responses; /* weft_response */
+    int64_t reserved;
+    int64_t responded; /* that carry data or acknowledge it, since the last reading */
+    int64_t pim_read;  /* pim cycles already read */
+
+    weft_dram_totals totals;
+    weft_status status; /* of the first failed allocation */
+    weft_hardware_sink sink;
+    void *sink_user;
+    char stage;
+    bool acted; /* something has happened since the last tick began */
+    int quiet;  /* ticks since something happened */
+} weft_channel;
+
+weft_status weft_channel_open(weft_channel *, const weft_dram_rules *, int index);
+void weft_channel_close(weft_channel *);
+
+bool weft_channel_accepts(const weft_channel *, weft_access_type);
+/* Hands a request over before the tick of `clock`; weft_channel_accepts has said yes. */
+void weft_channel_add(weft_channel *, int64_t clock, weft_access_type, uint64_t address, uint32_t tag);
+void weft_channel_tick(weft_channel *, int64_t clock);
+/* The earliest clock, after the last tick, at which a tick can change anything; WEFT_NEVER without refreshes to come does not
+ * occur: refreshes always come. */
+int64_t weft_channel_next(weft_channel *);
+/* Nothing queued, pending or waiting to be fetched. */
+bool weft_channel_idle(const weft_channel *);
+/* Memory cycles with a waiting PIM command and responses since the last call; `clock` ticks have been made. */
+void weft_channel_read_stage(weft_channel *, int64_t clock, int64_t *pim_cycles, int64_t *responses);
+/* Brings the totals up to `clock` ticks. */
+void weft_channel_settle(weft_channel *, int64_t clock);
+
+#endif

@@ -1,0 +1,262 @@
+/* What issuing a command does: row buffers, time stamps, counters, responses. */
+#include "hardware/channel_inner.h"
+
+static void raise_stamp(int64_t *stamp, int64_t at)
+{
+    if (*stamp < at)
+        *stamp = at;
+}
+
+static void raise_stamps(weft_channel *c, int bank, weft_dram_command command)
+{
+    const weft_dram_rules *r = c->rules;
+    int group = bank / r->banks_per_group, rank = bank / r->banks_per_rank;
+    for (int i = 0; i < r->delay_count[command]; i++) {
+        weft_delay d = r->delays[command][i];
+        int64_t at = c->clock + d.cycles;
+        switch ((weft_level)d.level) {
+        case WEFT_LEVEL_BANK:
+            raise_stamp(&c->bank[bank].stamp[d.next], at);
+            break;
+        case WEFT_LEVEL_GROUP:
+            raise_stamp(&c->group_stamp[group][d.next], at);
+            break;
+        case WEFT_LEVEL_RANK:
+            raise_stamp(&c->rank_stamp[rank][d.next], at);
+            break;
+        case WEFT_LEVEL_OTHER_BANKS:
+            for (int b = rank * r->banks_per_rank; b < (rank + 1) * r->banks_per_rank; b++)
+                if (b != bank)
+                    raise_stamp(&c->bank[b].stamp[d.next], at);
+            break;
+        case WEFT_LEVEL_OTHER_RANKS:
+            for (int k = 0; k < r->ranks; k++)
+                if (k != rank)
+                    raise_stamp(&c->rank_stamp[k][d.next], at);
+            break;
+        case WEFT_LEVEL_CHANNEL:
+            raise_stamp(&c->stamp[d.next], at);
+            break;
+        case WEFT_LEVELS:
+            break;
+        }
+    }
+}
+
+/* The rank's cycles with an open row are counted from the tick that opens the first to the one that closes the last. */
+static void set_row(weft_channel *c, int b, int32_t row)
+{
+    weft_bank *bank = &c->bank[b];
+    int rank = b / c->rules->banks_per_rank;
+    if (bank->row < 0 && row >= 0 && c->open[rank]++ == 0)
+        c->open_since[rank] = c->clock;
+    if (bank->row >= 0 && row < 0 && --c->open[rank] == 0)
+        c->totals.rank_active_cycles += c->clock - c->open_since[rank];
+    bank->row = row;
+    bank->row_hits = row < 0 ? 0 : bank->row_hits;
+    c->stale |= (uint64_t)1 << b;
+}
+
+static void set_pim_row(weft_channel *c, int b, int32_t row)
+{
+    weft_bank *bank = &c->bank[b];
+    int rank = b / c->rules->banks_per_rank;
+    if (bank->pim_row < 0 && row >= 0 && c->pim_open[rank]++ == 0)
+        c->pim_open_since[rank] = c->clock;
+    if (bank->pim_row >= 0 && row < 0 && --c->pim_open[rank] == 0)
+        c->totals.pim_rank_active_cycles += c->clock - c->pim_open_since[rank];
+    bank->pim_row = row;
+    c->stale |= (uint64_t)1 << b;
+}
+
+static void activate_group(weft_channel *c, int bank, int32_t row)
+{
+    const weft_dram_rules *r = c->rules;
+    int first = bank / r->banks_per_group * r->banks_per_group;
+    for (int b = first; b < first + r->banks_per_group; b++) {
+        if (r->kind == WEFT_MEMORY_DUAL)
+            set_pim_row(c, b, row);
+        else if (c->bank[b].row < 0)
+            set_row(c, b, row);
+    }
+}
+
+static void open_window(weft_channel *c, int rank)
+{
+    weft_window *w = &c->window[rank];
+    if (w->count && c->clock >= w->end[0]) {
+        for (int i = 1; i < w->count; i++)
+            w->end[i - 1] = w->end[i];
+        w->count--;
+    }
+    if (w->count < 4)
+        w->end[w->count++] = c->clock + c->rules->faw;
+}
+
+static void finish_refresh(weft_channel *c)
+{
+    for (int i = 1; i < c->refresh_count; i++)
+        c->refresh_waiting[i - 1] = c->refresh_waiting[i];
+    c->refresh_count--;
+    c->in_refresh = c->skip_pim = false;
+    c->remain_slack = 0;
+    c->reserved_row = -1;
+    c->stale |= c->waiting;
+    c->totals.num_ref_cmds++;
+}
+
+/* Every read of the line is answered by one READ. */
+static void answer_reads(weft_channel *c, uint32_t transaction)
+{
+    weft_channel_forget(c, transaction);
+    for (uint32_t t = transaction; t != WEFT_NONE;) {
+        uint32_t next = c->pool[t].rider;
+        weft_channel_return(c, WEFT_RETURN_READ, c->clock + c->rules->read_latency, &c->pool[t]);
+        c->pool[t].chain = c->free;
+        c->free = t;
+        t = next;
+    }
+}
+
+static void release(weft_channel *c, uint32_t transaction)
+{
+    c->pool[transaction].chain = c->free;
+    c->free = transaction;
+}
+
+/* The multiply takes 2 (n + 1) cycles, n at least the pipeline's depth. */
+static int64_t compute_cycles(const weft_dram_rules *r, int64_t comps)
+{
+    return r->burst * ((comps > r->least_comps ? comps : r->least_comps) + 1);
+}
+
+static void issue_pim(weft_channel *c, const weft_pick *pick)
+{
+    const weft_dram_rules *r = c->rules;
+    weft_transaction *t = &c->pool[pick->transaction];
+    weft_dram_totals *d = &c->totals;
+    int64_t comps = t->bank + 1, clock = c->clock;
+    bool last = t->column == 1;
+    weft_ring_pop(&c->pim_queue);
+    c->estimate_known = false;
+    switch (pick->command) {
+    case WEFT_DRAM_GWRITE:
+        d->num_gwrite_cmds++;
+        weft_channel_return(c, WEFT_RETURN_GWRITE, clock + r->gwrite_latency, t);
+        break;
+    case WEFT_DRAM_COMPS_READRES: {
+        bool holds = r->fixed & WEFT_QUIRK_COMPUTE_HOLDS_ROW;
+        int64_t busy = compute_cycles(r, comps);
+        d->num_comp_cmds += comps;
+        d->num_readres_cmds++;
+        raise_stamp(&c->stamp[WEFT_DRAM_COMPS_READRES], clock + busy);
+        if (holds) {
+            raise_stamp(&c->stamp[WEFT_DRAM_PIM_PRECHARGE], clock + busy);
+            raise_stamp(&c->stamp[WEFT_DRAM_G_ACTIVATE], clock + busy + r->precharge);
+        }
+        weft_channel_return(c, WEFT_RETURN_RESULT, clock + r->read_latency + (holds ? busy : 0), t);
+        break;
+    }
+    case WEFT_DRAM_COMP:
+        d->num_comp_cmds++;
+        if (!c->comp_since_result)
+            raise_stamp(&c->stamp[WEFT_DRAM_READRES], clock + r->least_comps * r->timing.tCCD_S);
+        c->comp_since_result = true;
+        weft_channel_return(c, WEFT_RETURN_COMP, clock, t);
+        break;
+    case WEFT_DRAM_READRES:
+        d->num_readres_cmds++;
+        c->comp_since_result = false;
+        if (last) {
+            c->pim_mode = false;
+            c->remain_slack = 0;
+            c->reserved_row = -1;
+            c->stale |= c->waiting;
+        }
+        weft_channel_return(c, WEFT_RETURN_RESULT, clock + r->read_latency, t);
+        break;
+    default: /* P_HEADER: takes the slot, changes nothing, and is not answered */
+        d->num_header_cmds++;
+        release(c, pick->transaction);
+        return;
+    }
+    weft_channel_forget(c, pick->transaction);
+    release(c, pick->transaction);
+}
+
+static void tell(const weft_channel *c, const weft_pick *pick)
+{
+    const weft_dram_rules *r = c->rules;
+    weft_hardware_event event = {
+        .unit = WEFT_UNIT_DRAM,
+        .index = c->index,
+        .name = weft_dram_command_name(pick->command),
+        .stage = c->stage,
+        .start = c->clock,
+        .finish = c->clock + 1,
+        .command = pick->command,
+        .rank = pick->bank / r->banks_per_rank,
+        .bankgroup = pick->bank % r->banks_per_rank / r->banks_per_group,
+        .bank = pick->bank % r->banks_per_group,
+        .row = pick->row,
+        .count = pick->command == WEFT_DRAM_COMPS_READRES ? c->pool[pick->transaction].bank + 1 : 1,
+    };
+    c->sink(c->sink_user, &event);
+}
+
+void weft_channel_issue(weft_channel *c, const weft_pick *pick)
+{
+    int b = pick->bank, rank = b / c->rules->banks_per_rank;
+    weft_bank *bank = &c->bank[b];
+    weft_dram_totals *d = &c->totals;
+    bool beside_pim = c->rules->kind == WEFT_MEMORY_DUAL && c->pim_queue.count > 0;
+    c->acted = true;
+    c->estimate_known = false;
+    if (c->sink)
+        tell(c, pick);
+    switch (pick->command) {
+    case WEFT_DRAM_READ:
+        d->num_read_cmds++;
+        d->num_read_row_hits += bank->row_hits > 0;
+        d->num_parallel_read_cmds += beside_pim;
+        bank->row_hits++;
+        answer_reads(c, pick->transaction);
+        weft_banks_remove(c, b, pick->index);
+        break;
+    case WEFT_DRAM_WRITE:
+        d->num_write_cmds++;
+        d->num_write_row_hits += bank->row_hits > 0;
+        d->num_parallel_write_cmds += beside_pim;
+        bank->row_hits++;
+        weft_banks_remove(c, b, pick->index);
+        weft_channel_forget(c, pick->transaction);
+        release(c, pick->transaction);
+        break;
+    case WEFT_DRAM_ACTIVATE:
+        d->num_act_cmds++;
+        d->num_parallel_act_cmds += beside_pim;
+        set_row(c, b, pick->row);
+        open_window(c, rank);
+        break;
+    case WEFT_DRAM_PRECHARGE:
+        d->num_pre_cmds++;
+        d->num_parallel_prec_cmds += beside_pim;
+        set_row(c, b, -1);
+        break;
+    case WEFT_DRAM_PIM_PRECHARGE:
+        d->num_pim_precharge_cmds++;
+        set_pim_row(c, b, -1);
+        break;
+    case WEFT_DRAM_G_ACTIVATE:
+        d->num_gact_cmds++;
+        activate_group(c, b, pick->row);
+        break;
+    case WEFT_DRAM_REFRESH:
+        finish_refresh(c);
+        break;
+    default:
+        issue_pim(c, pick);
+        break;
+    }
+    raise_stamps(c, b, pick->command);
+}
