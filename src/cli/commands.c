@@ -14,6 +14,7 @@
     ROW(tabular_suspicious) \
     ROW(tabular_calibrate) \
     ROW(lm_tokenize) \
+    ROW(sim_case) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \
@@ -36,6 +37,7 @@ static const struct {
 } rooms[] = {
     {"tabular", "models on tables: retrieval-augmented (TabR) and plain networks"},
     {"lm", "language models: tokenizers"},
+    {"sim", "cycles, traffic and energy of serving on an NPU whose memory computes"},
 };
 
 const char *cli_room_summary(const char *name)

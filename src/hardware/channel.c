@@ -231,13 +231,13 @@ static weft_pick refresh_pick(const weft_channel *c, int64_t *at)
         }
         if (stamp <= c->clock) {
             *at = stamp;
-            return (weft_pick){b, command, WEFT_NONE, -1, -1};
+            return (weft_pick){b, command, WEFT_NONE, -1, -1, false};
         }
         refresh = WEFT_NEVER;
         earliest = stamp < earliest ? stamp : earliest;
     }
     *at = earliest < refresh ? earliest : refresh;
-    return refresh <= c->clock ? (weft_pick){first, WEFT_DRAM_REFRESH, WEFT_NONE, -1, -1} : WEFT_NO_PICK;
+    return refresh <= c->clock ? (weft_pick){first, WEFT_DRAM_REFRESH, WEFT_NONE, -1, -1, false} : WEFT_NO_PICK;
 }
 
 /* ---- From transactions to commands. ---- */

@@ -141,7 +141,7 @@ static weft_pick pick_entry(const weft_channel *c, int b, int32_t index, weft_dr
 {
     const weft_queue_entry *e = weft_channel_entry(c, b, (uint32_t)index);
     bool leaves = command == WEFT_DRAM_READ || command == WEFT_DRAM_WRITE;
-    return (weft_pick){b, command, leaves ? e->transaction : WEFT_NONE, leaves ? index : -1, e->row};
+    return (weft_pick){b, command, leaves ? e->transaction : WEFT_NONE, leaves ? index : -1, e->row, true};
 }
 
 /* The queue of a closed bank, entry by entry: some wait for the PIM buffer to give their row back. */

@@ -11,6 +11,7 @@ typedef struct weft_pick {
     uint32_t transaction; /* WEFT_NONE: none leaves the queues */
     int32_t index;        /* of its place in the bank's queue; -1: not there */
     int32_t row;          /* to open */
+    bool queued;          /* comes from a bank's queue: goes on beside what is computed */
 } weft_pick;
 
 #define WEFT_NO_PICK ((weft_pick){.bank = -1, .transaction = WEFT_NONE, .index = -1})

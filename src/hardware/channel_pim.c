@@ -179,7 +179,7 @@ weft_pick weft_pim_pick(weft_channel *c, bool *stop)
     if (head_proceeds(c, t)) {
         want w = head_want(c, t);
         if (w.at <= c->clock) {
-            pick = (weft_pick){w.bank, w.command, WEFT_NONE, -1, t->row};
+            pick = (weft_pick){w.bank, w.command, WEFT_NONE, -1, t->row, false};
             if (w.command == command_of[t->type])
                 pick.transaction = transaction;
         }

@@ -21,4 +21,7 @@ typedef struct weft_hardware_engine {
 
 const weft_hardware_engine *weft_hardware_engine_at(int i); /* NULL past the end */
 
+weft_status weft_engine_exact(const weft_hardware_job *, weft_hardware_result *out); /* machine.c */
+weft_status weft_engine_event(const weft_hardware_job *, weft_hardware_result *out);
+
 #endif

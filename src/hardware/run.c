@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 static const weft_hardware_engine engines[] = {
+    {"event", WEFT_HARDWARE_EVENT, weft_engine_event},
+    {"exact", WEFT_HARDWARE_EXACT, weft_engine_exact},
     {NULL, WEFT_HARDWARE_EVENT, NULL},
 };
 

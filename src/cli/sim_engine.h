@@ -1,0 +1,39 @@
+/* What the actions of `weft sim` share: how an engine is chosen. */
+#ifndef WEFT_CLI_SIM_ENGINE_H
+#define WEFT_CLI_SIM_ENGINE_H
+
+#include "cli/cli.h"
+#include "weft/hardware.h"
+
+/* Rows of an option table; `behaviour` is the action's default. */
+#define CLI_SIM_ENGINE_OPTIONS(behaviour_) \
+    {.name = "mode", \
+     .value = "MODE", \
+     .kind = CLI_CHOICE, \
+     .choices = "exact|event|analytic", \
+     .otherwise = "event", \
+     .group = "Engine", \
+     .help = "exact runs every clock, event jumps between those at which something happens, analytic computes formulas"}, \
+        {.name = "order", \
+         .value = "ORDER", \
+         .kind = CLI_CHOICE, \
+         .choices = "sorted|hash", \
+         .otherwise = "sorted", \
+         .group = "Engine", \
+         .help = "how a load's lines leave the core: by address, or in the published simulator's order"}, \
+        {.name = "behaviour", \
+         .value = "WHICH", \
+         .kind = CLI_CHOICE, \
+         .choices = "compat|fixed", \
+         .otherwise = behaviour_, \
+         .group = "Engine", \
+         .help = "as the published simulator does, or as the paper means"}, \
+    { \
+        .name = "sub-batch", .value = "on|off", .kind = CLI_CHOICE, .choices = "on|off", .group = "Engine", \
+        .help = "two halves of the batch, one on the NPU while the other is in memory" \
+    }
+
+/* Mode, order and behaviour from the options above. */
+weft_hardware_options cli_sim_options(const cli_arguments *);
+
+#endif

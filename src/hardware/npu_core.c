@@ -1,0 +1,542 @@
+/* The core's clock: what finishes, what is sent, what is issued, in the published simulator's order. */
+#include "hardware/npu_core.h"
+
+typedef struct weft_stage_entry { /* in the systolic pipeline or a vector unit */
+    int64_t start, finish, size;
+    uint32_t tag;
+} weft_stage_entry;
+
+/* A tag: the tile's slot and the instruction in it. */
+enum { SLOT_SHIFT = 29 };
+
+static weft_tile *tile_of(weft_core *c, uint32_t tag)
+{
+    return &c->tile[tag >> SLOT_SHIFT];
+}
+
+static const weft_instruction *instruction_of(weft_core *c, uint32_t tag)
+{
+    return &tile_of(c, tag)->instructions[tag & ((1u << SLOT_SHIFT) - 1)];
+}
+
+weft_status weft_core_open(weft_core *c, const weft_work *work, weft_network *network, weft_core_style style,
+                           weft_line_order order, int64_t stream_bytes)
+{
+    *c = (weft_core){.work = work, .network = network, .style = style, .order = order};
+    weft_stream_start(&c->stream, stream_bytes, work->hardware->memory.request_bytes, work->fixed & WEFT_QUIRK_STREAM_ALIGNMENT);
+    for (int side = 0; side < WEFT_SIDES; side++)
+        for (int kind = 0; kind < WEFT_QUEUES; kind++)
+            weft_ring_init(&c->queue[side][kind], sizeof(uint32_t));
+    weft_ring_init(&c->pipeline, sizeof(weft_stage_entry));
+    int units = work->hardware->npu.vector_units;
+    c->vector = calloc((size_t)units, sizeof *c->vector);
+    if (!c->vector)
+        return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate the vector units");
+    for (int i = 0; i < units; i++)
+        weft_ring_init(&c->vector[i], sizeof(weft_stage_entry));
+    for (int i = 0; i < WEFT_BUFFERS; i++)
+        if (!weft_buffer_reach(&c->spad[i], 0) || !weft_buffer_reach(&c->accumulator[i], 0))
+            return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate the scratchpads");
+    return WEFT_OK;
+}
+
+void weft_core_close(weft_core *c)
+{
+    for (int i = 0; i < WEFT_TILE_SLOTS; i++)
+        weft_tile_free(&c->tile[i]);
+    for (int i = 0; i < WEFT_BUFFERS; i++) {
+        weft_buffer_free(&c->spad[i]);
+        weft_buffer_free(&c->accumulator[i]);
+    }
+    for (int side = 0; side < WEFT_SIDES; side++)
+        for (int kind = 0; kind < WEFT_QUEUES; kind++)
+            weft_ring_free(&c->queue[side][kind]);
+    weft_ring_free(&c->pipeline);
+    for (int i = 0; c->vector && i < c->work->hardware->npu.vector_units; i++)
+        weft_ring_free(&c->vector[i]);
+    free(c->vector);
+    free(c->addresses);
+    weft_line_set_free(&c->line_set);
+}
+
+/* ---- Tiles. ---- */
+
+bool weft_core_can_issue(const weft_core *c, bool pim, bool accumulates)
+{
+    if (pim)
+        return c->resident_count[WEFT_SIDE_PIM] == 0;
+    if (c->resident_count[WEFT_SIDE_NPU] >= WEFT_TILE_SLOTS - 2)
+        return false;
+    int spad = c->spad_half ^ 1, accumulator = c->accumulator_half ^ 1;
+    for (int i = 0; i < c->resident_count[WEFT_SIDE_NPU]; i++) {
+        const weft_tile *t = &c->tile[c->resident[WEFT_SIDE_NPU][i]];
+        if (t->spad == spad && (t->loads || t->computes))
+            return false;
+        if (!accumulates && t->accumulator == accumulator && t->accumulator_io)
+            return false;
+    }
+    return true;
+}
+
+weft_tile *weft_core_slot(weft_core *c)
+{
+    for (int i = 0; i < WEFT_TILE_SLOTS; i++)
+        if (!c->tile[i].resident)
+            return &c->tile[i];
+    return NULL;
+}
+
+static void push_tag(weft_core *c, weft_ring *ring, uint32_t tag)
+{
+    uint32_t *slot = weft_ring_push(ring);
+    if (slot)
+        *slot = tag;
+    else
+        c->status = WEFT_ERROR_MEMORY;
+}
+
+static void plan(weft_core *c, weft_tile *tile, uint32_t key, int change)
+{
+    weft_buffer *b = &c->accumulator[tile->accumulator];
+    if (weft_buffer_reach(b, key))
+        b->entries[key].planned += change;
+    else
+        c->status = WEFT_ERROR_MEMORY;
+}
+
+void weft_core_issue(weft_core *c, weft_tile *tile)
+{
+    int slot = (int)(tile - c->tile), side = tile->pim ? WEFT_SIDE_PIM : WEFT_SIDE_NPU;
+    if (tile->failed)
+        c->status = WEFT_ERROR_MEMORY;
+    if (tile->pim) {
+        tile->spad = tile->accumulator = WEFT_PIM_BUFFER;
+    } else {
+        tile->spad = c->spad_half ^= 1;
+        if (!tile->accumulates)
+            c->accumulator_half ^= 1;
+        tile->accumulator = c->accumulator_half;
+    }
+    weft_buffer_clear(&c->spad[tile->spad]);
+    if (!tile->accumulates)
+        weft_buffer_clear(&c->accumulator[tile->accumulator]);
+    tile->loads = tile->computes = tile->accumulator_io = 0;
+    tile->resident = true;
+    tile->issued = c->cycle;
+    for (uint32_t i = 0; i < tile->count; i++) {
+        const weft_instruction *in = &tile->instructions[i];
+        weft_queue_kind kind = weft_opcode_queue((weft_opcode)in->code);
+        push_tag(c, &c->queue[side][kind], (uint32_t)slot << SLOT_SHIFT | i);
+        tile->loads += kind == WEFT_QUEUE_LOAD && in->code != WEFT_PIM_HEADER;
+        tile->accumulator_io += kind != WEFT_QUEUE_LOAD;
+        tile->computes += kind == WEFT_QUEUE_EXECUTE;
+        if (kind == WEFT_QUEUE_EXECUTE)
+            plan(c, tile, in->key, 1);
+    }
+    c->resident[side][c->resident_count[side]++] = slot;
+    c->poked = true;
+}
+
+const weft_tile *weft_core_retire(weft_core *c)
+{
+    if (!c->finished_count)
+        return NULL;
+    weft_tile *tile = &c->tile[c->finished[0]];
+    for (int i = 1; i < c->finished_count; i++)
+        c->finished[i - 1] = c->finished[i];
+    c->finished_count--;
+    tile->resident = false;
+    c->poked = true;
+    return tile;
+}
+
+/* ---- Scratchpad entries. ---- */
+
+static void reserve(weft_core *c, weft_buffer *b, uint32_t key, int64_t remain)
+{
+    if (!weft_buffer_reach(b, key)) {
+        c->status = WEFT_ERROR_MEMORY;
+        return;
+    }
+    b->entries[key].generation = b->generation;
+    b->entries[key].remain = (int32_t)remain;
+}
+
+static void fill(weft_buffer *b, uint32_t key)
+{
+    if (weft_buffer_has(b, key) && b->entries[key].remain > 0)
+        b->entries[key].remain--;
+}
+
+/* ---- Requests. ---- */
+
+static void send_line(weft_core *c, uint64_t line, uint32_t tag, weft_access_type type, int lane)
+{
+    int bits = c->work->rules->channel_bits;
+    weft_network_send(c->network, (int)(line & ((1u << bits) - 1)), lane, (weft_burst){line >> bits, 1, tag, (uint8_t)type});
+}
+
+/* A range of lines: each channel's are one burst. */
+static void send_range(weft_core *c, int64_t first, int64_t last, uint32_t tag, weft_access_type type, int lane)
+{
+    int bits = c->work->rules->channel_bits, channels = c->work->rules->channels;
+    for (int64_t line = first; line <= last && line < first + channels; line++) {
+        uint32_t count = (uint32_t)((last - line) / channels + 1);
+        weft_network_send(c->network, (int)(line & (channels - 1)), lane,
+                          (weft_burst){(uint64_t)line >> bits, count, tag, (uint8_t)type});
+    }
+}
+
+static bool send_hashed(weft_core *c, const weft_lines *lines, uint32_t tag, weft_access_type type, int lane)
+{
+    const weft_dram_rules *r = c->work->rules;
+    if (lines->count > c->address_room) {
+        uint64_t *grown = realloc(c->addresses, (size_t)lines->count * sizeof *grown);
+        if (!grown)
+            return false;
+        c->addresses = grown;
+        c->address_room = lines->count;
+    }
+    int64_t count = 0;
+    uint64_t columns = (1u << r->column_bits) - 1, channels = (1u << r->channel_bits) - 1;
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = lines->first[k]; i <= lines->last[k]; i++) {
+            uint64_t line = (uint64_t)i, rest = line >> (r->column_bits + r->channel_bits);
+            uint64_t column = line >> r->channel_bits & columns;
+            c->addresses[count++] = ((rest << r->channel_bits | (line & channels)) << r->column_bits | column) << r->offset_bits;
+        }
+    if (!weft_line_set_fill(&c->line_set, c->addresses, count))
+        return false;
+    for (size_t i = 0; i < c->line_set.slots; i++)
+        if (c->line_set.info[i]) {
+            weft_dram_place p = weft_dram_place_of(r, c->line_set.keys[i]);
+            uint64_t rest = (uint64_t)p.row << r->bank_bits | (uint64_t)p.bank;
+            uint64_t line = (rest << r->column_bits | (uint64_t)p.column) << r->channel_bits | (uint64_t)p.channel;
+            send_line(c, line, tag, type, lane);
+        }
+    return true;
+}
+
+/* The next elements of the stream; returns how many lines they are. */
+static int64_t send_elements(weft_core *c, int64_t elements, uint32_t tag, weft_access_type type, int lane)
+{
+    weft_lines lines = weft_stream_take(&c->stream, elements);
+    c->stats.elements += elements;
+    bool load = type == WEFT_ACCESS_READ;
+    c->stats.load_lines += load ? lines.count : 0;
+    c->stats.store_lines += load ? 0 : lines.count;
+    c->op_lines[lane][!load] += lines.count;
+    if (c->order == WEFT_LINES_HASH) {
+        if (!send_hashed(c, &lines, tag, type, lane))
+            c->status = WEFT_ERROR_MEMORY;
+        return lines.count;
+    }
+    send_range(c, lines.first[1], lines.last[1], tag, type, lane); /* after starting over: lower addresses */
+    send_range(c, lines.first[0], lines.last[0], tag, type, lane);
+    return lines.count;
+}
+
+void weft_core_deliver(void *core, weft_response response)
+{
+    weft_core *c = core;
+    weft_tile *tile = tile_of(c, response.tag);
+    const weft_instruction *in = instruction_of(c, response.tag);
+    c->poked = true;
+    switch ((weft_access_type)response.type) {
+    case WEFT_ACCESS_WRITE:
+        tile->accumulator_io--;
+        return;
+    case WEFT_ACCESS_READ:
+    case WEFT_ACCESS_READRES:
+    case WEFT_ACCESS_COMPS_READRES:
+        fill(in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key);
+        break;
+    default:
+        break;
+    }
+    tile->loads--;
+}
+
+/* ---- Timing of operations. ---- */
+
+static int64_t adder_tree(int64_t elements, int64_t width)
+{
+    int64_t levels = 1;
+    while (elements > width) {
+        elements = weft_ceil(elements, width);
+        levels += elements;
+    }
+    return levels;
+}
+
+int64_t weft_vector_cycles(const weft_hardware_npu *n, weft_opcode code, int64_t elements)
+{
+    int64_t vectors = weft_ceil(elements, n->vector_width),
+            tree = 2 * adder_tree(elements, n->vector_width) * n->add_tree_latency;
+    switch (code) {
+    case WEFT_LAYERNORM:
+        return tree + 2 * n->scalar_mul_latency + n->scalar_sqrt_latency + vectors * (2 * n->add_latency + 3 * n->mul_latency);
+    case WEFT_SOFTMAX:
+        return tree + vectors * (n->add_latency + n->exp_latency + n->mul_latency);
+    case WEFT_ADD:
+        return vectors * n->add_latency;
+    case WEFT_GELU:
+        return vectors * n->gelu_latency;
+    default:
+        return 0;
+    }
+}
+
+/* The last row enters after the others, and leaves after height + width steps. */
+int64_t weft_block_cycles(const weft_hardware_npu *n, int64_t rows)
+{
+    return n->systolic_height + n->systolic_width - 2 + (rows > 4 ? rows : 4);
+}
+
+static weft_stage_entry streamed_block(const weft_core *c, weft_opcode code, int64_t size, uint32_t tag)
+{
+    const weft_hardware_npu *n = &c->work->hardware->npu;
+    bool preload = code == WEFT_GEMM_PRELOAD;
+    int64_t start = c->now + (preload ? 2 * n->systolic_height - 1 : 0);
+    if (c->pipeline.count) {
+        const weft_stage_entry *last = weft_ring_at(&c->pipeline, c->pipeline.count - 1);
+        start = last->start + (preload ? n->systolic_height : last->size > 4 ? last->size : 4);
+        if (c->work->fixed & WEFT_QUIRK_PIPELINE_START && start < c->now)
+            start = c->now;
+    }
+    return (weft_stage_entry){start, start + weft_block_cycles(n, size), size, tag};
+}
+
+/* NPU-only branch: a block waits until weights are in place. */
+static weft_stage_entry blocked_block(const weft_core *c, weft_opcode code, int64_t size, uint32_t tag)
+{
+    const weft_hardware_npu *n = &c->work->hardware->npu;
+    int64_t through = n->systolic_height + n->systolic_width - 1, start = c->now;
+    if (!c->pipeline.count) {
+        start += code == WEFT_GEMV_PRELOAD ? n->systolic_arrays : code == WEFT_GEMM_PRELOAD ? n->systolic_height : 0;
+    } else {
+        const weft_stage_entry *last = weft_ring_at(&c->pipeline, c->pipeline.count - 1);
+        start = code != WEFT_GEMM ? last->finish : (start > last->finish - through ? start : last->finish - through);
+    }
+    return (weft_stage_entry){start, start + through + size, size, tag};
+}
+
+static int choose_unit(const weft_core *c)
+{
+    int units = c->work->hardware->npu.vector_units, chosen = 0;
+    for (int i = 0; i < units; i++)
+        if (!c->vector[i].count)
+            return i;
+    for (int i = 1; i < units; i++)
+        if (((weft_stage_entry *)weft_ring_at(&c->vector[i], c->vector[i].count - 1))->finish < c->now)
+            chosen = i;
+    return chosen;
+}
+
+/* ---- The tick. ---- */
+
+static void tell(const weft_core *c, weft_hardware_unit unit, int index, const char *name, int64_t start, int64_t finish)
+{
+    if (!c->sink)
+        return;
+    int64_t offset = c->cycle - c->now; /* own cycles to the machine's */
+    weft_hardware_event event = {
+        .unit = unit, .index = index, .name = name, .stage = c->stage, .start = start + offset, .finish = finish + offset};
+    c->sink(c->sink_user, &event);
+}
+
+static void finish_compute(weft_core *c, uint32_t tag)
+{
+    weft_tile *tile = tile_of(c, tag);
+    uint32_t key = instruction_of(c, tag)->key;
+    fill(&c->accumulator[tile->accumulator], key);
+    plan(c, tile, key, -1);
+    tile->accumulator_io--;
+    tile->computes--;
+    c->acted = true;
+}
+
+static void finish_computes(weft_core *c)
+{
+    weft_stage_entry *head = weft_ring_head(&c->pipeline);
+    if (head && head->finish <= c->now) {
+        finish_compute(c, head->tag);
+        weft_ring_pop(&c->pipeline);
+        if (!c->pipeline.count)
+            c->stats.systolic_busy += c->now - c->pipeline_since;
+    }
+    for (int i = 0; i < c->work->hardware->npu.vector_units; i++) {
+        head = weft_ring_head(&c->vector[i]);
+        if (head && head->finish <= c->now) {
+            finish_compute(c, head->tag);
+            weft_ring_pop(&c->vector[i]);
+        }
+    }
+}
+
+static void issue_loads(weft_core *c)
+{
+    weft_ring *queue = &c->queue[WEFT_SIDE_NPU][WEFT_QUEUE_LOAD];
+    for (uint32_t *head; (head = weft_ring_head(queue));) {
+        uint32_t tag = *head;
+        weft_tile *tile = tile_of(c, tag);
+        const weft_instruction *in = instruction_of(c, tag);
+        weft_ring_pop(queue);
+        int64_t lines = send_elements(c, in->size, tag, WEFT_ACCESS_READ, WEFT_LANE_NPU);
+        reserve(c, in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key, lines);
+        tile->loads += lines - 1;
+        c->acted = true;
+        if (c->style.one_load)
+            break;
+    }
+}
+
+static void issue_pim_commands(weft_core *c)
+{
+    static const weft_access_type types[WEFT_OPCODES] = {
+        [WEFT_PIM_GWRITE] = WEFT_ACCESS_GWRITE,
+        [WEFT_PIM_HEADER] = WEFT_ACCESS_P_HEADER,
+        [WEFT_PIM_COMP] = WEFT_ACCESS_COMP,
+        [WEFT_PIM_READRES] = WEFT_ACCESS_READRES,
+        [WEFT_PIM_COMPS_READRES] = WEFT_ACCESS_COMPS_READRES,
+    };
+    weft_ring *queue = &c->queue[WEFT_SIDE_PIM][WEFT_QUEUE_LOAD];
+    const weft_dram_rules *r = c->work->rules;
+    for (uint32_t *head; (head = weft_ring_head(queue));) {
+        uint32_t tag = *head;
+        const weft_instruction *in = instruction_of(c, tag);
+        weft_ring_pop(queue);
+        if (in->code == WEFT_PIM_READRES || in->code == WEFT_PIM_COMPS_READRES)
+            reserve(c, &c->spad[WEFT_PIM_BUFFER], in->key, 1);
+        weft_dram_place p = weft_dram_place_of(r, in->address);
+        uint64_t line = ((uint64_t)p.row << r->bank_bits | (uint64_t)p.bank) << r->column_bits | (uint64_t)p.column;
+        weft_network_send(c->network, p.channel, WEFT_LANE_PIM, (weft_burst){line, 1, tag, (uint8_t)types[in->code]});
+        c->stats.pim_commands++;
+        c->acted = true;
+    }
+}
+
+static void issue_store(weft_core *c, int side)
+{
+    weft_ring *queue = &c->queue[side][WEFT_QUEUE_STORE];
+    const uint32_t *head = weft_ring_head(queue);
+    if (!head)
+        return;
+    uint32_t tag = *head;
+    weft_tile *tile = tile_of(c, tag);
+    const weft_instruction *in = instruction_of(c, tag);
+    const weft_buffer *b = &c->accumulator[tile->accumulator];
+    /* The published simulator stores an entry that is valid between two accumulations. */
+    if (!weft_buffer_valid(b, in->key) || (c->work->fixed & WEFT_QUIRK_ACCUMULATOR_RACE && b->entries[in->key].planned))
+        return;
+    weft_ring_pop(queue);
+    tile->accumulator_io += send_elements(c, in->size, tag, WEFT_ACCESS_WRITE, side) - 1;
+    c->acted = true;
+}
+
+static bool sources_valid(const weft_core *c, const weft_tile *tile, const weft_instruction *in)
+{
+    for (uint32_t i = 0; i < in->source_count; i++) {
+        uint32_t source = tile->sources[in->source + i];
+        const weft_buffer *b = source & WEFT_FROM_ACCUMULATOR ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad];
+        if (!weft_buffer_valid(b, source & ~WEFT_FROM_ACCUMULATOR))
+            return false;
+    }
+    return true;
+}
+
+static void issue_compute(weft_core *c, int side)
+{
+    weft_ring *queue = &c->queue[side][WEFT_QUEUE_EXECUTE];
+    const uint32_t *head = weft_ring_head(queue);
+    if (!head)
+        return;
+    uint32_t tag = *head;
+    weft_tile *tile = tile_of(c, tag);
+    const weft_instruction *in = instruction_of(c, tag);
+    if (!sources_valid(c, tile, in))
+        return;
+    weft_ring_pop(queue);
+    weft_opcode code = (weft_opcode)in->code;
+    bool block = code == WEFT_GEMM || code == WEFT_GEMM_PRELOAD || code == WEFT_GEMV_PRELOAD;
+    int unit = block ? 0 : choose_unit(c);
+    weft_ring *to = block ? &c->pipeline : &c->vector[unit];
+    weft_stage_entry entry = {c->now, c->now, in->size, tag};
+    if (block) {
+        if (!c->pipeline.count)
+            c->pipeline_since = c->now;
+        entry = c->style.blocked_gemm ? blocked_block(c, code, in->size, tag) : streamed_block(c, code, in->size, tag);
+        c->stats.systolic_issues++;
+        c->stats.systolic_preloads += code != WEFT_GEMM;
+    } else {
+        entry.finish += weft_vector_cycles(&c->work->hardware->npu, code, in->size);
+    }
+    weft_stage_entry *slot = weft_ring_push(to);
+    if (slot)
+        *slot = entry;
+    else
+        c->status = WEFT_ERROR_MEMORY;
+    weft_buffer *b = &c->accumulator[tile->accumulator];
+    if (weft_buffer_has(b, in->key))
+        b->entries[in->key].remain++;
+    else
+        reserve(c, b, in->key, 1);
+    tell(c, block ? WEFT_UNIT_SYSTOLIC : WEFT_UNIT_VECTOR, unit, weft_opcode_name(code), entry.start, entry.finish);
+    c->acted = true;
+}
+
+static void collect_finished(weft_core *c)
+{
+    for (int side = 0; side < WEFT_SIDES; side++) {
+        int kept = 0;
+        for (int i = 0; i < c->resident_count[side]; i++) {
+            int slot = c->resident[side][i];
+            const weft_tile *t = &c->tile[slot];
+            if (t->loads || t->computes || t->accumulator_io) {
+                c->resident[side][kept++] = slot;
+                continue;
+            }
+            c->finished[c->finished_count++] = slot;
+            c->acted = true;
+        }
+        c->resident_count[side] = kept;
+    }
+}
+
+/* Own cycle at which something can finish without a response. */
+static int64_t next_finish(const weft_core *c)
+{
+    const weft_stage_entry *head = weft_ring_head(&c->pipeline);
+    int64_t next = head ? head->finish : WEFT_NEVER;
+    for (int i = 0; i < c->work->hardware->npu.vector_units; i++) {
+        head = weft_ring_head(&c->vector[i]);
+        if (head && head->finish < next)
+            next = head->finish;
+    }
+    return next;
+}
+
+void weft_core_tick(weft_core *c)
+{
+    if (!c->all_ticks && !c->poked && !c->acted && c->now < c->wake) {
+        c->now++;
+        return;
+    }
+    c->acted = c->poked = false;
+    finish_computes(c);
+    issue_loads(c);
+    issue_store(c, WEFT_SIDE_NPU);
+    issue_compute(c, WEFT_SIDE_NPU);
+    issue_pim_commands(c);
+    issue_store(c, WEFT_SIDE_PIM);
+    issue_compute(c, WEFT_SIDE_PIM);
+    c->now++;
+    collect_finished(c);
+    if (!c->acted && !c->all_ticks)
+        c->wake = next_finish(c);
+}
+
+bool weft_core_empty(const weft_core *c)
+{
+    return !c->resident_count[WEFT_SIDE_NPU] && !c->resident_count[WEFT_SIDE_PIM] && !c->finished_count;
+}

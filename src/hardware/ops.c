@@ -1,0 +1,30 @@
+/* The table of operator families. */
+#include "hardware/ops.h"
+
+weft_status weft_bookkeeping_cut(const weft_work *w, weft_op *op)
+{
+    (void)w;
+    op->tile_count = 0;
+    return WEFT_OK;
+}
+
+static const struct {
+    weft_status (*cut)(const weft_work *, weft_op *);
+    void (*tile)(const weft_work *, const weft_op *, int64_t index, weft_tile *out);
+} families[] = {
+    [WEFT_OP_MATMUL] = {weft_matmul_cut, weft_matmul_tile},    [WEFT_OP_LAYERNORM] = {weft_rows_cut, weft_rows_tile},
+    [WEFT_OP_RESIDUAL] = {weft_rows_cut, weft_rows_tile},      [WEFT_OP_ACTIVATION] = {weft_rows_cut, weft_rows_tile},
+    [WEFT_OP_LOGIT_SOFTMAX] = {weft_pim_cut, weft_logit_tile}, [WEFT_OP_ATTEND] = {weft_pim_cut, weft_attend_tile},
+    [WEFT_OP_FUSED_MHA] = {weft_fused_cut, weft_fused_tile},   [WEFT_OP_BOOKKEEPING] = {weft_bookkeeping_cut, NULL},
+};
+
+weft_status weft_op_cut(const weft_work *w, weft_op *op)
+{
+    return families[op->kind].cut(w, op);
+}
+
+void weft_op_tile(const weft_work *w, const weft_op *op, int64_t index, weft_tile *out)
+{
+    weft_tile_clear(out);
+    families[op->kind].tile(w, op, index, out);
+}

@@ -1,0 +1,54 @@
+/* What runs in which order: requests are put into batches and rows, and each stage gets a program for the NPU and one for the
+ * memory. */
+#ifndef WEFT_HARDWARE_PROGRAM_H
+#define WEFT_HARDWARE_PROGRAM_H
+
+#include "hardware/engines.h"
+#include "hardware/ops.h"
+
+enum { WEFT_MOST_STAGES = 6, WEFT_PROGRAMS = 2, WEFT_PROGRAM_NPU = 0, WEFT_PROGRAM_PIM = 1 };
+
+typedef struct weft_program {
+    weft_op *ops; /* [count] */
+    int count, current, capacity;
+} weft_program;
+
+typedef struct weft_stage_plan {
+    char name; /* 'A' … 'F'; 0: the NPU-only system has one without a name */
+    weft_program program[WEFT_PROGRAMS];
+} weft_stage_plan;
+
+typedef struct weft_schedule {
+    weft_work work;
+    weft_dram_rules rules;
+    weft_kv *requests; /* [count], by channel, then as given */
+    int64_t count;
+    weft_kv *half[2]; /* of the sub-batches */
+    int64_t half_count[2];
+    weft_stage_plan stage[WEFT_MOST_STAGES];
+    int stage_count;
+    int64_t stream_bytes; /* the address stream starts over after so many */
+} weft_schedule;
+
+/* Everything the engines need to know before the first clock. */
+weft_status weft_schedule_make(const weft_hardware_job *, weft_schedule *out);
+void weft_schedule_free(weft_schedule *);
+
+/* Heads, KV heads and feed-forward width of one rank; the published shape has all heads alike. */
+weft_status weft_work_make(const weft_hardware_job *, const weft_dram_rules *, weft_work *out);
+
+/* The operators of a program, in batch.c's and layer.c's terms. */
+typedef struct weft_batch {
+    const weft_kv *requests;
+    int64_t count;
+} weft_batch;
+weft_status weft_layer_qkv(const weft_work *, weft_batch, weft_program *);
+weft_status weft_layer_attention(const weft_work *, weft_batch, weft_program *);
+weft_status weft_layer_rest(const weft_work *, weft_batch, weft_program *); /* projection and feed-forward */
+weft_status weft_layer_npu_only(const weft_work *, weft_batch, weft_program *);
+
+/* batch.c */
+weft_status weft_schedule_place(const weft_hardware_job *, weft_schedule *); /* rows and order of requests */
+weft_status weft_schedule_halve(weft_schedule *);
+
+#endif
