@@ -8,7 +8,13 @@ static bool is_pim(weft_access_type type)
 
 weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int index)
 {
-    *c = (weft_channel){.rules = r, .index = index, .reserved_row = -1, .free = WEFT_NONE, .pim_since = -1, .turn = r->banks - 1};
+    *c = (weft_channel){.rules = r,
+                        .index = index,
+                        .reserved_row = -1,
+                        .free = WEFT_NONE,
+                        .owner_free = WEFT_NONE,
+                        .pim_since = -1,
+                        .turn = r->banks - 1};
     uint32_t depth = 1;
     while (depth < (uint32_t)r->command_queue)
         depth *= 2;
@@ -16,6 +22,7 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
     c->entries = malloc((size_t)r->banks * depth * sizeof *c->entries);
     c->bucket = malloc(WEFT_PENDING_BUCKETS * sizeof *c->bucket);
     size_t queue = (size_t)r->transaction_queue * sizeof(uint32_t);
+    c->owner_bucket = malloc(WEFT_PENDING_BUCKETS * sizeof *c->owner_bucket);
     c->reads.item = malloc(queue);
     c->writes.item = malloc(queue);
     c->pims.item = malloc(queue);
@@ -23,9 +30,10 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
     weft_ring_init(&c->responses, sizeof(weft_response));
     for (int i = 0; i < WEFT_RETURN_CLASSES; i++)
         weft_ring_init(&c->returns[i], sizeof(weft_return));
-    if (!c->entries || !c->bucket || !c->reads.item || !c->writes.item || !c->pims.item)
+    if (!c->entries || !c->bucket || !c->owner_bucket || !c->reads.item || !c->writes.item || !c->pims.item)
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a memory channel");
     memset(c->bucket, 0xff, WEFT_PENDING_BUCKETS * sizeof *c->bucket);
+    memset(c->owner_bucket, 0xff, WEFT_PENDING_BUCKETS * sizeof *c->owner_bucket);
     for (int b = 0; b < r->banks; b++)
         c->bank[b].row = c->bank[b].pim_row = -1;
     return WEFT_OK;
@@ -36,6 +44,8 @@ void weft_channel_close(weft_channel *c)
     free(c->entries);
     free(c->bucket);
     free(c->pool);
+    free(c->owners);
+    free(c->owner_bucket);
     free(c->reads.item);
     free(c->writes.item);
     free(c->pims.item);
@@ -47,12 +57,17 @@ void weft_channel_close(weft_channel *c)
 
 /* ---- Pending transactions by address. ---- */
 
-static uint32_t *bucket_of(const weft_channel *c, uint64_t address)
+static uint32_t hash_of(const weft_channel *c, uint64_t address)
 {
     const weft_dram_rules *r = c->rules;
     uint64_t line = address >> r->offset_bits;
     uint64_t column = line & ((1u << r->column_bits) - 1);
-    return &c->bucket[((line >> (r->column_bits + r->channel_bits) << r->column_bits) + column) % WEFT_PENDING_BUCKETS];
+    return (uint32_t)((line >> (r->column_bits + r->channel_bits) << r->column_bits) + column) % WEFT_PENDING_BUCKETS;
+}
+
+static uint32_t *bucket_of(const weft_channel *c, uint64_t address)
+{
+    return &c->bucket[hash_of(c, address)];
 }
 
 uint32_t weft_channel_pending(const weft_channel *c, uint64_t address, weft_access_type type)
@@ -88,6 +103,50 @@ static uint32_t new_transaction(weft_channel *c)
     uint32_t t = c->free;
     c->free = c->pool[t].chain;
     return t;
+}
+
+/* ---- Who waits for a response. ---- */
+
+static void add_owner(weft_channel *c, uint64_t address, uint32_t tag, weft_access_type type)
+{
+    if (c->owner_free == WEFT_NONE) {
+        uint32_t count = c->owner_count ? 2 * c->owner_count : 64;
+        weft_owner *grown = realloc(c->owners, (size_t)count * sizeof *grown);
+        if (!grown) {
+            c->status = WEFT_ERROR_MEMORY;
+            return;
+        }
+        for (uint32_t i = c->owner_count; i < count; i++)
+            grown[i].next = i + 1 < count ? i + 1 : WEFT_NONE;
+        c->owner_free = c->owner_count;
+        c->owners = grown;
+        c->owner_count = count;
+    }
+    uint32_t made = c->owner_free, *link = &c->owner_bucket[hash_of(c, address)];
+    c->owner_free = c->owners[made].next;
+    while (*link != WEFT_NONE)
+        link = &c->owners[*link].next;
+    c->owners[made] = (weft_owner){address, tag, (uint32_t)type, WEFT_NONE};
+    *link = made;
+}
+
+/* Turns a response into that of the oldest request of its address. Writes are answered in their order. */
+static weft_response to_owner(weft_channel *c, weft_response response)
+{
+    if (response.type == WEFT_ACCESS_WRITE)
+        return response;
+    uint32_t *link = &c->owner_bucket[hash_of(c, response.address)];
+    while (*link != WEFT_NONE && c->owners[*link].address != response.address)
+        link = &c->owners[*link].next;
+    if (*link == WEFT_NONE)
+        return response;
+    uint32_t owner = *link;
+    response.tag = c->owners[owner].tag;
+    response.type = c->owners[owner].type;
+    *link = c->owners[owner].next;
+    c->owners[owner].next = c->owner_free;
+    c->owner_free = owner;
+    return response;
 }
 
 /* ---- In and out. ---- */
@@ -130,6 +189,8 @@ void weft_channel_add(weft_channel *c, int64_t clock, weft_access_type type, uin
     c->quiet = 0;
     c->blocked = false;
     c->reserved += type != WEFT_ACCESS_P_HEADER;
+    if (type != WEFT_ACCESS_P_HEADER && type != WEFT_ACCESS_WRITE)
+        add_owner(c, address, tag, type);
     weft_dram_place place = weft_dram_place_of(c->rules, address);
     weft_transaction made = {.address = address,
                              .arrival = clock,
@@ -185,7 +246,7 @@ static void take_returns(weft_channel *c)
         weft_ring_pop(from);
         weft_response *slot = weft_ring_push(&c->responses);
         if (slot)
-            *slot = response;
+            *slot = to_owner(c, response);
         else
             c->status = WEFT_ERROR_MEMORY;
         c->reserved--;

@@ -26,6 +26,14 @@ typedef struct weft_transaction {
     bool queued; /* still in the transaction queue */
 } weft_transaction;
 
+/* An accepted request that waits for its response. Memory answers addresses: a response that is no write's goes to the oldest
+ * request of its address that is none, whichever command brought it. */
+typedef struct weft_owner {
+    uint64_t address;
+    uint32_t tag, type;
+    uint32_t next; /* of its bucket, oldest first; of the free ones */
+} weft_owner;
+
 /* A response, in the order in which responses leave. */
 typedef struct weft_response {
     uint64_t address;
@@ -101,6 +109,9 @@ typedef struct weft_channel {
     weft_transaction *pool;
     uint32_t pool_size, free;
     uint32_t *bucket; /* [WEFT_PENDING_BUCKETS] first pending transaction */
+    weft_owner *owners;
+    uint32_t owner_count, owner_free;
+    uint32_t *owner_bucket; /* [WEFT_PENDING_BUCKETS] */
     weft_list reads, writes, pims;
     int64_t draining;
     bool locked; /* a write waits for a read of the same line */

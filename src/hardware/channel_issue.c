@@ -209,7 +209,7 @@ void weft_channel_issue(weft_channel *c, const weft_pick *pick)
     int b = pick->bank, rank = b / c->rules->banks_per_rank;
     weft_bank *bank = &c->bank[b];
     weft_dram_totals *d = &c->totals;
-    bool beside_pim = pick->queued && c->rules->kind == WEFT_MEMORY_DUAL && c->pim_queue.count > 0;
+    bool beside_pim = pick->queued && c->rules->kind == WEFT_MEMORY_DUAL && c->pim_queue.count > 0 && c->remain_slack > 0;
     c->acted = true;
     c->estimate_known = false;
     if (c->sink)

@@ -1,8 +1,7 @@
 /* The memory alone: accesses from a trace through the controllers, one memory clock, no core and no interconnect.
  *
  * At each clock every channel ticks; then each channel's two input queues (reads and writes; PIM commands; both in the trace's
- * order) may hand over their head, and responses are taken. A response answers the oldest access of its
- * address that is a write as it is, or is none. */
+ * order) may hand over their head, and responses are taken. */
 #include "hardware/channel.h"
 
 enum { INPUTS = 2, STALL = 4000000 };
@@ -12,11 +11,9 @@ typedef struct replay {
     weft_channel *channel;
     weft_memory_access *access;
     int64_t count, waiting; /* accesses not accepted yet */
-    int64_t *next;          /* [count] the next of the same input queue; after acceptance, of the same bucket */
+    int64_t *next;          /* [count] the next of the same input queue */
     int64_t *head;          /* [channels][INPUTS], -1: empty */
-    int64_t *bucket;        /* [buckets][2]: oldest and newest accepted access without a response; -1: none */
-    uint64_t buckets;
-    int64_t *due; /* [channels] the next clock at which the channel must tick */
+    int64_t *due;           /* [channels] the next clock at which the channel must tick */
     int64_t progress;
 } replay;
 
@@ -55,21 +52,16 @@ static weft_status check(replay *p)
     return WEFT_OK;
 }
 
-static weft_status prepare(replay *p, const weft_hardware_memory *memory, weft_hardware_sink sink, void *user)
+static weft_status prepare(replay *p, weft_hardware_sink sink, void *user)
 {
     int channels = p->rules.channels;
-    p->buckets = 64;
-    while (p->buckets < (uint64_t)p->count)
-        p->buckets *= 2;
     p->channel = calloc((size_t)channels, sizeof *p->channel);
     p->next = malloc((size_t)(p->count + 1) * sizeof *p->next);
     p->head = malloc((size_t)channels * INPUTS * sizeof *p->head);
     p->due = calloc((size_t)channels, sizeof *p->due);
-    p->bucket = malloc(p->buckets * 2 * sizeof *p->bucket);
-    if (!p->channel || !p->next || !p->head || !p->due || !p->bucket)
+    if (!p->channel || !p->next || !p->head || !p->due)
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a replay of %lld accesses", (long long)p->count);
     memset(p->head, 0xff, (size_t)channels * INPUTS * sizeof *p->head);
-    memset(p->bucket, 0xff, p->buckets * 2 * sizeof *p->bucket);
     for (int64_t i = p->count - 1; i >= 0; i--) {
         int channel = weft_dram_place_of(&p->rules, p->access[i].address).channel;
         int64_t *head = &p->head[channel * INPUTS + (p->access[i].type >= WEFT_ACCESS_GWRITE)];
@@ -84,14 +76,7 @@ static weft_status prepare(replay *p, const weft_hardware_memory *memory, weft_h
         p->channel[i].sink = sink;
         p->channel[i].sink_user = user;
     }
-    (void)memory;
     return status;
-}
-
-static int64_t *bucket_of(const replay *p, uint64_t address)
-{
-    uint64_t x = address * 0x9e3779b97f4a7c15u;
-    return &p->bucket[2 * ((x >> 20) & (p->buckets - 1))];
 }
 
 static void hand_over(replay *p, int index, int64_t clock)
@@ -107,42 +92,15 @@ static void hand_over(replay *p, int index, int64_t clock)
         a->accepted = clock;
         p->waiting--;
         p->progress = clock;
-        if (a->type == WEFT_ACCESS_P_HEADER)
-            continue;
-        int64_t *bucket = bucket_of(p, a->address);
-        p->next[i] = -1;
-        if (bucket[1] >= 0)
-            p->next[bucket[1]] = i;
-        else
-            bucket[0] = i;
-        bucket[1] = i;
     }
-}
-
-static bool answers(const weft_response *r, const weft_memory_access *a)
-{
-    return a->address == r->address && (a->type == WEFT_ACCESS_WRITE) == (r->type == WEFT_ACCESS_WRITE);
 }
 
 static void take_responses(replay *p, int index, int64_t clock)
 {
     weft_ring *responses = &p->channel[index].responses;
     for (weft_response *r; (r = weft_ring_head(responses)); weft_ring_pop(responses)) {
-        int64_t *bucket = bucket_of(p, r->address), before = -1, i = bucket[0];
-        while (i >= 0 && !answers(r, &p->access[i])) {
-            before = i;
-            i = p->next[i];
-        }
+        p->access[r->tag].done = clock;
         p->progress = clock;
-        if (i < 0)
-            continue;
-        p->access[i].done = clock;
-        if (before >= 0)
-            p->next[before] = p->next[i];
-        else
-            bucket[0] = p->next[i];
-        if (bucket[1] == i)
-            bucket[1] = before;
     }
 }
 
@@ -218,7 +176,7 @@ weft_status weft_hardware_replay(const weft_hardware_memory *memory, unsigned fi
     int64_t end = 0;
     status = check(&p);
     if (status == WEFT_OK)
-        status = prepare(&p, memory, sink, sink_user);
+        status = prepare(&p, sink, sink_user);
     if (status == WEFT_OK)
         status = play(&p, jump, &end);
     weft_dram_totals sum = {0};
@@ -236,6 +194,5 @@ weft_status weft_hardware_replay(const weft_hardware_memory *memory, unsigned fi
     free(p.next);
     free(p.head);
     free(p.due);
-    free(p.bucket);
     return status;
 }
