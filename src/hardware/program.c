@@ -144,6 +144,13 @@ static weft_status make_stages(weft_schedule *s, const stage_row *rows, int coun
     return status;
 }
 
+/* The NPU-only system keeps the trace's order. */
+static int by_index(const void *a, const void *b)
+{
+    int64_t i = ((const weft_kv *)a)->index, j = ((const weft_kv *)b)->index;
+    return (i > j) - (i < j);
+}
+
 weft_status weft_schedule_make(const weft_hardware_job *job, weft_schedule *s)
 {
     *s = (weft_schedule){0};
@@ -154,6 +161,7 @@ weft_status weft_schedule_make(const weft_hardware_job *job, weft_schedule *s)
     s->stream_bytes = embed * embed * 10 / (npu_only ? 1 : job->shape->tensor_parallel);
     weft_status status = weft_schedule_place(job, s);
     if (status == WEFT_OK && npu_only) {
+        qsort(s->requests, (size_t)s->count, sizeof *s->requests, by_index);
         s->stage_count = 1;
         return weft_layer_npu_only(&s->work, (weft_batch){s->requests, s->count}, &s->stage[0].program[WEFT_PROGRAM_NPU]);
     }
