@@ -86,9 +86,10 @@ const cli_command cli_sim_case = {
         "the same cycles.",
     .positionals = files,
     .options = options,
-    .example = "echo '{\"system\": \"neupims\", \"sub_batch\": false, \"model\": {\"n_embd\": 512, \"n_head\": 4, \"n_tp\": 1},\n"
-               "       \"requests_seq_ch\": [[64, 5], [200, 9]]}' > case.json\n"
-               "weft sim case case.json\n"
-               "weft sim case case.json --mode exact --order hash --json",
+    .example =
+        "weft sim case case.json\n"
+        "# case.json: {\"system\": \"neupims\", \"sub_batch\": false, \"model\": {\"n_embd\": 512, \"n_head\": 4, \"n_tp\": 1},\n"
+        "#             \"requests_seq_ch\": [[64, 5], [200, 9]]}\n"
+        "weft sim case case.json --mode exact --order hash --json",
     .run = run,
 };
