@@ -134,6 +134,9 @@ WEFT_API weft_value weft_used(weft_graph *, weft_value x, weft_value count);
 /* The same with `base` rows before them that are always in use. */
 WEFT_API weft_value weft_used_after(weft_graph *, weft_value x, int64_t base, weft_value count);
 
+/* x, taken as a constant by gradients. */
+WEFT_API weft_value weft_detach(weft_graph *, weft_value x);
+
 /* Views and moves. */
 WEFT_API weft_value weft_reshape(weft_graph *, weft_value x, weft_dims);
 WEFT_API weft_value weft_slice(weft_graph *, weft_value x, int axis, int64_t from, int64_t to);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { RESHAPE, ROWS, PART, USED, ALIAS };
+enum { RESHAPE, ROWS, PART, USED, ALIAS, DETACH };
 
 static void reshape_shape(weft_graph *g, weft_node *n)
 {
@@ -112,6 +112,11 @@ static void alias_gradient(weft_graph *g, weft_value y, const weft_value *dy, we
     dx[0] = dy[0];
 }
 
+static void detach_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
+{
+    (void)g, (void)y, (void)dy, (void)dx; /* none */
+}
+
 const weft_op weft_ops_view[] = {
     [RESHAPE] = {.name = "reshape",
                  .kind = WEFT_OP_VIEW,
@@ -141,11 +146,22 @@ const weft_op weft_ops_view[] = {
                .extent = WEFT_EXTENT_SAME,
                .shape = alias_shape,
                .gradient = alias_gradient},
+    [DETACH] = {.name = "detach",
+                .kind = WEFT_OP_VIEW,
+                .decompose = WEFT_CD_LINEAR,
+                .extent = WEFT_EXTENT_SAME,
+                .shape = alias_shape,
+                .gradient = detach_gradient},
     {0},
 };
 
 const weft_op *const weft_op_part = &weft_ops_view[PART];
 const weft_op *const weft_op_rows = &weft_ops_view[ROWS];
+
+weft_value weft_detach(weft_graph *g, weft_value x)
+{
+    return weft_apply(g, &weft_ops_view[DETACH], &x, 1, NULL);
+}
 
 weft_value weft_reshape(weft_graph *g, weft_value x, weft_dims dims)
 {

@@ -91,7 +91,8 @@ weft_value weft_lm_adapter_linear(const weft_lm_adapter *a, weft_lm_builder *b, 
         weft_value m =
             parameter(b, module, plain ? "lora_magnitude_vector" : "lora_magnitude_vector.weight", WEFT_ONES, DIMS(out));
         weft_value whole = weft_add(g, turned ? weft_transpose(g, w) : w, weft_scale(g, weft_matmul(g, B, A), s));
-        y = weft_mul(g, y, weft_div(g, m, weft_sqrt(g, weft_sum(g, weft_square(g, whole), 1, 1))));
+        weft_value norm = weft_sqrt(g, weft_sum(g, weft_square(g, whole), 1, 1));
+        y = weft_mul(g, y, weft_div(g, m, weft_detach(g, norm))); /* a constant to gradients (section 4.3) */
     }
     return bias.id ? weft_add(g, y, bias) : y;
 }

@@ -74,6 +74,11 @@ static weft_value build_alias(trial *t)
     return weft_name(t->g, weft_name(t->g, x, "first"), "second");
 }
 
+static weft_value build_detach(trial *t)
+{
+    return weft_detach(t->g, operand(t, batch_dims(t, 2), ANY, ROWS | FIXED));
+}
+
 /* ---- moves ---- */
 
 static weft_value build_slice(trial *t)
@@ -267,6 +272,7 @@ static const op_case move_cases[] = {
     MOVE("part", build_part, ROWWISE),
     MOVE("used", build_used, WHOLE),
     MOVE("alias", build_alias, ROWWISE),
+    MOVE("detach", build_detach, ROWWISE),
     MOVE("slice", build_slice, ROWWISE),
     MOVE("permute", build_permute, ROWWISE),
     MOVE("permute", build_permute, WHOLE),
