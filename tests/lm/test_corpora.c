@@ -1,0 +1,25 @@
+/* The corpora of the fuzz targets of language models, hostile files included, through their targets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "corpus.h"
+
+#define LLVMFuzzerTestOneInput fuzz_lm_config
+#include "../../fuzz/fuzz_lm_config.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_lm_adapter
+#include "../../fuzz/fuzz_lm_adapter.c"
+#undef LLVMFuzzerTestOneInput
+
+REPLAY(lm_config)
+REPLAY(lm_adapter)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lm_config_corpus), cmocka_unit_test(lm_adapter_corpus)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
