@@ -152,6 +152,11 @@ void weft_report_run_predictions(weft_report_run *, const weft_tabular_config *,
 weft_status weft_report_run_save(weft_report_run *, const char *folder);
 void weft_report_run_close(weft_report_run *);
 
+/* What each member of an ensemble scores alone: a list members_alone in the JSON result, a line each for people. */
+weft_status cli_tabular_members(cli_arguments *, weft_engine *, const weft_tabular_config *, const weft_params *,
+                                const weft_rows_data *candidates, const weft_rows_data *rows, const char *part,
+                                const weft_fit_options *);
+
 /* Metrics of a trained model on every part: objects train, val and test of the JSON result, and into the report. */
 weft_status cli_tabular_parts(cli_arguments *, weft_engine *, const weft_tabular_config *, weft_params *, const weft_prepared *,
                               weft_rows_data *const rows[WEFT_PARTS], const weft_fit_options *, weft_report_run *);
