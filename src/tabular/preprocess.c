@@ -1,6 +1,6 @@
 /* Quantile and standard scaling of one feature at a time. */
 #include "tabular/preprocess.h"
-#include "tabular/normal.h"
+#include "base/normal.h"
 
 #include <float.h>
 #include <math.h>

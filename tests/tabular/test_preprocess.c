@@ -2,7 +2,7 @@
 #include "tabular/table_case.h"
 #include "base/random.h"
 #include "io/io.h"
-#include "tabular/normal.h"
+#include "base/normal.h"
 
 static weft_arrays *golden;
 

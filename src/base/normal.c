@@ -1,6 +1,6 @@
 /* Φ⁻¹ by algorithm AS 241, routine PPND16 (Wichura, Applied Statistics 37, 1988): three rational approximations of degree 7,
  * one for the middle in (½)² - (p - ½)², two for the tails in √(-log p). */
-#include "tabular/normal.h"
+#include "base/normal.h"
 
 #include <math.h>
 
@@ -61,4 +61,27 @@ double weft_normal_quantile(double p)
     double z = r <= 5 ? polynomial(near_top, r - 1.6) / polynomial(near_bottom, r - 1.6)
                       : polynomial(far_top, r - 5) / polynomial(far_bottom, r - 5);
     return q < 0 ? -z : z;
+}
+
+double weft_normal_log_below(double z)
+{
+    if (z > -30)
+        return log(0.5 * erfc(-z * 0.70710678118654752440));
+    /* Φ(z) = φ(z)/−z · (1 − 1/z² + 3/z⁴ − 15/z⁶ + 105/z⁸ …) (Abramowitz and Stegun 26.2.12) */
+    double s = 1 / (z * z);
+    return -0.5 * z * z - log(-z) - 0.91893853320467274178 + log1p(s * (-1 + s * (3 + s * (-15 + s * 105))));
+}
+
+double weft_normal_log_between(double a, double b)
+{
+    if (a > 0) { /* the same in the lower tail, where digits are not lost */
+        double mirrored = -a;
+        a = -b;
+        b = mirrored;
+    }
+    if (b <= 0) {
+        double log_b = weft_normal_log_below(b);
+        return log_b + log(-expm1(weft_normal_log_below(a) - log_b));
+    }
+    return log1p(-exp(weft_normal_log_below(a)) - exp(weft_normal_log_below(-b)));
 }
