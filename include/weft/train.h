@@ -202,6 +202,8 @@ typedef struct weft_train_job {
     weft_status (*step)(void *user, int64_t epoch, int64_t step_in_epoch, double *loss, weft_session **gradients);
     /* After each epoch: *score, higher is better; `metrics`: a JSON object may be added to it. NULL: the score is −mean loss. */
     weft_status (*evaluate)(void *user, int64_t epoch, double *score, weft_text *metrics);
+    /* After each evaluation, and where a resumed run stands at one: true ends the run as patience would. NULL: never. */
+    bool (*enough)(void *user, int64_t epochs, double best_score);
     /* At the end, with the best weights in the parameters: writes the model. NULL: model.safetensors into the folder. */
     weft_status (*finish)(void *user);
     /* What else a checkpoint must hold: a JSON value, arrays. NULL: nothing. */

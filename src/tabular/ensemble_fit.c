@@ -3,7 +3,6 @@
 #include "tabular/ensemble.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,23 +106,6 @@ static weft_status keep_settings(const team *t)
     return status;
 }
 
-/* What run.json of a member that was trained before says of it. */
-static weft_status read_result(const char *folder, weft_train_result *out)
-{
-    char *path = weft_path_join(folder, "run.json");
-    weft_json *json = NULL;
-    weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    weft_json_value summary = weft_json_get(weft_json_root(json), "summary");
-    *out = (weft_train_result){.steps = weft_json_integer(weft_json_get(summary, "steps"), 0),
-                               .epochs = weft_json_integer(weft_json_get(summary, "epochs"), 0),
-                               .best_epoch = weft_json_integer(weft_json_get(summary, "best_epoch"), -1),
-                               .best_score = weft_json_number(weft_json_get(summary, "best_score"), NAN),
-                               .last_loss = NAN};
-    weft_json_free(json);
-    free(path);
-    return status;
-}
-
 static weft_status train_member(const team *t, int64_t k, weft_params **params, weft_train_result *result)
 {
     weft_fit_options o = *t->options;
@@ -136,7 +118,7 @@ static weft_status train_member(const team *t, int64_t k, weft_params **params, 
     if (status == WEFT_OK && o.folder && weft_run_finished(folder)) {
         status = weft_params_open(model, params);
         if (status == WEFT_OK)
-            status = read_result(folder, result);
+            status = weft_fit_result(folder, result);
     } else if (status == WEFT_OK) {
         o.folder = folder;
         o.resume = o.resume && folder && weft_path_exists(begun);

@@ -117,6 +117,12 @@ static weft_status fit_load(void *user, const char *text, const weft_arrays *arr
     return status;
 }
 
+static bool fit_enough(void *user, int64_t epochs, double best_score)
+{
+    fit *f = user;
+    return f->options->enough && f->options->enough(f->options->user, epochs, best_score);
+}
+
 static void fit_progress(void *user, const char *phase, int64_t done, int64_t total, const char *note)
 {
     fit *f = user;
@@ -202,6 +208,7 @@ weft_status weft_fit(weft_engine *engine, const weft_tabular_config *config, wef
             .user = &f,
             .step = fit_step,
             .evaluate = fit_evaluate,
+            .enough = fit_enough,
             .finish = options->finish ? fit_finish : NULL,
             .save = fit_save,
             .load = fit_load,

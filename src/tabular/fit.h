@@ -59,6 +59,7 @@ typedef struct weft_fit_options {
     void *user;
     void (*progress)(void *user, const char *phase, int64_t done, int64_t total, const char *note);
     void (*epoch)(void *user, int64_t epoch, double train_loss, const weft_metrics *val, bool best); /* NULL: not wanted */
+    bool (*enough)(void *user, int64_t epochs, double best_score);                                   /* as in weft_train_job */
     /* of an ensemble: member (from 0) begins (result NULL), or has been trained; NULL: not wanted */
     void (*member)(void *user, int64_t member, const weft_train_result *result);
     weft_status (*finish)(void *user); /* writes the model with the best weights; NULL: model.safetensors */
@@ -74,7 +75,11 @@ weft_status weft_fit(weft_engine *, const weft_tabular_config *, weft_params *, 
 /* The configuration and the options that a resumed run must share with the run it goes on with, as JSON text; and the first of
  * them in which such a text differs, as an error. */
 void weft_fit_settings(const weft_tabular_config *, const weft_fit_options *, weft_text *out);
+weft_status weft_settings_same(const char *folder, const char *kept, const char *now); /* of two such texts */
 weft_status weft_fit_same_settings(const weft_tabular_config *, const weft_fit_options *, const char *kept);
+
+/* What run.json says of a run that is finished. */
+weft_status weft_fit_result(const char *folder, weft_train_result *out);
 
 /* One training step up to its gradients, for tests and benchmarks: rows of `train`, at (seed, step). */
 typedef struct weft_stepper weft_stepper;

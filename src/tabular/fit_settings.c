@@ -1,7 +1,9 @@
-/* What must not change while a run is interrupted: a resumed run with another learning rate would be neither the one nor the
- * other. */
+/* What a run's files say of it: the settings that must not change while it is interrupted (a resumed run with another learning
+ * rate would be neither the one nor the other), and its result. */
+#include "base/files.h"
 #include "tabular/fit.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,16 +27,12 @@ void weft_fit_settings(const weft_tabular_config *config, const weft_fit_options
     weft_json_close_object(&w);
 }
 
-/* The first setting in which two such texts differ. */
-weft_status weft_fit_same_settings(const weft_tabular_config *config, const weft_fit_options *options, const char *kept)
+weft_status weft_settings_same(const char *folder, const char *kept, const char *now)
 {
-    weft_text now = {0};
     weft_json *old = NULL, *new = NULL;
-    weft_fit_settings(config, options, &now);
-    weft_status status = now.failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short")
-                                    : weft_json_parse(kept, strlen(kept), options->folder, &old);
+    weft_status status = weft_json_parse(kept, strlen(kept), folder, &old);
     if (status == WEFT_OK)
-        status = weft_json_parse(now.data, now.length, options->folder, &new);
+        status = weft_json_parse(now, strlen(now), folder, &new);
     weft_json_value value;
     const char *key;
     for (int64_t i = 0; status == WEFT_OK && (key = weft_json_key(weft_json_root(new), i, &value)); i++) {
@@ -44,13 +42,38 @@ weft_status weft_fit_same_settings(const weft_tabular_config *config, const weft
         weft_json_add_value(&wb, value);
         if (a.data && b.data && strcmp(a.data, b.data) != 0)
             status = weft_fail(WEFT_ERROR_ARGUMENT,
-                               "%s: its run was begun with %s %s, not %s: resume it with the same options, or begin anew",
-                               options->folder, key, a.data, b.data);
+                               "%s: its run was begun with %s %s, not %s: resume it with the same options, or begin anew", folder,
+                               key, a.data, b.data);
         weft_text_free(&a);
         weft_text_free(&b);
     }
     weft_json_free(old);
     weft_json_free(new);
+    return status;
+}
+
+weft_status weft_fit_same_settings(const weft_tabular_config *config, const weft_fit_options *options, const char *kept)
+{
+    weft_text now = {0};
+    weft_fit_settings(config, options, &now);
+    weft_status status = now.failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short")
+                                    : weft_settings_same(options->folder, kept, now.data);
     weft_text_free(&now);
+    return status;
+}
+
+weft_status weft_fit_result(const char *folder, weft_train_result *out)
+{
+    char *path = weft_path_join(folder, "run.json");
+    weft_json *json = NULL;
+    weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    weft_json_value summary = weft_json_get(weft_json_root(json), "summary");
+    *out = (weft_train_result){.steps = weft_json_integer(weft_json_get(summary, "steps"), 0),
+                               .epochs = weft_json_integer(weft_json_get(summary, "epochs"), 0),
+                               .best_epoch = weft_json_integer(weft_json_get(summary, "best_epoch"), -1),
+                               .best_score = weft_json_number(weft_json_get(summary, "best_score"), NAN),
+                               .last_loss = NAN};
+    weft_json_free(json);
+    free(path);
     return status;
 }

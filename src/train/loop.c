@@ -189,14 +189,22 @@ static bool is_due(int64_t every, int64_t done)
     return every > 0 && done % every == 0;
 }
 
+static bool is_enough(const weft_loop *l)
+{
+    const weft_train_job *job = l->job;
+    return job->enough && l->evaluated > 0 && job->enough(job->user, l->evaluated, l->best_score);
+}
+
 static weft_status run(weft_loop *l)
 {
     const weft_train_job *job = l->job;
     weft_status status = WEFT_OK;
-    while (status == WEFT_OK && !at_end(l)) {
+    bool enough = l->step == l->evaluated * job->steps_per_epoch && is_enough(l);
+    while (status == WEFT_OK && !enough && !at_end(l)) {
         bool due;
         if (l->step == (l->evaluated + 1) * job->steps_per_epoch) {
             status = run_evaluation(l);
+            enough = status == WEFT_OK && is_enough(l);
             due = is_due(job->checkpoint_epochs, l->evaluated);
         } else {
             status = run_step(l);
