@@ -193,6 +193,7 @@ typedef struct weft_train_job {
     bool resume;               /* go on from the folder's checkpoint, or from the start where the run made none yet */
     int64_t checkpoint_steps;  /* a checkpoint each so many steps; 0: not by steps */
     int64_t checkpoint_epochs; /* … and epochs; 0: not by epochs. One is always made when the user interrupts. */
+    double checkpoint_seconds; /* … but none sooner than so long after the last one, or after the start; 0: each that is due */
     int64_t log_steps;         /* a line in metrics.jsonl each so many steps; 0: one an epoch only */
     bool evaluate_ema;         /* evaluate and keep the moving averages in place of the parameters */
     void *user;                /* handed to every callback */

@@ -6,6 +6,7 @@
 
 #define ROWS(ROW) \
     ROW(tabular_train) \
+    ROW(tabular_tune) \
     ROW(tabular_predict) \
     ROW(tabular_eval) \
     ROW(tabular_extend) \

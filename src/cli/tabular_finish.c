@@ -41,7 +41,8 @@ weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_
             status = evaluate_part(a, prepared, &trained, model, rows_of, part, report, &said[part]);
     int last = rows_of[WEFT_PART_TEST] ? WEFT_PART_TEST : WEFT_PART_VAL;
     if (status == WEFT_OK && config->members > 1)
-        status = cli_tabular_members(a, engine, config, params, rows_of[WEFT_PART_TRAIN], rows_of[last], weft_part_names[last], fit);
+        status =
+            cli_tabular_members(a, engine, config, params, rows_of[WEFT_PART_TRAIN], rows_of[last], weft_part_names[last], fit);
     if (status == WEFT_OK)
         status = weft_calibration_fit(config, rows_of[WEFT_PART_VAL], &said[WEFT_PART_VAL], &said[WEFT_PART_TRAIN],
                                       &trained.calibration);

@@ -205,6 +205,7 @@ weft_status weft_fit(weft_engine *engine, const weft_tabular_config *config, wef
             .resume = options->resume,
             .checkpoint_steps = options->checkpoint_steps,
             .checkpoint_epochs = 1,
+            .checkpoint_seconds = options->checkpoint_seconds,
             .user = &f,
             .step = fit_step,
             .evaluate = fit_evaluate,

@@ -52,7 +52,8 @@ typedef struct weft_fit_options {
     uint64_t seed;
     const char *folder; /* NULL: nothing is written */
     bool resume;
-    int64_t checkpoint_steps; /* 0: an epoch */
+    int64_t checkpoint_steps;  /* 0: an epoch */
+    double checkpoint_seconds; /* as in weft_train_job */
     const weft_run_info *run;
     double target_mean, target_sd;
     bool include_self; /* the mutation of spec 10.11: rows may retrieve themselves in training */

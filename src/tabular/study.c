@@ -12,6 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+    CHECKPOINT_SECONDS = 10
+}; /* of work that a killed process may lose; more often would cost short trials more than it saves */
+
 struct weft_study {
     weft_study_options options;
     weft_journal *journal;
@@ -240,6 +244,7 @@ weft_status weft_study_open(const weft_study_options *options, weft_study **out)
     if (!s)
         return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", options->folder);
     *s = (weft_study){.options = *options, .table = {.space = options->space}, .trial = -1};
+    s->options.ended = NULL; /* what is there already was told then */
     char *path = journal_path(options->folder), *trials = inside(options->folder, -1, NULL);
     weft_status status = path && trials ? weft_folder_make(trials) : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK)
@@ -258,6 +263,7 @@ weft_status weft_study_open(const weft_study_options *options, weft_study **out)
         weft_study_close(s);
         return status;
     }
+    s->options.ended = options->ended;
     *out = s;
     return WEFT_OK;
 }
@@ -449,6 +455,7 @@ static weft_status train_trial(weft_study *s, weft_train_result *result)
     } else if (status == WEFT_OK) {
         fit.folder = folder;
         fit.resume = weft_path_exists(run);
+        fit.checkpoint_seconds = CHECKPOINT_SECONDS;
         fit.user = s;
         fit.progress = NULL;
         fit.finish = NULL;

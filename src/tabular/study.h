@@ -44,7 +44,7 @@ typedef struct weft_study_options {
     bool prune;
     void *user;
     void (*epoch)(void *user, int64_t trial, int64_t epoch, double score); /* of this process' trial; NULL: not wanted */
-    void (*ended)(void *user, int64_t trial);                              /* any trial was seen to have ended, once each */
+    void (*ended)(void *user, int64_t trial); /* a trial of any process ended, since this one opened the study */
 } weft_study_options;
 
 typedef struct weft_study weft_study;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NOTE 160
 
@@ -195,10 +196,18 @@ static bool is_enough(const weft_loop *l)
     return job->enough && l->evaluated > 0 && job->enough(job->user, l->evaluated, l->best_score);
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static weft_status run(weft_loop *l)
 {
     const weft_train_job *job = l->job;
     weft_status status = WEFT_OK;
+    double saved = now();
     bool enough = l->step == l->evaluated * job->steps_per_epoch && is_enough(l);
     while (status == WEFT_OK && !enough && !at_end(l)) {
         bool due;
@@ -212,8 +221,10 @@ static weft_status run(weft_loop *l)
         }
         if (status == WEFT_OK && weft_interrupted())
             status = WEFT_ERROR_INTERRUPTED;
-        else if (status == WEFT_OK && due)
+        else if (status == WEFT_OK && due && (job->checkpoint_seconds <= 0 || now() - saved >= job->checkpoint_seconds)) {
             status = weft_loop_save(l);
+            saved = now();
+        }
     }
     return status;
 }

@@ -1,0 +1,510 @@
+/* weft tabular tune: a search for a model's settings, in one process or in several. */
+#include "base/files.h"
+#include "cli/tabular_tune.h"
+#include "tabular/ensemble.h"
+#include "train/journal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+enum { MOST_JOBS = 256 };
+
+static const cli_positional files[] = {{"DATA.csv", 1, 1, "the table, with a header line"}, {0}};
+
+static const cli_option options[] = {
+    {.name = "trials",
+     .value = "N",
+     .kind = CLI_INT,
+     .least = 1,
+     .most = 100000,
+     .otherwise = "100",
+     .help = "training runs in all; the first is the model without tuning",
+     .group = "Search"},
+    {.name = "time",
+     .value = "S",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = CLI_ANY,
+     .help = "begin no trial later than after S seconds; those that run are finished",
+     .group = "Search",
+     .traits = CLI_ABOVE_LEAST},
+    {.name = "jobs",
+     .value = "N",
+     .kind = CLI_INT,
+     .least = 1,
+     .most = MOST_JOBS,
+     .otherwise = "1",
+     .help = "trials at a time, each in a process of one thread",
+     .group = "Search"},
+    {.name = "prune",
+     .kind = CLI_FLAG,
+     .help = "stop trials after 3, 9, 27, … epochs that are not among the better third there",
+     .group = "Search"},
+    {.name = "ensemble",
+     .value = "N",
+     .kind = CLI_INT,
+     .least = 1,
+     .most = WEFT_TABULAR_MAX_MEMBERS,
+     .otherwise = "1",
+     .help = "at the end train N models with the best settings and keep their mean",
+     .group = "Search"},
+    CLI_TABULAR_TABLE_ROWS,
+    {.name = "resume", .kind = CLI_FLAG, .help = "go on with the search in DIR, or join it", .group = "Training"},
+    {.name = "force", .kind = CLI_FLAG, .help = "begin anew where a search or a model is", .group = "Training"},
+    {0},
+};
+
+typedef struct tune_run {
+    cli_arguments *arguments;
+    weft_prepared prepared;
+    weft_tabular_config config;
+    weft_fit_options fit;
+    weft_space space;
+    weft_rows_data *rows[WEFT_PARTS];
+    cli_tabular_origin origin;
+    weft_study_options options;
+    weft_study *study;
+    weft_progress *progress;
+    weft_report_run report;
+    const char *out;
+    bool regression;
+    int64_t ended;
+    int64_t members;
+    /* the model that is kept */
+    weft_tabular_config best_config;
+    weft_fit_options best_fit;
+    weft_params *params;
+} tune_run;
+
+/* ---- while trials run ---- */
+
+static void on_epoch(void *user, int64_t trial, int64_t epoch, double score)
+{
+    tune_run *t = user;
+    weft_progress_update(t->progress, t->ended, "trial %lld, epoch %lld, validation %.5g", (long long)trial, (long long)epoch + 1,
+                         cli_tune_score(t->regression, score));
+}
+
+static void on_ended(void *user, int64_t trial)
+{
+    tune_run *t = user;
+    const weft_study_trial *r = weft_study_trial_at(t->study, trial);
+    weft_text settings = {0};
+    t->ended++;
+    cli_tune_values(&t->space, r->value, &settings);
+    if (!cli_quiet(t->arguments)) {
+        if (r->state == WEFT_TRIAL_FAILED)
+            cli_say(t->arguments, "trial %3lld  failed            %s\n", (long long)trial, settings.data ? settings.data : "");
+        else
+            cli_say(t->arguments, "trial %3lld  validation %s %.5g%s  %lld epochs%s, %.1f s  %s\n", (long long)trial,
+                    t->regression ? "RMSE" : "accuracy", cli_tune_score(t->regression, r->score),
+                    weft_study_best(t->study) == trial ? "  *" : "", (long long)r->epochs,
+                    r->state == WEFT_TRIAL_PRUNED ? " (pruned)" : "", r->seconds, settings.data ? settings.data : "");
+    }
+    weft_text_free(&settings);
+    weft_progress_update(t->progress, t->ended, "trial %lld", (long long)trial);
+}
+
+/* ---- several processes ---- */
+
+typedef struct worker {
+    pid_t process;
+    int pipe; /* where it says why it failed */
+} worker;
+
+static void on_child_stop(int signal_number)
+{
+    (void)signal_number;
+    weft_interrupt();
+}
+
+/* In the child: its own engine, its own view of the journal. Ends the process. */
+static void work(tune_run *t, pid_t parent, int pipe)
+{
+    struct sigaction stop = {.sa_handler = on_child_stop, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    setpgid(0, 0); /* Ctrl-C reaches the parent, which tells us */
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+#endif
+    weft_engine *engine = NULL;
+    weft_study *study = NULL;
+    weft_study_options mine = t->options;
+    mine.epoch = NULL;
+    mine.ended = NULL;
+    weft_status status = getppid() == parent ? weft_engine_new(&(weft_engine_options){.threads = 1}, &engine)
+                                             : weft_fail(WEFT_ERROR_INTERRUPTED, "interrupted");
+    mine.engine = engine;
+    if (status == WEFT_OK)
+        status = weft_study_open(&mine, &study);
+    if (status == WEFT_OK)
+        status = weft_study_work(study);
+    if (status != WEFT_OK) {
+        const char *text = weft_error();
+        ssize_t written = write(pipe, text, strlen(text));
+        (void)written;
+    }
+    _exit((int)status);
+}
+
+static weft_status start_workers(tune_run *t, worker *workers, int64_t jobs)
+{
+    pid_t parent = getpid();
+    fflush(NULL); /* or each child would write it again */
+    for (int64_t i = 0; i < jobs; i++) {
+        int ends[2];
+        if (pipe(ends) != 0)
+            return weft_fail(WEFT_ERROR_FILE, "--jobs: cannot make a pipe: %s", strerror(errno));
+        workers[i].process = fork();
+        if (workers[i].process == 0) {
+            close(ends[0]);
+            work(t, parent, ends[1]);
+        }
+        close(ends[1]);
+        workers[i].pipe = ends[0];
+        if (workers[i].process < 0) {
+            workers[i].process = 0;
+            return weft_fail(WEFT_ERROR_FILE, "--jobs: cannot start process %lld: %s", (long long)i + 1, strerror(errno));
+        }
+    }
+    return WEFT_OK;
+}
+
+static void stop_workers(const worker *workers, int64_t jobs)
+{
+    for (int64_t i = 0; i < jobs; i++)
+        if (workers[i].process > 0)
+            kill(workers[i].process, SIGTERM);
+}
+
+/* What ended; the first trouble of any is the run's. */
+static weft_status reap(worker *w, weft_status before)
+{
+    int how = 0;
+    char text[2048] = "";
+    pid_t got = waitpid(w->process, &how, WNOHANG);
+    if (got == 0 || (got < 0 && errno == EINTR))
+        return before;
+    ssize_t size = read(w->pipe, text, sizeof text - 1);
+    text[size > 0 ? size : 0] = 0;
+    w->process = 0;
+    if (before != WEFT_OK)
+        return before;
+    if (WIFSIGNALED(how))
+        return weft_fail(WEFT_ERROR_FILE,
+                         "a process of the search was ended by signal %d; go on with the same command and --resume",
+                         WTERMSIG(how));
+    weft_status status = (weft_status)WEXITSTATUS(how);
+    return status == WEFT_OK ? WEFT_OK : weft_fail(status, "%s", text);
+}
+
+static weft_status work_together(tune_run *t, int64_t jobs)
+{
+    worker workers[MOST_JOBS] = {{0}};
+    weft_status status = start_workers(t, workers, jobs);
+    bool told = false;
+    for (int64_t running = 1; running > 0;) {
+        if ((status != WEFT_OK || weft_interrupted()) && !told) {
+            told = true;
+            stop_workers(workers, jobs);
+        }
+        running = 0;
+        for (int64_t i = 0; i < jobs; i++) {
+            if (workers[i].process > 0)
+                status = reap(&workers[i], status);
+            running += workers[i].process > 0;
+        }
+        weft_status looked = weft_study_look(t->study);
+        status = status == WEFT_OK ? looked : status;
+        if (running)
+            nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    for (int64_t i = 0; i < jobs; i++)
+        if (workers[i].pipe > 0)
+            close(workers[i].pipe);
+    return status;
+}
+
+/* ---- the search ---- */
+
+static weft_status search(tune_run *t)
+{
+    cli_arguments *a = t->arguments;
+    int64_t jobs = cli_int(a, "jobs");
+    t->options = (weft_study_options){.folder = t->out,
+                                      .config = &t->config,
+                                      .fit = &t->fit,
+                                      .space = &t->space,
+                                      .train = t->rows[WEFT_PART_TRAIN],
+                                      .val = t->rows[WEFT_PART_VAL],
+                                      .trials = cli_int(a, "trials"),
+                                      .seconds = cli_number(a, "time"),
+                                      .prune = cli_flag(a, "prune"),
+                                      .user = t,
+                                      .epoch = on_epoch,
+                                      .ended = on_ended};
+    if (jobs == 1 && !(t->options.engine = cli_engine(a)))
+        return WEFT_ERROR_MEMORY;
+    weft_status status = weft_study_open(&t->options, &t->study);
+    if (status != WEFT_OK)
+        return status;
+    for (int64_t i = 0; i < weft_study_count(t->study); i++)
+        t->ended += weft_study_trial_at(t->study, i)->state != WEFT_TRIAL_RUNNING;
+    if (t->ended)
+        cli_say(a, "%lld trials of earlier\n", (long long)t->ended);
+    t->progress = weft_progress_new(cli_progress, a, "tuning", t->options.trials, "trials");
+    weft_progress_update(t->progress, t->ended, "%s", "");
+    status = jobs == 1 ? weft_study_work(t->study) : work_together(t, jobs);
+    weft_progress_free(t->progress);
+    t->progress = NULL;
+    if (status == WEFT_OK && weft_study_best(t->study) < 0)
+        status = weft_fail(WEFT_ERROR_NUMERIC, "%s: none of %lld trials was trained to its end", t->out,
+                           (long long)weft_study_count(t->study));
+    return status;
+}
+
+/* ---- the model that is kept ---- */
+
+static weft_status save_model(void *user)
+{
+    tune_run *t = user;
+    weft_tabular_config whole = t->best_config;
+    whole.members = t->members;
+    return weft_tabular_folder_save(t->out, &whole, t->prepared.schema, t->params, t->prepared.part[WEFT_PART_TRAIN]);
+}
+
+static weft_status train_ensemble(tune_run *t, weft_engine *engine, int64_t best)
+{
+    char *folder = weft_study_trial_folder(t->study, best), *team = folder ? weft_path_join(folder, "ensemble") : NULL;
+    weft_train_result *results = calloc((size_t)t->members, sizeof *results);
+    weft_status status =
+        team && results ? weft_params_new(&t->params) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", t->out);
+    if (status == WEFT_OK) {
+        weft_fit_options fit = t->best_fit;
+        fit.folder = team;
+        fit.user = t;
+        fit.finish = save_model;
+        fit.resume = weft_members_begun(team);
+        cli_say(t->arguments, "\ntraining %lld models with the settings of trial %lld\n", (long long)t->members, (long long)best);
+        status = weft_fit_members(engine, &t->best_config, t->params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL], &fit,
+                                  t->members, results);
+        if (status == WEFT_OK)
+            status = weft_run_forget(team);
+    }
+    if (team && status == WEFT_OK) {
+        char *metrics = weft_path_join(team, "metrics.jsonl");
+        if (metrics)
+            unlink(metrics);
+        free(metrics);
+        rmdir(team);
+    }
+    free(results);
+    free(team);
+    free(folder);
+    return status;
+}
+
+static weft_status keep_best(tune_run *t, weft_engine *engine, int64_t best)
+{
+    weft_study_settings(t->study, best, &t->best_config, &t->best_fit);
+    if (t->members > 1)
+        return train_ensemble(t, engine, best);
+    char *folder = weft_study_trial_folder(t->study, best), *path = folder ? weft_path_join(folder, "model.safetensors") : NULL;
+    weft_status status = path ? weft_params_open(path, &t->params) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", t->out);
+    if (status == WEFT_OK)
+        status = save_model(t);
+    free(path);
+    free(folder);
+    return status;
+}
+
+static void tell_json(tune_run *t, int64_t best, double seconds)
+{
+    cli_arguments *a = t->arguments;
+    const weft_study_trial *trial = weft_study_trial_at(t->study, best);
+    int64_t states[4] = {0};
+    for (int64_t i = 0; i < weft_study_count(t->study); i++)
+        states[weft_study_trial_at(t->study, i)->state]++;
+    cli_json_string(a, "task", weft_task_names[t->config.task]);
+    cli_json_string(a, "metric", t->regression ? "rmse" : "accuracy");
+    cli_json_integer(a, "trials", weft_study_count(t->study));
+    for (int s = WEFT_TRIAL_COMPLETE; s <= WEFT_TRIAL_FAILED; s++)
+        cli_json_integer(a, weft_trial_state_names[s], states[s]);
+    cli_json_integer(a, "best_trial", best);
+    cli_json_number(a, "best_score", cli_tune_score(t->regression, trial->score));
+    weft_json_add_key(cli_json(a), "best_params");
+    weft_space_write_values(&t->space, trial->value, cli_json(a));
+    cli_json_integer(a, "members", t->members);
+    cli_json_integer(a, "epochs", trial->epochs);
+    cli_json_integer(a, "best_epoch", trial->best_epoch + 1);
+    cli_json_number(a, "seconds", seconds);
+}
+
+/* run.json, and metrics.jsonl with a line a trial */
+static weft_status write_run(tune_run *t, int64_t best)
+{
+    weft_run_log *log = NULL;
+    weft_status status = weft_run_log_open(t->out, &t->origin.info, t->fit.seed, false, &log);
+    for (int64_t i = 0; i < weft_study_count(t->study) && status == WEFT_OK; i++) {
+        const weft_study_trial *trial = weft_study_trial_at(t->study, i);
+        weft_text line = {0};
+        weft_json_writer w = weft_json_to(&line, 0);
+        weft_json_open_object(&w);
+        weft_json_add_key(&w, "state");
+        weft_json_add_string(&w, weft_trial_state_names[trial->state]);
+        weft_json_add_key(&w, t->regression ? "val_rmse" : "val_accuracy");
+        weft_json_add_number(&w, cli_tune_score(t->regression, trial->score));
+        weft_json_add_key(&w, "params");
+        weft_space_write_values(&t->space, trial->value, &w);
+        weft_json_close_object(&w);
+        status = line.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", t->out)
+                             : weft_run_log_add(log, i, trial->epochs, line.data);
+        weft_text_free(&line);
+    }
+    char summary[64];
+    snprintf(summary, sizeof summary, "{\"best_trial\": %lld}", (long long)best);
+    if (status == WEFT_OK)
+        status = weft_run_log_mark(log, "finished", summary);
+    weft_run_log_free(log);
+    return status;
+}
+
+static weft_status finish(tune_run *t, double seconds)
+{
+    cli_arguments *a = t->arguments;
+    int64_t best = weft_study_best(t->study);
+    weft_engine *engine = cli_engine(a);
+    weft_status status = engine ? keep_best(t, engine, best) : WEFT_ERROR_MEMORY;
+    if (status != WEFT_OK)
+        return status;
+    cli_say(a, "\nbest: trial %lld, validation %s %.6g\n\n", (long long)best, t->regression ? "RMSE" : "accuracy",
+            cli_tune_score(t->regression, weft_study_trial_at(t->study, best)->score));
+    tell_json(t, best, seconds);
+    t->best_fit.folder = t->out;
+    t->best_config.members = t->members;
+    status = weft_report_run_open(&t->report, cli_text(a, "arch"), cli_positional_at(a, 0), &t->best_config, t->prepared.schema);
+    if (status == WEFT_OK) {
+        cli_tune_report(&t->report, t->study, &t->space, t->regression);
+        status = cli_tabular_parts(a, engine, &t->best_config, t->params, &t->prepared, t->rows, &t->best_fit, &t->report);
+    }
+    if (status == WEFT_OK)
+        status = weft_report_run_save(&t->report, t->out);
+    if (status == WEFT_OK)
+        status = cli_tune_csv(t->study, &t->space, t->regression, t->out);
+    if (status == WEFT_OK)
+        status = write_run(t, best);
+    if (status == WEFT_OK)
+        cli_say(a,
+                "\nThe model is in %s; look at %s/report.html and %s/trials.csv, or predict:\n  weft tabular predict %s NEW.csv "
+                "--out "
+                "predictions.csv\n",
+                t->out, t->out, t->out, t->out);
+    return status;
+}
+
+/* Several processes may come to the end together: one writes the model. */
+static weft_status finish_once(tune_run *t, double seconds)
+{
+    char *path = weft_path_join(t->out, "trials/model.lock");
+    int lock = -1;
+    weft_status status = path ? weft_lock_try(path, &lock) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", t->out);
+    if (status == WEFT_OK && lock < 0) {
+        tell_json(t, weft_study_best(t->study), seconds);
+        cli_say(t->arguments, "\nanother process writes the model to %s\n", t->out);
+    } else if (status == WEFT_OK) {
+        status = finish(t, seconds);
+    }
+    weft_lock_end(lock);
+    free(path);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static weft_status check_folder(cli_arguments *a, const char *out)
+{
+    bool begun = weft_study_begun(out);
+    if (cli_flag(a, "resume"))
+        return begun ? WEFT_OK : weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no search to resume (no journal.jsonl)", out);
+    if (begun && !cli_flag(a, "force"))
+        return weft_fail(WEFT_ERROR_FILE, "%s holds a search; go on with it by --resume, or begin anew with --force", out);
+    weft_status status = cli_may_write(a, out, "model.safetensors");
+    return status == WEFT_OK && begun ? weft_study_forget(out) : status;
+}
+
+static weft_status open_space(tune_run *t)
+{
+    const char *path = cli_text(t->arguments, "config");
+    weft_json *json = NULL;
+    weft_status status = path ? weft_json_read(path, &json) : WEFT_OK;
+    if (status == WEFT_OK)
+        status = weft_space_of(&t->config, path ? weft_json_root(json) : (weft_json_value){NULL}, &t->space);
+    weft_json_free(json);
+    return status;
+}
+
+static weft_status run(cli_arguments *arguments)
+{
+    if (cli_tabular_check_parts(arguments) != WEFT_OK)
+        return WEFT_ERROR_ARGUMENT;
+    tune_run t = {.arguments = arguments, .out = cli_text(arguments, "out")};
+    double began = cli_now();
+    weft_status status = check_folder(arguments, t.out);
+    if (status == WEFT_OK)
+        status = cli_tabular_prepare(arguments, &t.prepared);
+    if (status == WEFT_OK)
+        status = cli_tabular_configure(arguments, &t.prepared, &t.config, &t.fit);
+    t.members = cli_int(arguments, "ensemble");
+    t.config.members = 1;
+    t.regression = t.config.task == WEFT_TASK_REGRESSION;
+    if (status == WEFT_OK)
+        status = open_space(&t);
+    if (status == WEFT_OK)
+        status = cli_tabular_rows(&t.config, &t.prepared, t.rows);
+    cli_tabular_origin_of(arguments, (int)cli_int(arguments, "jobs"), "", &t.origin);
+    t.fit.run = &t.origin.info;
+    if (status == WEFT_OK)
+        status = search(&t);
+    if (status == WEFT_OK)
+        status = finish_once(&t, cli_now() - began);
+    weft_report_run_close(&t.report);
+    weft_study_close(t.study);
+    weft_params_free(t.params);
+    for (int part = 0; part < WEFT_PARTS; part++)
+        weft_rows_free(t.rows[part]);
+    weft_tabular_config_free(&t.config);
+    weft_prepared_free(&t.prepared);
+    return status;
+}
+
+const cli_command cli_tabular_tune = {
+    .name = "tabular",
+    .action = "tune",
+    .summary = "search for the settings of a model that suit a table",
+    .description =
+        "Each trial trains a model with other settings; the one with the best validation score is kept in DIR as `train` would "
+        "have "
+        "left it, with trials.csv and a report of all trials. Trials are suggested by a tree-structured Parzen estimator over "
+        "the "
+        "spaces of the TabR paper; a setting that --config names is left as it says there.\n\n"
+        "The search can be interrupted or killed at any moment and goes on with --resume, which also lets it go on to more "
+        "--trials, "
+        "and lets further processes join: they share DIR/journal.jsonl. One process makes the same trials from the same --seed, "
+        "however often it was killed.",
+    .positionals = files,
+    .options = options,
+    .example = "weft tabular tune houses.csv --target price --out tuned --trials 30 --jobs 2\n"
+               "weft tabular tune houses.csv --target price --out tuned --trials 60 --jobs 2 --resume",
+    .run = run,
+};
