@@ -41,10 +41,11 @@ void weft_session_execute(weft_session *session)
     const weft_plan *plan = session->plan;
     for (int32_t i = 0; i < plan->step_count; i++)
         atomic_store_explicit(&session->next[i], 0, memory_order_relaxed);
+    const bool team = weft_team_size(plan->engine->team) > 1;
     bool wide = false; /* waking the others for steps of one piece would cost more than the steps */
-    for (int32_t i = 0; i < plan->step_count && !wide; i++)
+    for (int32_t i = 0; i < plan->step_count && team && !wide; i++)
         wide = pieces_of(session, plan->steps[i]) > 1;
-    if (wide && weft_team_size(plan->engine->team) > 1) {
+    if (wide) {
         weft_team_run(plan->engine->team, work, session);
         return;
     }

@@ -227,11 +227,24 @@ static void need_scratch(weft_planner *p, weft_gemm one, bool used_k)
     }
 }
 
+/* Bytes of b's panels, and the scratch of the product, however b turns out to be stored. */
+static size_t panel_bytes(weft_planner *p, weft_gemm one, bool used_k)
+{
+    const weft_gemm_table *t = weft_planner_engine(p)->kernels->gemm;
+    size_t most = 0;
+    for (int stored = 0; stored < (one.dtype == WEFT_F32 ? 2 : 1); stored++) {
+        one.b_dtype = stored ? WEFT_BF16 : one.dtype;
+        need_scratch(p, one, used_k);
+        const size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static void matmul_emit(weft_planner *p, weft_value v)
 {
     const weft_node *n = weft_node_of(weft_planner_graph(p), v);
     bool ta = n->attributes.i[0], tb = n->attributes.i[1];
-    const weft_gemm_table *t = weft_planner_engine(p)->kernels->gemm;
     weft_slot a = weft_place_of(p, n->inputs[0]), b = weft_place_of(p, n->inputs[1]), packed = {.buffer = -1};
     product size = measure(&a.dims, &b.dims, ta, tb);
     int64_t batch = size.shared_b ? 1 : size.batch;
@@ -252,15 +265,10 @@ static void matmul_emit(weft_planner *p, weft_value v)
     bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
     bool keep = batch == 1 && !used_k && weft_is_kept(p, n->inputs[1]) && b.dims.rank == 2;
     one.kept = keep;
-    size_t bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
+    size_t bytes = panel_bytes(p, one, used_k);
     if (keep && !weft_may_pack(p, bytes)) { /* it is rearranged anew in each run */
         one.kept = keep = false;
-        bytes = (t->packed_bytes(&one) + 63) & ~(size_t)63;
-    }
-    need_scratch(p, one, used_k);
-    if (keep && n->dtype == WEFT_F32) { /* it may turn out to be stored so */
-        one.b_dtype = WEFT_BF16;
-        need_scratch(p, one, false);
+        bytes = panel_bytes(p, one, used_k);
     }
     if (bytes) { /* a step before the product packs b into panels */
         packed = keep ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);

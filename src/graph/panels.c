@@ -18,7 +18,7 @@ static weft_panels *make(weft_panels **list, const weft_panels_key *key)
 {
     const size_t page = (size_t)2 << 20, align = (size_t)key->bytes >= 4 * page ? page : 64;
     weft_panels *p = calloc(1, sizeof *p);
-    void *data = aligned_alloc(align, ((size_t)key->bytes + align - 1) / align * align);
+    void *data = aligned_alloc(align, ((size_t)key->bytes / align + 1) * align);
     if (!p || !data) {
         free(p);
         free(data);

@@ -373,6 +373,37 @@ static void sessions_share_packed_parameters(void **state)
     }
 }
 
+/* A weight [in, out] so small that it would be read where it stands, if it were not stored in BF16 or F16. */
+static void small_weights_may_be_stored_in_half(void **state)
+{
+    (void)state;
+    for (int64_t rows = 1; rows <= 30; rows += 29)
+        for (int transposed = 0; transposed < 2; transposed++) {
+            weft_params *set;
+            weft_graph *g = weft_graph_new(WEFT_F32);
+            uint16_t ones[20 * 8];
+            float x[30 * 20];
+            for (int i = 0; i < 20 * 8; i++)
+                ones[i] = 0x3f80;
+            for (int i = 0; i < 30 * 20; i++)
+                x[i] = 1;
+            fine(weft_params_new(&set));
+            const weft_dims dims = transposed ? DIMS(8, 20) : DIMS(20, 8);
+            fine(weft_params_set(set, "w", (weft_tensor){ones, WEFT_BF16, dims}));
+            weft_value in = weft_input(g, "x", WEFT_F32, DIMS(rows, 20)), w = weft_param(g, "w", WEFT_ZEROS, dims);
+            weft_value y = transposed ? weft_matmul_nt(g, in, w) : weft_matmul(g, in, w);
+            running r = {.g = g};
+            fine(weft_compile(engine, g, NULL, 0, &y, 1, &r.plan));
+            fine(weft_session_new(r.plan, &set, 1, &r.s));
+            fine(weft_bind(r.s, "x", floats(x, DIMS(rows, 20))));
+            fine(run_dirty(&r));
+            for (int64_t i = 0; i < rows * 8; i++)
+                assert_true(result_at(&r, y, i) == 20);
+            end(&r, true);
+            weft_params_free(set);
+        }
+}
+
 /* What may not be kept packed is rearranged in each run, with the same bits. */
 static void little_memory_for_packing_changes_no_bit(void **state)
 {
@@ -419,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_run_allocates_nothing),
         cmocka_unit_test(sessions_share_packed_parameters),
         cmocka_unit_test(little_memory_for_packing_changes_no_bit),
+        cmocka_unit_test(small_weights_may_be_stored_in_half),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -8,6 +8,8 @@
  */
 #include "kernels/level/gemm_plan.h"
 
+#include <string.h>
+
 enum {
     BLOCK_BYTES = 2048,        /* depth of a block: 512 floats */
     DIRECT_BLOCK = 16,         /* the same when right is read in place: whole rows of it follow one another */
@@ -108,7 +110,7 @@ static bool easy_lines(const gemm_plan *plan)
     return apart * plan->size % 4096 != 0 && (plan->left.step == 1 || plan->n < COPY_PANELS * plan->width);
 }
 
-gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
+static gemm_plan make_plan(const weft_gemm *g)
 {
     gemm_plan plan = {.m = g->m, .n = g->n};
     if (g->m == 0 || g->n == 0)
@@ -153,6 +155,46 @@ gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
     plan.pack_units = plan.packed ? ceiling(plan.depth, GEMM_PACK_DEPTH) * plan.column_units : 0;
     plan.pack_pieces = plan.packed ? least(ceiling(plan.pack_units, 8), ENOUGH_PIECES) : 0;
     return plan;
+}
+
+/* What a plan is made of. */
+typedef struct plan_key {
+    int64_t m, n, k, a_row, a_column, b_row, b_column;
+    int32_t dtype, b_dtype, bf16, kept;
+} plan_key;
+
+/* A product asks for its plan several times a piece, and a model has a few dozen products: for small ones planning would cost as
+ * much as multiplying. So each thread remembers the plans it made last. */
+gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
+{
+    enum { REMEMBERED = 64 };
+    static _Thread_local struct {
+        plan_key key;
+        gemm_plan plan;
+    } last[REMEMBERED]; /* all zero: the plan of no rows, which is its own */
+    const plan_key key = {.m = g->m,
+                          .n = g->n,
+                          .k = g->k,
+                          .a_row = g->a_row,
+                          .a_column = g->a_column,
+                          .b_row = g->b_row,
+                          .b_column = g->b_column,
+                          .dtype = (int32_t)g->dtype,
+                          .b_dtype = (int32_t)g->b_dtype,
+                          .bf16 = g->bf16,
+                          .kept = g->kept};
+    uint64_t hash = (uint64_t)(key.m * 31 + key.n) * 1000003u + (uint64_t)(key.k * 7 + key.b_row + key.a_column);
+    hash ^= hash >> 17;
+    hash *= 0x9E3779B97F4A7C15u;
+    gemm_plan *plan = &last[hash >> 58].plan;
+    if (memcmp(&last[hash >> 58].key, &key, sizeof key) != 0) {
+        *plan = make_plan(g);
+        last[hash >> 58].key = key;
+    }
+    gemm_plan made = *plan;
+    made.left.data = plan->swapped ? g->b : g->a;
+    made.right.data = plan->swapped ? g->a : g->b;
+    return made;
 }
 
 int WEFT_LEVEL_NAME(weft_gemm_width)(const gemm_plan *plan, int64_t column, int64_t *width)
