@@ -9,6 +9,7 @@
 #include "weft/model.h"
 #include "weft/nn.h"
 #include "weft/text.h"
+#include "weft/template.h"
 #include "weft/train.h"
 
 #endif

@@ -16,6 +16,7 @@
     ROW(tabular_calibrate) \
     ROW(lm_tokenize) \
     ROW(sim_case) \
+    ROW(lm_chat_template) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \
@@ -37,7 +38,7 @@ static const struct {
     const char *name, *summary;
 } rooms[] = {
     {"tabular", "models on tables: retrieval-augmented (TabR) and plain networks"},
-    {"lm", "language models: tokenizers"},
+    {"lm", "language models: run, generate, train, tokenizers, chat templates"},
     {"sim", "cycles, traffic and energy of serving on an NPU whose memory computes"},
 };
 

@@ -1,0 +1,108 @@
+/* Records of JSON: a value a line, or a list. A file that begins with "[" is a list when it can be read as one. */
+#include "io/records.h"
+
+#include <string.h>
+
+#include "base/files.h"
+
+typedef struct reading {
+    const char *name;
+    weft_record_function call;
+    void *user;
+    int64_t count;
+} reading;
+
+static weft_status one(reading *r, weft_json_value record, const char *kind, int64_t number)
+{
+    weft_text where = {0};
+    weft_text_add(&where, "%s %s %lld", r->name, kind, (long long)number);
+    weft_status status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", r->name)
+                                      : r->call(r->user, record, where.data);
+    weft_text_free(&where);
+    r->count += status == WEFT_OK;
+    return status;
+}
+
+static weft_status read_list(reading *r, const weft_json *json)
+{
+    weft_json_value list = weft_json_root(json);
+    weft_status status = WEFT_OK;
+    for (int64_t i = 0; i < weft_json_size(list) && status == WEFT_OK; i++)
+        status = one(r, weft_json_item(list, i), "item", i + 1);
+    return status;
+}
+
+static weft_status read_line(reading *r, const char *line, size_t length, int64_t number)
+{
+    weft_json *json = NULL;
+    weft_text where = {0};
+    weft_text_add(&where, "%s line %lld", r->name, (long long)number);
+    weft_status status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", r->name)
+                                      : weft_json_parse(line, length, where.data, &json);
+    weft_text_free(&where);
+    if (status == WEFT_OK)
+        status = one(r, weft_json_root(json), "line", number);
+    weft_json_free(json);
+    return status;
+}
+
+static size_t blanks(const char *at, const char *end)
+{
+    size_t n = 0;
+    while (at + n < end && strchr(" \t\r\n", at[n]) && at[n])
+        n++;
+    return n;
+}
+
+/* The end of the first line at `at`. */
+static const char *line_end(const char *at, const char *end)
+{
+    const char *stop = memchr(at, '\n', (size_t)(end - at));
+    return stop ? stop : end;
+}
+
+weft_status weft_records_parse(const char *bytes, size_t size, const char *name, weft_record_function call, void *user,
+                               int64_t *count)
+{
+    reading r = {name, call, user, 0};
+    const char *at = bytes, *end = bytes + size;
+    weft_json *list = NULL;
+    weft_status status = WEFT_OK;
+    if (size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
+        at += 3;
+    const char *first = at + (size ? blanks(at, end) : 0);
+    bool listed = first < end && *first == '[';
+    if (listed) { /* lines may be lists themselves: then the first one ends where its line does */
+        const char *stop = line_end(first, end);
+        weft_json *line = NULL;
+        bool whole_line = stop + blanks(stop, end) < end && weft_json_parse(first, (size_t)(stop - first), name, &line) == WEFT_OK;
+        weft_json_free(line);
+        if (!whole_line) {
+            status = weft_json_parse(first, (size_t)(end - first), name, &list);
+            if (status == WEFT_OK)
+                status = read_list(&r, list);
+            weft_json_free(list);
+            at = end;
+        }
+    }
+    for (int64_t number = 1; at < end && status == WEFT_OK; number++) {
+        const char *stop = line_end(at, end);
+        if (at + blanks(at, stop) < stop)
+            status = read_line(&r, at, (size_t)(stop - at), number);
+        at = stop < end ? stop + 1 : end;
+    }
+    if (count)
+        *count = r.count;
+    return status;
+}
+
+weft_status weft_records_read(const char *path, weft_record_function call, void *user, int64_t *count)
+{
+    weft_map map;
+    weft_status status = weft_map_open(path, &map);
+    if (status != WEFT_OK)
+        return status;
+    status = weft_records_parse(map.data ? map.data : "", map.size, path, call, user, count);
+    weft_map_close(&map);
+    return status;
+}
