@@ -41,8 +41,8 @@ WEFT_API void weft_template_result_free(weft_template_result *);
  * tokenizer_config.json, a text or a list of {name, template}. `name` NULL: the one called "default", or the only one. Special
  * tokens come from tokenizer_config.json and special_tokens_map.json. */
 WEFT_API weft_status weft_chat_template_open(const char *folder, const char *name, weft_chat_template **out);
-/* A well-known template by name (weft_chat_template_name), with the folder's special tokens, or its own where the folder (or NULL)
- * has none. */
+/* A well-known template by name (weft_chat_template_name), with the folder's special tokens, or its own where the folder (or
+ * NULL) has none. */
 WEFT_API weft_status weft_chat_template_named(const char *name, const char *folder, weft_chat_template **out);
 WEFT_API const char *weft_chat_template_name(int i); /* "chatml", …; NULL past the end */
 /* A template from memory; `name` for messages, bos and eos as the template's bos_token and eos_token. */

@@ -17,6 +17,7 @@
     ROW(lm_tokenize) \
     ROW(sim_case) \
     ROW(lm_chat_template) \
+    ROW(lm_sample) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \

@@ -12,7 +12,8 @@ static const cli_option options[] = {
     {.name = "file",
      .value = "F.jsonl",
      .kind = CLI_PATH,
-     .help = "conversations, a line of JSON each: {\"messages\": [{\"role\": …, \"content\": …}, …], \"add_generation_prompt\": true}",
+     .help = "conversations, a line of JSON each: {\"messages\": [{\"role\": …, \"content\": …}, …], \"add_generation_prompt\": "
+             "true}",
      .traits = CLI_REQUIRED},
     {.name = "template",
      .value = "NAME",
@@ -73,10 +74,11 @@ const cli_command cli_lm_chat_template = {
     .name = "lm",
     .action = "chat-template",
     .summary = "write conversations as the text that a model reads",
-    .description =
-        "The template is the folder's: chat_template.jinja, or chat_template in tokenizer_config.json; a folder without one takes "
-        "--template. What a line of F.jsonl holds beside messages (add_generation_prompt, tools, documents, date_string …) are the "
-        "template's other variables. A conversation that the template refuses (raise_exception) is a result as well.",
+    .description = "The template is the folder's: chat_template.jinja, or chat_template in tokenizer_config.json; a folder "
+                   "without one takes "
+                   "--template. What a line of F.jsonl holds beside messages (add_generation_prompt, tools, documents, "
+                   "date_string …) are the "
+                   "template's other variables. A conversation that the template refuses (raise_exception) is a result as well.",
     .positionals = files,
     .options = options,
     .example = "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' >talk.jsonl\n"

@@ -16,8 +16,8 @@ static weft_status one(reading *r, weft_json_value record, const char *kind, int
 {
     weft_text where = {0};
     weft_text_add(&where, "%s %s %lld", r->name, kind, (long long)number);
-    weft_status status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", r->name)
-                                      : r->call(r->user, record, where.data);
+    weft_status status =
+        where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", r->name) : r->call(r->user, record, where.data);
     weft_text_free(&where);
     r->count += status == WEFT_OK;
     return status;
@@ -75,7 +75,8 @@ weft_status weft_records_parse(const char *bytes, size_t size, const char *name,
     if (listed) { /* lines may be lists themselves: then the first one ends where its line does */
         const char *stop = line_end(first, end);
         weft_json *line = NULL;
-        bool whole_line = stop + blanks(stop, end) < end && weft_json_parse(first, (size_t)(stop - first), name, &line) == WEFT_OK;
+        bool whole_line =
+            stop + blanks(stop, end) < end && weft_json_parse(first, (size_t)(stop - first), name, &line) == WEFT_OK;
         weft_json_free(line);
         if (!whole_line) {
             status = weft_json_parse(first, (size_t)(end - first), name, &list);

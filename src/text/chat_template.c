@@ -8,8 +8,8 @@
 #include "base/files.h"
 
 /* Variables that are the tokenizer's: a text, or an object with `content`. */
-static const char *const token_names[] = {"bos_token", "eos_token",  "unk_token",  "sep_token",
-                                          "pad_token", "cls_token",  "mask_token", "additional_special_tokens"};
+static const char *const token_names[] = {"bos_token", "eos_token", "unk_token",  "sep_token",
+                                          "pad_token", "cls_token", "mask_token", "additional_special_tokens"};
 enum { TOKENS = sizeof token_names / sizeof token_names[0] };
 
 struct weft_chat_template {
@@ -100,10 +100,11 @@ static weft_status no_template(const char *folder)
     weft_text names = {0};
     for (int i = 0; weft_chat_template_name(i); i++)
         weft_text_add(&names, "%s%s", i ? ", " : "", weft_chat_template_name(i));
-    weft_status status = weft_fail(WEFT_ERROR_FORMAT,
-                                   "%s: no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json; "
-                                   "well-known ones go by name: %s",
-                                   folder, names.data ? names.data : "");
+    weft_status status =
+        weft_fail(WEFT_ERROR_FORMAT,
+                  "%s: no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json; "
+                  "well-known ones go by name: %s",
+                  folder, names.data ? names.data : "");
     weft_text_free(&names);
     return status;
 }
@@ -121,9 +122,10 @@ static weft_status choose(weft_json_value list, const char *folder, const char *
         if (text && !*source && (strcmp(own, wanted) == 0 || (!name && weft_json_size(list) == 1)))
             *source = text;
     }
-    weft_status status = *source ? WEFT_OK
-                                 : weft_fail(WEFT_ERROR_FORMAT, "%s/tokenizer_config.json: chat_template has no \"%s\" (it has: %s)",
-                                             folder, wanted, names.data ? names.data : "none");
+    weft_status status = *source
+                             ? WEFT_OK
+                             : weft_fail(WEFT_ERROR_FORMAT, "%s/tokenizer_config.json: chat_template has no \"%s\" (it has: %s)",
+                                         folder, wanted, names.data ? names.data : "none");
     weft_text_free(&names);
     return status;
 }

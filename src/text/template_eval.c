@@ -20,10 +20,10 @@ static jinja_value loop_attribute(jinja_run *run, const jinja_loop *loop, const 
         const char *name;
         jinja_value value;
     } rows[] = {
-        {"index", weft_jinja_integer(i + 1)},       {"index0", weft_jinja_integer(i)},
-        {"revindex", weft_jinja_integer(n - i)},    {"revindex0", weft_jinja_integer(n - i - 1)},
-        {"first", weft_jinja_bool(i == 0)},         {"last", weft_jinja_bool(i == n - 1)},
-        {"length", weft_jinja_integer(n)},          {"depth", weft_jinja_integer(loop->depth + 1)},
+        {"index", weft_jinja_integer(i + 1)},        {"index0", weft_jinja_integer(i)},
+        {"revindex", weft_jinja_integer(n - i)},     {"revindex0", weft_jinja_integer(n - i - 1)},
+        {"first", weft_jinja_bool(i == 0)},          {"last", weft_jinja_bool(i == n - 1)},
+        {"length", weft_jinja_integer(n)},           {"depth", weft_jinja_integer(loop->depth + 1)},
         {"depth0", weft_jinja_integer(loop->depth)},
     };
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
@@ -86,7 +86,7 @@ static const char *point_at(const jinja_string *string, int64_t index)
     const char *at = string->bytes, *end = at + string->length;
     uint32_t point;
     while (index-- > 0)
-        at += weft_utf8_get(at, end, &point);
+        at += weft_point_at(at, end, &point);
     return at;
 }
 
@@ -94,7 +94,7 @@ static jinja_value character(jinja_run *run, const jinja_string *string, int64_t
 {
     uint32_t point;
     const char *at = point_at(string, index);
-    return weft_jinja_bytes(run, at, (size_t)weft_utf8_get(at, string->bytes + string->length, &point));
+    return weft_jinja_bytes(run, at, (size_t)weft_point_at(at, string->bytes + string->length, &point));
 }
 
 jinja_value weft_jinja_item(jinja_run *run, jinja_value value, jinja_value key)

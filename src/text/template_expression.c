@@ -1,5 +1,6 @@
-/* Templates: from tokens to expressions. Precedence, from loosest: a if b else c; or; and; not; comparisons; + -; ~; * / // %; **;
- * signs; attributes, items, calls; filters and tests. (Jinja2's own: a sign binds closer than **, which groups to the left.) */
+/* Templates: from tokens to expressions. Precedence, from loosest: a if b else c; or; and; not; comparisons; + -; ~; * / // %;
+ * **; signs; attributes, items, calls; filters and tests. (Jinja2's own: a sign binds closer than **, which groups to the left.)
+ */
 #include "text/template_inner.h"
 
 #include <errno.h>
@@ -71,7 +72,7 @@ static const struct {
     jinja_operation operation;
     int level; /* 0: + −, 1: * / // %, 2: ** */
 } arithmetic[] = {
-    {"+", JINJA_ADD, 0},          {"-", JINJA_SUBTRACT, 0}, {"*", JINJA_MULTIPLY, 1}, {"/", JINJA_DIVIDE, 1},
+    {"+", JINJA_ADD, 0},           {"-", JINJA_SUBTRACT, 0}, {"*", JINJA_MULTIPLY, 1}, {"/", JINJA_DIVIDE, 1},
     {"//", JINJA_FLOOR_DIVIDE, 1}, {"%", JINJA_MODULO, 1},   {"**", JINJA_POWER, 2},
 };
 
@@ -130,8 +131,8 @@ static bool take_comparison(jinja_parser *p, jinja_operation *out)
     static const struct {
         const char *text;
         jinja_operation operation;
-    } rows[] = {{"==", JINJA_EQUAL},   {"!=", JINJA_UNEQUAL},       {"<=", JINJA_LESS_EQUAL},
-                {">=", JINJA_GREATER_EQUAL}, {"<", JINJA_LESS}, {">", JINJA_GREATER}};
+    } rows[] = {{"==", JINJA_EQUAL},         {"!=", JINJA_UNEQUAL}, {"<=", JINJA_LESS_EQUAL},
+                {">=", JINJA_GREATER_EQUAL}, {"<", JINJA_LESS},     {">", JINJA_GREATER}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (weft_jinja_skip(p, TOKEN_OPERATOR, rows[i].text)) {
             *out = rows[i].operation;
@@ -303,9 +304,12 @@ static jinja_node *parse_primary(jinja_parser *p)
         const char *name;
         jinja_value value;
     } constants[] = {
-        {"true", {JINJA_BOOL, {.truth = true}}},   {"True", {JINJA_BOOL, {.truth = true}}},
-        {"false", {JINJA_BOOL, {.truth = false}}}, {"False", {JINJA_BOOL, {.truth = false}}},
-        {"none", {JINJA_NONE, {0}}},               {"None", {JINJA_NONE, {0}}},
+        {"true", {JINJA_BOOL, {.truth = true}}},
+        {"True", {JINJA_BOOL, {.truth = true}}},
+        {"false", {JINJA_BOOL, {.truth = false}}},
+        {"False", {JINJA_BOOL, {.truth = false}}},
+        {"none", {JINJA_NONE, {0}}},
+        {"None", {JINJA_NONE, {0}}},
     };
     const jinja_token *token = weft_jinja_peek(p);
     char shown[64];

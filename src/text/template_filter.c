@@ -49,10 +49,10 @@ static jinja_value title(jinja_run *run, row *filter, jinja_value self, given *a
     for (const char *at = text.as.string->bytes, *end = at + text.as.string->length; at < end;) {
         uint32_t point;
         char bytes[4];
-        at += weft_utf8_get(at, end, &point);
+        at += weft_point_at(at, end, &point);
         bool between = weft_point_is_space(point) || (point < 0x80 && point && strchr("-({[<", (int)point));
-        uint32_t shown = between ? point : start ? weft_point_upper(point) : weft_point_lower(point);
-        weft_text_bytes(&out, bytes, (size_t)weft_utf8_put(shown, bytes));
+        uint32_t shown = between ? point : start ? weft_unicode_upper(point) : weft_point_lower(point);
+        weft_text_bytes(&out, bytes, weft_utf8_put(shown, bytes));
         start = between;
     }
     return weft_jinja_from_text(run, &out);
@@ -102,7 +102,7 @@ static jinja_value urlencode(jinja_run *run, row *filter, jinja_value self, give
 static int line_break(const char *at, const char *end)
 {
     uint32_t point;
-    int bytes = weft_utf8_get(at, end, &point);
+    int bytes = weft_point_at(at, end, &point);
     if (point == '\r' && at + 1 < end && at[1] == '\n')
         return 2;
     bool breaks = (point >= 0x0A && point <= 0x0D) || (point >= 0x1C && point <= 0x1E) || point == 0x85 || point == 0x2028 ||
@@ -186,8 +186,9 @@ static jinja_value wordcount(jinja_run *run, row *filter, jinja_value self, give
         return text;
     for (const char *at = text.as.string->bytes, *end = at + text.as.string->length; at < end;) {
         uint32_t point;
-        at += weft_utf8_get(at, end, &point);
-        bool word = point == '_' || weft_point_is_letter(point) || weft_point_is_number(point);
+        at += weft_point_at(at, end, &point);
+        bool word = point == '_' || (weft_unicode_classes(point) & WEFT_IS_LETTER) != 0 ||
+                    (weft_unicode_classes(point) & WEFT_IS_NUMBER) != 0;
         count += word && !inside;
         inside = word;
     }
@@ -217,8 +218,8 @@ static jinja_value tojson(jinja_run *run, row *filter, jinja_value self, given *
 {
     (void)filter;
     const jinja_value *a = arguments->items; /* indent, ensure_ascii, separators, sort_keys */
-    jinja_json_style style = {.indent = -1, .item = ", ", .key = ": ", .ascii = weft_jinja_truth(a[1]),
-                              .sort_keys = weft_jinja_truth(a[3])};
+    jinja_json_style style = {
+        .indent = -1, .item = ", ", .key = ": ", .ascii = weft_jinja_truth(a[1]), .sort_keys = weft_jinja_truth(a[3])};
     int64_t width;
     if (weft_jinja_whole(a[0], &width)) {
         style.indent = (int)(width < 0 ? 0 : width > 1000 ? 1000 : width);

@@ -92,7 +92,7 @@ static jinja_value otherwise(jinja_run *run, row *filter, jinja_value self, give
     if (!use)
         return self;
     return arguments->items[0].kind == JINJA_UNDEFINED && !arguments->items[0].as.string ? weft_jinja_text(run, "")
-                                                                                        : arguments->items[0];
+                                                                                         : arguments->items[0];
 }
 
 static jinja_value items_of(jinja_run *run, row *filter, jinja_value self, given *arguments)
@@ -117,7 +117,8 @@ static void sort_by(jinja_run *run, const jinja_value *keys, int64_t *order, int
 {
     for (int64_t width = 1; width < count; width *= 2) {
         for (int64_t from = 0; from < count; from += 2 * width) {
-            int64_t middle = from + width < count ? from + width : count, to = from + 2 * width < count ? from + 2 * width : count;
+            int64_t middle = from + width < count ? from + width : count,
+                    to = from + 2 * width < count ? from + 2 * width : count;
             int64_t i = from, j = middle;
             for (int64_t k = from; k < to; k++) {
                 int sign = i < middle && j < to ? weft_jinja_order(run, keys[order[i]], keys[order[j]], "<") : 0;
@@ -206,8 +207,7 @@ static jinja_value extreme(jinja_run *run, row *filter, jinja_value self, given 
     for (int64_t i = 1; i < count && run->status == WEFT_OK; i++)
         if (weft_jinja_order(run, keys[i], keys[best], filter->which > 0 ? ">" : "<") * filter->which > 0)
             best = i;
-    return count && run->status == WEFT_OK ? items[best]
-                                           : weft_jinja_missing(run, "No aggregated item, sequence was empty.");
+    return count && run->status == WEFT_OK ? items[best] : weft_jinja_missing(run, "No aggregated item, sequence was empty.");
 }
 
 static jinja_value sum(jinja_run *run, row *filter, jinja_value self, given *arguments)
@@ -217,8 +217,8 @@ static jinja_value sum(jinja_run *run, row *filter, jinja_value self, given *arg
     const jinja_value *a = arguments->items, *items = weft_jinja_iterate(run, self, &count);
     jinja_value total = a[1].kind == JINJA_UNDEFINED ? weft_jinja_integer(0) : a[1];
     for (int64_t i = 0; i < count && run->status == WEFT_OK; i++)
-        total = weft_jinja_binary(run, JINJA_ADD, total,
-                                  a[0].kind > JINJA_NONE ? weft_jinja_pick(run, items[i], a[0]) : items[i]);
+        total =
+            weft_jinja_binary(run, JINJA_ADD, total, a[0].kind > JINJA_NONE ? weft_jinja_pick(run, items[i], a[0]) : items[i]);
     return total;
 }
 

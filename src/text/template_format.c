@@ -54,7 +54,10 @@ static void put_whole(jinja_run *run, const directive *d, int64_t whole, weft_te
     switch (d->type) {
     case 'x':
     case 'X':
-        weft_text_add(&digits, d->type == 'x' ? "%s%s%llx" : "%s%s%llX", sign, !d->alternate ? "" : d->type == 'x' ? "0x" : "0X",
+        weft_text_add(&digits, d->type == 'x' ? "%s%s%llx" : "%s%s%llX", sign,
+                      !d->alternate    ? ""
+                      : d->type == 'x' ? "0x"
+                                       : "0X",
                       (unsigned long long)size);
         break;
     case 'o':

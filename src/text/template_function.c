@@ -125,14 +125,10 @@ static jinja_value make_cycle(jinja_run *run, row *function, jinja_value self, g
 }
 
 static const jinja_function globals[] = {
-    {"cycler", "*", 0, make_cycle, JINJA_CYCLER},
-    {"dict", "*", 0, make_dict, JINJA_DICT},
-    {"joiner", "*", 0, make_cycle, JINJA_JOINER},
-    {"namespace", "*", 0, make_dict, JINJA_NAMESPACE},
-    {"raise_exception", "message", 1, raise_exception, 0},
-    {"range", "*", 0, range, 0},
-    {"strftime_now", "format", 1, strftime_now, 0},
-    {0},
+    {"cycler", "*", 0, make_cycle, JINJA_CYCLER},          {"dict", "*", 0, make_dict, JINJA_DICT},
+    {"joiner", "*", 0, make_cycle, JINJA_JOINER},          {"namespace", "*", 0, make_dict, JINJA_NAMESPACE},
+    {"raise_exception", "message", 1, raise_exception, 0}, {"range", "*", 0, range, 0},
+    {"strftime_now", "format", 1, strftime_now, 0},        {0},
 };
 
 const jinja_function *weft_jinja_global(const char *name, size_t length)

@@ -1,9 +1,9 @@
 /* The template engine from inside: values, the syntax tree, and what one rendering carries along.
  *
  * The language is Jinja2's (https://jinja.palletsprojects.com/en/3.1.x/templates/) as chat templates use it, in the environment
- * that Hugging Face's transformers set up: trim_blocks, lstrip_blocks, loop controls, no HTML escaping, and values that a template
- * cannot change (only a namespace's attributes can be set). A rendering never fails halfway through a function: after the first
- * mistake run->status is set, functions answer undefined, and every loop looks at run->status.
+ * that Hugging Face's transformers set up: trim_blocks, lstrip_blocks, loop controls, no HTML escaping, and values that a
+ * template cannot change (only a namespace's attributes can be set). A rendering never fails halfway through a function: after
+ * the first mistake run->status is set, functions answer undefined, and every loop looks at run->status.
  */
 #ifndef WEFT_TEXT_TEMPLATE_INNER_H
 #define WEFT_TEXT_TEMPLATE_INNER_H
@@ -172,7 +172,7 @@ struct jinja_node {
     jinja_value constant;
 };
 
-#define JINJA_DEEPEST_TREE 400 /* levels of expressions and statements in one another */
+#define JINJA_DEEPEST_TREE 400  /* levels of expressions and statements in one another */
 #define JINJA_DEEPEST_RUN  1000 /* the same while running, macros and loops inside one another included */
 
 struct weft_template {
@@ -279,8 +279,8 @@ struct jinja_run {
     const char *name; /* of the template */
     const weft_template_limits *limits;
     const struct tm *now;
-    weft_text *out;         /* where text goes */
-    weft_text *result_text; /* the whole text, and where an exception's words go */
+    weft_text *out;               /* where text goes */
+    weft_text *result_text;       /* the whole text, and where an exception's words go */
     weft_template_result *result; /* NULL inside captured text: spans are of the whole */
     jinja_scope *scope;
 };
@@ -294,9 +294,9 @@ typedef struct jinja_arguments {
     int64_t named_count;
 } jinja_arguments;
 
-/* A function: a filter, test, method or global. Arguments are bound to `parameters`, a list of names ("old new count"), before the
- * call: arguments[i] is undefined where none was given. `required` of them must be given. parameters "*": handed on as they come.
- * self: what stands before the bar, "is" or the dot. */
+/* A function: a filter, test, method or global. Arguments are bound to `parameters`, a list of names ("old new count"), before
+ * the call: arguments[i] is undefined where none was given. `required` of them must be given. parameters "*": handed on as they
+ * come. self: what stands before the bar, "is" or the dot. */
 struct jinja_function {
     const char *name;
     const char *parameters;
@@ -317,21 +317,21 @@ extern const jinja_value weft_jinja_none, weft_jinja_undefined;
 jinja_value weft_jinja_bool(bool);
 jinja_value weft_jinja_integer(int64_t);
 jinja_value weft_jinja_float(double);
-jinja_value weft_jinja_bytes(jinja_run *, const char *bytes, size_t length); /* a string; copies */
-jinja_value weft_jinja_text(jinja_run *, const char *text);                  /* the same of a C string */
-jinja_value weft_jinja_from_text(jinja_run *, weft_text *);                  /* the same, and frees the text */
+jinja_value weft_jinja_bytes(jinja_run *, const char *bytes, size_t length);            /* a string; copies */
+jinja_value weft_jinja_text(jinja_run *, const char *text);                             /* the same of a C string */
+jinja_value weft_jinja_from_text(jinja_run *, weft_text *);                             /* the same, and frees the text */
 jinja_value weft_jinja_missing(jinja_run *, const char *format, ...) WEFT_PRINTF(2, 3); /* undefined, with its text */
-jinja_value weft_jinja_sequence(jinja_run *, jinja_kind, int64_t count);     /* its items to be filled */
+jinja_value weft_jinja_sequence(jinja_run *, jinja_kind, int64_t count);                /* its items to be filled */
 jinja_value weft_jinja_dict(jinja_run *, int64_t capacity);
 void weft_jinja_dict_set(jinja_run *, jinja_dict *, jinja_value key, jinja_value value);
 bool weft_jinja_dict_get(jinja_run *, jinja_dict *, jinja_value key, jinja_value *out);
 jinja_value weft_jinja_from_json(jinja_run *, weft_json_value);
 bool weft_jinja_truth(jinja_value);
-bool weft_jinja_is_sequence(jinja_value);                                     /* has items by number: list, tuple, range */
-bool weft_jinja_number(jinja_value, double *out);                             /* integer, float or bool */
-bool weft_jinja_whole(jinja_value, int64_t *out);                             /* integer or bool */
-const char *weft_jinja_type(jinja_value);                                     /* Python's name: "str", "dict", … */
-int64_t weft_jinja_points(const jinja_string *);                              /* code points */
+bool weft_jinja_is_sequence(jinja_value);         /* has items by number: list, tuple, range */
+bool weft_jinja_number(jinja_value, double *out); /* integer, float or bool */
+bool weft_jinja_whole(jinja_value, int64_t *out); /* integer or bool */
+const char *weft_jinja_type(jinja_value);         /* Python's name: "str", "dict", … */
+int64_t weft_jinja_points(const jinja_string *);  /* code points */
 bool weft_jinja_equal(jinja_run *, jinja_value, jinja_value);
 int weft_jinja_order(jinja_run *, jinja_value, jinja_value, const char *operation); /* < 0, 0, > 0; fails where Python would */
 bool weft_jinja_contains(jinja_run *, jinja_value container, jinja_value item);
@@ -353,7 +353,8 @@ void weft_jinja_json(jinja_run *, jinja_value, const jinja_json_style *, weft_te
 
 /* Evaluation. */
 jinja_value weft_jinja_eval(jinja_run *, const jinja_node *);
-jinja_value weft_jinja_filter_text(jinja_run *, const jinja_node *filters, jinja_value text); /* through a chain without operand */
+jinja_value weft_jinja_filter_text(jinja_run *, const jinja_node *filters,
+                                   jinja_value text); /* through a chain without operand */
 jinja_value weft_jinja_binary(jinja_run *, jinja_operation, jinja_value, jinja_value);
 bool weft_jinja_compare(jinja_run *, jinja_operation, jinja_value, jinja_value);
 jinja_value weft_jinja_attribute(jinja_run *, jinja_value, const jinja_string *name); /* value.name */
@@ -374,7 +375,8 @@ const jinja_function *weft_jinja_filter(const char *name, size_t length);
 const jinja_function *weft_jinja_test(const char *name, size_t length);
 const jinja_function *weft_jinja_method(jinja_value self, const char *name, size_t length);
 const jinja_function *weft_jinja_global(const char *name, size_t length);
-const jinja_function *weft_jinja_find(const jinja_function *rows, const char *name, size_t length); /* a row without name ends it */
+const jinja_function *weft_jinja_find(const jinja_function *rows, const char *name,
+                                      size_t length); /* a row without name ends it */
 extern const jinja_function weft_jinja_text_filters[], weft_jinja_list_filters[], weft_jinja_pick_filters[];
 extern const jinja_function weft_jinja_string_methods[];
 

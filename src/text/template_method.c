@@ -1,4 +1,5 @@
-/* Template methods: of dicts, lists, loops; the look-up of all. What would change a value is refused, as transformers' sandbox does. */
+/* Template methods: of dicts, lists, loops; the look-up of all. What would change a value is refused, as transformers' sandbox
+ * does. */
 #include "text/template_inner.h"
 
 #include <string.h>
@@ -90,16 +91,11 @@ static const jinja_function sequence_methods[] = {
 };
 
 static const jinja_function list_methods[] = {
-    {"copy", "", 0, copy, 0},
-    {"append", "*", 0, refuse, 0},
-    {"clear", "*", 0, refuse, 0},
-    {"extend", "*", 0, refuse, 0},
-    {"insert", "*", 0, refuse, 0},
-    {"pop", "*", 0, refuse, 0},
-    {"remove", "*", 0, refuse, 0},
-    {"reverse", "*", 0, refuse, 0},
-    {"sort", "*", 0, refuse, 0},
-    {0},
+    {"copy", "", 0, copy, 0},      {"append", "*", 0, refuse, 0},
+    {"clear", "*", 0, refuse, 0},  {"extend", "*", 0, refuse, 0},
+    {"insert", "*", 0, refuse, 0}, {"pop", "*", 0, refuse, 0},
+    {"remove", "*", 0, refuse, 0}, {"reverse", "*", 0, refuse, 0},
+    {"sort", "*", 0, refuse, 0},   {0},
 };
 
 /* ---- Loops and cyclers. ---- */

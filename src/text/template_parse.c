@@ -100,8 +100,9 @@ bool weft_jinja_skip(jinja_parser *p, jinja_token_kind kind, const char *text)
 
 const char *weft_jinja_shown(const jinja_token *token, char out[64])
 {
-    static const char *const names[] = {[TOKEN_DATA] = "text", [TOKEN_VARIABLE_BEGIN] = "{{", [TOKEN_VARIABLE_END] = "}}",
-                                        [TOKEN_BLOCK_BEGIN] = "{%", [TOKEN_BLOCK_END] = "%}", [TOKEN_END] = "the template's end"};
+    static const char *const names[] = {
+        [TOKEN_DATA] = "text",      [TOKEN_VARIABLE_BEGIN] = "{{", [TOKEN_VARIABLE_END] = "}}",
+        [TOKEN_BLOCK_BEGIN] = "{%", [TOKEN_BLOCK_END] = "%}",      [TOKEN_END] = "the template's end"};
     if (names[token->kind])
         return names[token->kind];
     snprintf(out, 64, "\"%.*s\"", (int)(token->length > 40 ? 40 : token->length), token->text);
@@ -112,8 +113,12 @@ void weft_jinja_expect(jinja_parser *p, jinja_token_kind kind, const char *text)
 {
     char shown[64];
     if (!weft_jinja_skip(p, kind, text))
-        weft_jinja_reject(p, weft_jinja_peek(p)->line, "%s where \"%s\" was expected", weft_jinja_shown(weft_jinja_peek(p), shown),
-                          text ? text : kind == TOKEN_BLOCK_END ? "%}" : kind == TOKEN_VARIABLE_END ? "}}" : "a name");
+        weft_jinja_reject(p, weft_jinja_peek(p)->line, "%s where \"%s\" was expected",
+                          weft_jinja_shown(weft_jinja_peek(p), shown),
+                          text                         ? text
+                          : kind == TOKEN_BLOCK_END    ? "%}"
+                          : kind == TOKEN_VARIABLE_END ? "}}"
+                                                       : "a name");
 }
 
 const jinja_string *weft_jinja_take_name(jinja_parser *p)
@@ -309,11 +314,11 @@ static const struct {
     const char *name;
     jinja_node *(*parse)(jinja_parser *, int line);
 } statements[] = {
-    {"if", parse_if},         {"for", parse_for},
-    {"set", parse_set},       {"macro", parse_macro},
-    {"call", parse_call},     {"filter", parse_filter_block},
-    {"with", parse_with},     {"generation", parse_generation},
-    {"break", parse_break},   {"continue", parse_continue},
+    {"if", parse_if},       {"for", parse_for},
+    {"set", parse_set},     {"macro", parse_macro},
+    {"call", parse_call},   {"filter", parse_filter_block},
+    {"with", parse_with},   {"generation", parse_generation},
+    {"break", parse_break}, {"continue", parse_continue},
 };
 
 static jinja_node *parse_statement(jinja_parser *p)

@@ -138,8 +138,8 @@ static jinja_value pick(jinja_run *run, row *filter, jinja_value self, given *ar
         return list;
     for (int64_t i = 0; i < count && run->status == WEFT_OK; i++) {
         jinja_value value = at ? weft_jinja_pick(run, items[i], arguments->items[0]) : items[i];
-        bool passes = run->status == WEFT_OK &&
-                      weft_jinja_truth(test ? weft_jinja_apply(run, test, "test", value, &rest) : value);
+        bool passes =
+            run->status == WEFT_OK && weft_jinja_truth(test ? weft_jinja_apply(run, test, "test", value, &rest) : value);
         if (passes != ((filter->which & PICK_REJECT) != 0))
             list.as.sequence->items[kept++] = items[i];
     }

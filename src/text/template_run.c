@@ -373,7 +373,12 @@ weft_status weft_template_render(const weft_template *template, const weft_templ
                                  const weft_template_limits *limits, const struct tm *now, weft_template_result *out)
 {
     const weft_template_limits usual = WEFT_TEMPLATE_LIMITS;
-    jinja_run run = {.limits = limits ? limits : &usual, .now = now, .out = &out->text, .result_text = &out->text, .result = out, .name = template->name};
+    jinja_run run = {.limits = limits ? limits : &usual,
+                     .now = now,
+                     .out = &out->text,
+                     .result_text = &out->text,
+                     .result = out,
+                     .name = template->name};
     jinja_scope scope = {0};
     out->text.length = 0;
     out->span_count = 0;

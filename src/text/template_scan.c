@@ -335,7 +335,7 @@ weft_status weft_jinja_scan(weft_arena *arena, const char *source, size_t size, 
 /* Puts code point `point` as UTF-8 at `to`; surrogates become U+FFFD. */
 static char *put_point(char *to, uint32_t point)
 {
-    return to + weft_utf8_put(point > 0x10FFFF || (point >= 0xD800 && point < 0xE000) ? 0xFFFD : point, to);
+    return to + (ptrdiff_t)weft_utf8_put(point > 0x10FFFF || (point >= 0xD800 && point < 0xE000) ? 0xFFFD : point, to);
 }
 
 weft_status weft_jinja_unescape(weft_arena *arena, const jinja_token *token, const char *name, const jinja_string **out)
@@ -372,8 +372,8 @@ weft_status weft_jinja_unescape(weft_arena *arena, const jinja_token *token, con
             for (const char *hex = at + 2; hex < end && read < width && digit_of(*hex, 16); hex++, read++)
                 point = point * 16 + (uint32_t)(*hex <= '9' ? *hex - '0' : (*hex | 32) - 'a' + 10);
             if (read < width)
-                return weft_fail(WEFT_ERROR_FORMAT, "%s, line %d: \\%c in a string wants %d hexadecimal digits", name, token->line,
-                                 c, width);
+                return weft_fail(WEFT_ERROR_FORMAT, "%s, line %d: \\%c in a string wants %d hexadecimal digits", name,
+                                 token->line, c, width);
             to = put_point(to, point);
             at += 2 + width;
         } else { /* any other is two characters, as in Python */

@@ -38,12 +38,12 @@ static void repr_string(const jinja_string *string, weft_text *out)
     weft_text_bytes(out, &quote, 1);
     for (const char *at = string->bytes, *end = at + string->length; at < end;) {
         uint32_t point;
-        int bytes = weft_utf8_get(at, end, &point);
+        int bytes = weft_point_at(at, end, &point);
         if (point == (unsigned char)quote || point == '\\')
             weft_text_add(out, "\\%c", (int)point);
         else if (point == '\n' || point == '\r' || point == '\t')
             weft_text_add(out, "\\%c", point == '\n' ? 'n' : point == '\r' ? 'r' : 't');
-        else if (weft_point_is_shown(point))
+        else if (weft_unicode_is_printable(point))
             weft_text_bytes(out, at, (size_t)bytes);
         else if (point < 0x100)
             weft_text_add(out, "\\x%02x", point);
@@ -170,7 +170,7 @@ static void json_string(const jinja_string *string, bool ascii, weft_text *out)
     weft_text_add(out, "\"");
     for (const char *at = string->bytes, *end = at + string->length; at < end;) {
         uint32_t point;
-        int bytes = weft_utf8_get(at, end, &point);
+        int bytes = weft_point_at(at, end, &point);
         const char *letter = point && point < 0x80 ? strchr(letters, (int)point) : NULL;
         if (letter)
             weft_text_add(out, "\\%c", escapes[letter - letters]);

@@ -32,22 +32,22 @@ static jinja_value change_case(jinja_run *run, row *method, jinja_value self, gi
     for (const char *at = string->bytes, *end = at + string->length; at < end;) {
         uint32_t point, shown;
         char bytes[4];
-        int length = weft_utf8_get(at, end, &point);
-        bool broken = point == 0xFFFD && length == 1, letter = weft_point_is_cased(point);
+        int length = weft_point_at(at, end, &point);
+        bool broken = point == 0xFFFD && length == 1, letter = weft_unicode_case(point) != WEFT_CASE_NONE;
         switch (method->which) {
         case CASE_UPPER:
-            shown = weft_point_upper(point);
+            shown = weft_unicode_upper(point);
             break;
         case CASE_LOWER:
             shown = weft_point_lower(point);
             break;
         case CASE_SWAP:
-            shown = weft_point_is_upper(point) ? weft_point_lower(point) : weft_point_upper(point);
+            shown = (weft_unicode_case(point) == WEFT_CASE_UPPER) ? weft_point_lower(point) : weft_unicode_upper(point);
             break;
         default: /* title: the first letter after what is none; capitalize: the text's first character */
-            shown = start ? weft_point_title(point) : weft_point_lower(point);
+            shown = start ? weft_unicode_title(point) : weft_point_lower(point);
         }
-        weft_text_bytes(&out, broken ? at : bytes, (size_t)(broken ? 1 : weft_utf8_put(shown, bytes)));
+        weft_text_bytes(&out, broken ? at : bytes, broken ? 1 : weft_utf8_put(shown, bytes));
         start = method->which == CASE_TITLE && !letter;
         at += length;
     }
@@ -62,19 +62,19 @@ static bool passes(int which, uint32_t point)
 {
     switch (which) {
     case ALL_ALPHA:
-        return weft_point_is_letter(point);
+        return (weft_unicode_classes(point) & WEFT_IS_LETTER) != 0;
     case ALL_DIGIT:
-        return weft_point_is_digit(point);
+        return weft_unicode_is_decimal(point);
     case ALL_ALNUM:
-        return weft_point_is_letter(point) || weft_point_is_number(point);
+        return (weft_unicode_classes(point) & WEFT_IS_LETTER) != 0 || (weft_unicode_classes(point) & WEFT_IS_NUMBER) != 0;
     case ALL_SPACE:
         return weft_point_is_space(point);
     case ALL_NUMERIC:
-        return weft_point_is_number(point);
+        return (weft_unicode_classes(point) & WEFT_IS_NUMBER) != 0;
     case ALL_UPPER:
-        return !weft_point_is_lower(point);
+        return !(weft_unicode_case(point) == WEFT_CASE_LOWER);
     case ALL_LOWER:
-        return !weft_point_is_upper(point);
+        return !(weft_unicode_case(point) == WEFT_CASE_UPPER);
     default:
         return point < 0x80;
     }
@@ -89,8 +89,9 @@ static jinja_value all(jinja_run *run, row *method, jinja_value self, given *arg
         return weft_jinja_bool(method->which == ALL_ASCII);
     for (const char *at = string->bytes, *end = at + string->length; at < end;) {
         uint32_t point;
-        at += weft_utf8_get(at, end, &point);
-        bool upper = weft_point_is_upper(point), letter = upper || weft_point_is_lower(point);
+        at += weft_point_at(at, end, &point);
+        bool upper = (weft_unicode_case(point) == WEFT_CASE_UPPER),
+             letter = upper || (weft_unicode_case(point) == WEFT_CASE_LOWER);
         seen = seen || letter;
         if (method->which == ALL_TITLE ? letter && upper == before : !passes(method->which, point))
             return weft_jinja_bool(false);
@@ -107,7 +108,7 @@ static bool holds_point(const jinja_string *set, uint32_t point)
 {
     for (const char *at = set->bytes, *end = at + set->length; at < end;) {
         uint32_t other;
-        at += weft_utf8_get(at, end, &other);
+        at += weft_point_at(at, end, &other);
         if (other == point)
             return true;
     }
@@ -123,7 +124,7 @@ static jinja_value strip(jinja_run *run, row *method, jinja_value self, given *a
     if (!weft_jinja_work(run, (size_t)(end - begin) / 64 * (set ? 1 + set->length / 4 : 1)))
         return self;
     while (begin < end && method->which & SIDE_LEFT) {
-        int bytes = weft_utf8_get(begin, end, &point);
+        int bytes = weft_point_at(begin, end, &point);
         if (set ? !holds_point(set, point) : !weft_point_is_space(point))
             break;
         begin += bytes;
@@ -132,7 +133,7 @@ static jinja_value strip(jinja_run *run, row *method, jinja_value self, given *a
         const char *at = end - 1;
         while (at > begin && end - at < 4 && ((unsigned char)*at & 0xC0) == 0x80)
             at--;
-        if (at + weft_utf8_get(at, end, &point) != end)
+        if (at + weft_point_at(at, end, &point) != end)
             break;
         if (set ? !holds_point(set, point) : !weft_point_is_space(point))
             break;
@@ -242,7 +243,7 @@ static jinja_value find(jinja_run *run, row *method, jinja_value self, given *ar
     const char *begin = s->bytes, *end = s->bytes, *match = NULL;
     uint32_t point;
     for (int64_t i = 0; i < to; i++) {
-        int bytes = weft_utf8_get(end, s->bytes + s->length, &point);
+        int bytes = weft_point_at(end, s->bytes + s->length, &point);
         end += bytes;
         begin += i < from ? bytes : 0;
     }
@@ -291,7 +292,7 @@ static jinja_value replace(jinja_run *run, row *method, jinja_value self, given 
         if (old->length == 0 && at == end)
             break;
         if (old->length == 0) {
-            int bytes = weft_utf8_get(at, end, &point);
+            int bytes = weft_point_at(at, end, &point);
             weft_text_bytes(&out, at, (size_t)bytes);
             at += bytes;
         }
@@ -346,7 +347,7 @@ static void split_spaces(jinja_run *run, jinja_value *list, const jinja_string *
         } else {
             uint32_t point;
             while (stop < end && weft_space_at(stop, end) == 0)
-                stop += weft_utf8_get(stop, end, &point);
+                stop += weft_point_at(stop, end, &point);
         }
         add_part(run, list, &capacity, at, stop);
         at = stop;
@@ -416,7 +417,7 @@ static jinja_value splitlines(jinja_run *run, row *method, jinja_value self, giv
     (void)method;
     while (at < end && run->status == WEFT_OK) {
         uint32_t point;
-        const char *next = at + weft_utf8_get(at, end, &point);
+        const char *next = at + weft_point_at(at, end, &point);
         if (point == '\r' && next < end && *next == '\n')
             next++;
         bool breaks = (point >= 0x0A && point <= 0x0D) || (point >= 0x1C && point <= 0x1E) || point == 0x85 || point == 0x2028 ||
@@ -441,7 +442,13 @@ static jinja_value partition(jinja_run *run, row *method, jinja_value self, give
         return weft_jinja_fail(run, "%s: empty separator", method->name);
     const char *begin = s->bytes, *end = begin + s->length;
     const char *match = method->which ? last_match(begin, end, by) : next_match(begin, end, by);
-    const char *cuts[4] = {begin, match ? match : method->which ? begin : end, match ? match + by->length : method->which ? begin : end,
+    const char *cuts[4] = {begin,
+                           match           ? match
+                           : method->which ? begin
+                                           : end,
+                           match           ? match + by->length
+                           : method->which ? begin
+                                           : end,
                            end};
     for (int i = 0; i < 3 && run->status == WEFT_OK; i++)
         parts.as.sequence->items[i] = weft_jinja_bytes(run, cuts[i], (size_t)(cuts[i + 1] - cuts[i]));

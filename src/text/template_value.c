@@ -335,12 +335,11 @@ bool weft_jinja_number(jinja_value value, double *out)
 const char *weft_jinja_type(jinja_value value)
 {
     static const char *const names[] = {
-        [JINJA_UNDEFINED] = "Undefined", [JINJA_NONE] = "NoneType", [JINJA_BOOL] = "bool",
-        [JINJA_INTEGER] = "int",         [JINJA_FLOAT] = "float",   [JINJA_STRING] = "str",
-        [JINJA_LIST] = "list",           [JINJA_TUPLE] = "tuple",   [JINJA_RANGE] = "range",
-        [JINJA_VIEW] = "dict view",      [JINJA_DICT] = "dict",     [JINJA_GENERATOR] = "generator",
-        [JINJA_NAMESPACE] = "namespace", [JINJA_LOOP] = "loop",     [JINJA_MACRO] = "macro",
-        [JINJA_FUNCTION] = "function",   [JINJA_CYCLER] = "cycler", [JINJA_JOINER] = "joiner"};
+        [JINJA_UNDEFINED] = "Undefined", [JINJA_NONE] = "NoneType",  [JINJA_BOOL] = "bool",   [JINJA_INTEGER] = "int",
+        [JINJA_FLOAT] = "float",         [JINJA_STRING] = "str",     [JINJA_LIST] = "list",   [JINJA_TUPLE] = "tuple",
+        [JINJA_RANGE] = "range",         [JINJA_VIEW] = "dict view", [JINJA_DICT] = "dict",   [JINJA_GENERATOR] = "generator",
+        [JINJA_NAMESPACE] = "namespace", [JINJA_LOOP] = "loop",      [JINJA_MACRO] = "macro", [JINJA_FUNCTION] = "function",
+        [JINJA_CYCLER] = "cycler",       [JINJA_JOINER] = "joiner"};
     return names[value.kind];
 }
 
@@ -362,7 +361,7 @@ int64_t weft_jinja_points(const jinja_string *string)
     int64_t points = 0;
     uint32_t point;
     for (const char *at = string->bytes, *end = at + string->length; at < end; points++)
-        at += weft_utf8_get(at, end, &point);
+        at += weft_point_at(at, end, &point);
     return points;
 }
 
@@ -514,7 +513,7 @@ static jinja_value *characters(jinja_run *run, const jinja_string *string, int64
     const char *at = string->bytes, *end = at + string->length;
     for (int64_t i = 0; items && at < end && run->status == WEFT_OK; i++) {
         uint32_t point;
-        int bytes = weft_utf8_get(at, end, &point);
+        int bytes = weft_point_at(at, end, &point);
         items[i] = weft_jinja_bytes(run, at, (size_t)bytes);
         at += bytes;
     }

@@ -154,3 +154,49 @@ bool weft_unicode_grapheme_break(uint32_t before, uint32_t after, int32_t *state
 {
     return utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)after, state);
 }
+
+uint32_t weft_unicode_upper(uint32_t code)
+{
+    return (uint32_t)utf8proc_toupper((utf8proc_int32_t)code);
+}
+
+uint32_t weft_unicode_title(uint32_t code)
+{
+    return (uint32_t)utf8proc_totitle((utf8proc_int32_t)code);
+}
+
+weft_letter_case weft_unicode_case(uint32_t code)
+{
+    switch (utf8proc_category((utf8proc_int32_t)code)) {
+    case UTF8PROC_CATEGORY_LU:
+        return WEFT_CASE_UPPER;
+    case UTF8PROC_CATEGORY_LL:
+        return WEFT_CASE_LOWER;
+    case UTF8PROC_CATEGORY_LT:
+        return WEFT_CASE_TITLE;
+    default:
+        return WEFT_CASE_NONE;
+    }
+}
+
+bool weft_unicode_is_decimal(uint32_t code)
+{
+    return utf8proc_category((utf8proc_int32_t)code) == UTF8PROC_CATEGORY_ND;
+}
+
+bool weft_unicode_is_printable(uint32_t code)
+{
+    switch (utf8proc_category((utf8proc_int32_t)code)) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+        return code == ' ';
+    default:
+        return true;
+    }
+}

@@ -28,6 +28,15 @@ static inline unsigned weft_unicode_classes(uint32_t code)
 /* The lower case of one character by itself (no final sigma): one or two code points; how many. */
 int weft_unicode_lower(uint32_t code, uint32_t out[2]);
 
+/* The upper and title case of one character, where it is one character; itself where it has none. */
+uint32_t weft_unicode_upper(uint32_t code);
+uint32_t weft_unicode_title(uint32_t code);
+
+typedef enum weft_letter_case { WEFT_CASE_NONE, WEFT_CASE_UPPER, WEFT_CASE_LOWER, WEFT_CASE_TITLE } weft_letter_case;
+weft_letter_case weft_unicode_case(uint32_t code);
+bool weft_unicode_is_decimal(uint32_t code);   /* Nd */
+bool weft_unicode_is_printable(uint32_t code); /* as Python's str.isprintable: no C*, no Z* but the blank */
+
 typedef enum weft_normal_form { WEFT_NFC, WEFT_NFD, WEFT_NFKC, WEFT_NFKD } weft_normal_form;
 
 /* The decomposition of one character, in `out` [WEFT_DECOMPOSED]; how many code points. */
