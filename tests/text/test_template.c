@@ -137,7 +137,7 @@ static void mistakes(void **state)
         {"{{ 9223372036854775807 + 1 }}", "64 bits"},
         {"{{ range(1000000) }}", "range"},
         {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"},
-        {"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "steps"},
+        {"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "takes more than"},
         {"{{ 'a' * 99999999999 }}", "memory"},
         {"{% set n = namespace(s='aa') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}", "memory"},
         {"{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s }}", "t, line"},
