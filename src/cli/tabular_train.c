@@ -35,6 +35,13 @@ static const cli_option options[] = {
      .most = 10,
      .help = "decoupled weight decay",
      .group = "Training"},
+    {.name = "context-freeze",
+     .value = "EPOCH",
+     .kind = CLI_INT,
+     .least = 0,
+     .most = CLI_ANY,
+     .help = "after EPOCH epochs keep the training rows that each row looks at: faster steps (TabR)",
+     .group = "Training"},
     {.name = "resume", .kind = CLI_FLAG, .help = "go on with the unfinished run in DIR", .group = "Training"},
     {.name = "force", .kind = CLI_FLAG, .help = "write over a finished model", .group = "Training"},
     {0},
@@ -61,6 +68,11 @@ static weft_status configure(train_run *t)
         t->fit.lr = cli_number(a, "lr");
     if (cli_given(a, "weight-decay"))
         t->fit.weight_decay = cli_number(a, "weight-decay");
+    if (status == WEFT_OK && cli_given(a, "context-freeze")) {
+        if (t->folder.config.arch != WEFT_TABULAR_TABR)
+            return weft_fail(WEFT_ERROR_ARGUMENT, "--context-freeze: an MLP looks at no training rows");
+        t->fit.context_freeze = cli_int(a, "context-freeze");
+    }
     if (cli_given(a, "ensemble"))
         t->folder.config.members = cli_int(a, "ensemble");
     t->members = t->folder.config.members;

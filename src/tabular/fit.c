@@ -17,6 +17,8 @@ typedef struct fit {
     int64_t loss_count;
 } fit;
 
+static const char frozen_name[] = "frozen_context"; /* in a checkpoint */
+
 static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, double *loss, weft_session **gradients)
 {
     fit *f = user;
@@ -27,9 +29,13 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
         f->loss_sum = 0;
         f->loss_count = 0;
     }
-    int64_t count = from + batch < N ? batch : N - from;
-    weft_status status = weft_stepper_run(f->stepper, f->order + from, count, f->options->seed,
-                                          (uint64_t)(epoch * f->steps + step_in_epoch), loss, gradients);
+    int64_t count = from + batch < N ? batch : N - from, freeze = f->options->context_freeze;
+    weft_status status = WEFT_OK;
+    if (freeze >= 0 && epoch >= freeze && !weft_stepper_frozen(f->stepper) &&
+        (status = weft_stepper_freeze(f->stepper)) != WEFT_OK)
+        return status;
+    status = weft_stepper_run(f->stepper, f->order + from, count, f->options->seed, (uint64_t)(epoch * f->steps + step_in_epoch),
+                              loss, gradients);
     f->loss_sum += *loss * (double)count;
     f->loss_count += count;
     return status;
@@ -72,8 +78,11 @@ static weft_status fit_finish(void *user)
 /* What a checkpoint in the middle of an epoch must hold besides the loop's own: the epoch's loss up to there, and the best. */
 static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
 {
-    (void)arrays;
     const fit *f = user;
+    int32_t *frozen = weft_stepper_frozen(f->stepper);
+    weft_tensor contexts = {frozen, WEFT_I32, DIMS(f->train->rows, f->config->context_size)};
+    if (frozen && weft_arrays_add(arrays, frozen_name, contexts) != WEFT_OK)
+        return WEFT_ERROR_MEMORY;
     weft_json_writer w = weft_json_to(json, 0);
     weft_json_open_object(&w);
     weft_json_add_key(&w, "epoch");
@@ -94,9 +103,19 @@ static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
     return json->failed || failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short") : WEFT_OK;
 }
 
+static weft_status load_frozen(fit *f, const weft_arrays *arrays)
+{
+    weft_tensor t;
+    if (!arrays || !weft_arrays_find(arrays, frozen_name, &t))
+        return WEFT_OK;
+    if (t.dtype != WEFT_I32 || !weft_dims_equal(t.dims, DIMS(f->train->rows, f->config->context_size)))
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint's frozen contexts are not those of this table",
+                         f->options->folder);
+    return weft_stepper_restore(f->stepper, t.data);
+}
+
 static weft_status fit_load(void *user, const char *text, const weft_arrays *arrays)
 {
-    (void)arrays;
     fit *f = user;
     weft_json *json = NULL;
     if (!text)
@@ -112,6 +131,8 @@ static weft_status fit_load(void *user, const char *text, const weft_arrays *arr
     f->loss_sum = weft_json_number(weft_json_get(root, "loss_sum"), 0);
     f->best = weft_json_number(weft_json_get(root, "best"), -INFINITY);
     weft_json_free(json);
+    if (status == WEFT_OK)
+        status = load_frozen(f, arrays);
     if (status == WEFT_OK && f->order_epoch >= 0)
         weft_epoch_order(f->options->seed, f->order_epoch, f->train->rows, f->order);
     return status;
@@ -146,6 +167,7 @@ weft_fit_options weft_fit_default(int64_t train_rows)
         .batch_size = weft_batch_size(train_rows),
         .patience = 16,
         .target_sd = 1,
+        .context_freeze = -1,
     };
 }
 

@@ -56,7 +56,9 @@ typedef struct weft_fit_options {
     double checkpoint_seconds; /* as in weft_train_job */
     const weft_run_info *run;
     double target_mean, target_sd;
-    bool include_self; /* the mutation of spec 10.11: rows may retrieve themselves in training */
+    int64_t
+        context_freeze; /* from this epoch on (0: from the first) training keeps the contexts that it has; -1: never (spec 2.9) */
+    bool include_self;  /* the mutation of spec 10.11: rows may retrieve themselves in training */
     void *user;
     void (*progress)(void *user, const char *phase, int64_t done, int64_t total, const char *note);
     void (*epoch)(void *user, int64_t epoch, double train_loss, const weft_metrics *val, bool best); /* NULL: not wanted */
@@ -88,6 +90,11 @@ weft_status weft_stepper_new(weft_engine *, const weft_tabular_config *, weft_dt
                              int64_t batch, weft_stepper **out);
 void weft_stepper_free(weft_stepper *);
 void weft_stepper_include_self(weft_stepper *, bool include);
+/* Context freeze: the contexts of all training rows with the weights as they are, without dropout; later steps use them in place
+ * of a search. weft_stepper_frozen: [rows, m], NULL before; weft_stepper_restore takes such a table over from a checkpoint. */
+weft_status weft_stepper_freeze(weft_stepper *);
+int32_t *weft_stepper_frozen(const weft_stepper *);
+weft_status weft_stepper_restore(weft_stepper *, const int32_t *frozen);
 /* rows [count ≤ batch]; *session holds "loss" and "grad.NAME". */
 weft_status weft_stepper_run(weft_stepper *, const int64_t *rows, int64_t count, uint64_t seed, uint64_t step, double *loss,
                              weft_session **session);

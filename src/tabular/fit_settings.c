@@ -19,6 +19,7 @@ void weft_fit_settings(const weft_tabular_config *config, const weft_fit_options
                    {"weight_decay", options->weight_decay},
                    {"decay_all", options->decay_all},
                    {"batch_size", (double)options->batch_size},
+                   {"context_freeze", (double)options->context_freeze},
                    {"include_self", options->include_self}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         weft_json_add_key(&w, numbers[i].name);

@@ -23,6 +23,7 @@ struct weft_stepper {
     weft_tabr_runner *runner[2];
     mlp_step mlp[2];
     int64_t *context;
+    int32_t *frozen;                  /* [train rows, m]; NULL: contexts are searched */
     float *x_num, *x_bin, *x_hot, *y; /* of an MLP's batch */
     int64_t *label;
 };
@@ -68,6 +69,7 @@ void weft_stepper_free(weft_stepper *s)
         weft_graph_free(s->mlp[i].graph);
     }
     free(s->context);
+    free(s->frozen);
     free(s->x_num);
     free(s->x_bin);
     free(s->x_hot);
@@ -79,6 +81,62 @@ void weft_stepper_free(weft_stepper *s)
 void weft_stepper_include_self(weft_stepper *s, bool include)
 {
     s->include_self = include;
+}
+
+static weft_status make_frozen(weft_stepper *s, int32_t **out)
+{
+    int64_t pairs = s->train->rows * s->config->context_size;
+    if (s->train->rows > INT32_MAX)
+        return weft_fail(WEFT_ERROR_UNSUPPORTED, "contexts of %lld rows cannot be frozen", (long long)s->train->rows);
+    *out = malloc(((size_t)pairs + 1) * sizeof **out);
+    return *out ? WEFT_OK
+                : weft_fail(WEFT_ERROR_MEMORY, "the contexts of %lld rows do not fit in memory", (long long)s->train->rows);
+}
+
+weft_status weft_stepper_freeze(weft_stepper *s)
+{
+    int64_t m = s->config->context_size;
+    int32_t *frozen = NULL;
+    if (!s->retriever)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "an MLP looks at no training rows: there are no contexts to freeze");
+    weft_status status = make_frozen(s, &frozen);
+    if (status == WEFT_OK)
+        status = weft_retriever_refresh(s->retriever, s->params, false, 0, 0);
+    for (int64_t from = 0; from < s->train->rows && status == WEFT_OK; from += s->batch) {
+        int64_t n = from + s->batch < s->train->rows ? s->batch : s->train->rows - from;
+        for (int64_t i = 0; i < n; i++)
+            s->label[i] = from + i; /* the batch's row numbers; labels are set again by each step */
+        status = weft_retriever_find_own(s->retriever, s->label, n, m, s->context);
+        for (int64_t k = 0; k < n * m && status == WEFT_OK; k++)
+            frozen[from * m + k] = (int32_t)s->context[k];
+    }
+    free(s->frozen);
+    s->frozen = status == WEFT_OK ? frozen : NULL;
+    if (status != WEFT_OK)
+        free(frozen);
+    return status;
+}
+
+int32_t *weft_stepper_frozen(const weft_stepper *s)
+{
+    return s->frozen;
+}
+
+weft_status weft_stepper_restore(weft_stepper *s, const int32_t *frozen)
+{
+    int64_t pairs = s->train->rows * s->config->context_size;
+    for (int64_t k = 0; k < pairs; k++)
+        if (frozen[k] < 0 || frozen[k] >= s->train->rows)
+            return weft_fail(WEFT_ERROR_FORMAT, "a frozen context names row %ld of %lld", (long)frozen[k],
+                             (long long)s->train->rows);
+    int32_t *copy = NULL;
+    weft_status status = make_frozen(s, &copy);
+    if (status != WEFT_OK)
+        return status;
+    memcpy(copy, frozen, (size_t)pairs * sizeof *copy);
+    free(s->frozen);
+    s->frozen = copy;
+    return WEFT_OK;
 }
 
 static weft_status open_tabr(weft_stepper *s, int slot, int64_t count)
@@ -99,12 +157,17 @@ static weft_status run_tabr(weft_stepper *s, int slot, const int64_t *rows, int6
     weft_status status = WEFT_OK;
     if (s->size[slot] != count && (status = open_tabr(s, slot, count)) != WEFT_OK)
         return status;
-    if ((status = weft_retriever_refresh(s->retriever, s->params, s->encoder_drops, seed, step)) != WEFT_OK)
+    if (s->frozen) {
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t j = 0; j < m; j++)
+                s->context[i * m + j] = s->frozen[rows[i] * m + j];
+    } else if ((status = weft_retriever_refresh(s->retriever, s->params, s->encoder_drops, seed, step)) != WEFT_OK) {
         return status;
-    if (s->include_self)
+    } else if (s->include_self) {
         status = weft_retriever_find_own_inclusive(s->retriever, rows, count, m, s->context);
-    else
+    } else {
         status = weft_retriever_find_own(s->retriever, rows, count, m, s->context);
+    }
     if (status != WEFT_OK || (status = weft_tabr_runner_bind(s->runner[slot], s->train, rows, NULL, 0, s->context)) != WEFT_OK)
         return status;
     *session = weft_tabr_runner_session(s->runner[slot]);
