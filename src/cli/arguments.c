@@ -100,7 +100,8 @@ static weft_status add_item(cli_value *value, const char *item)
     return WEFT_OK;
 }
 
-/* A,B: items between commas; \, stands for a comma, \\ for a backslash. */
+/* A,B: items between commas. An item that holds a comma is quoted as in CSV ("a, b", with "" for a quote); \, stands for a comma
+ * too, \\ for a backslash. */
 static weft_status read_list(const cli_option *option, const char *text, cli_value *value)
 {
     char *item = malloc(strlen(text) + 1);
@@ -108,8 +109,23 @@ static weft_status read_list(const cli_option *option, const char *text, cli_val
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate the command line");
     weft_status status = WEFT_OK;
     size_t length = 0;
+    bool quoted = false, begins = true;
     for (const char *at = text; status == WEFT_OK; at++) {
-        if (*at == '\\' && (at[1] == ',' || at[1] == '\\')) {
+        if (begins && *at == '"') {
+            quoted = true;
+            begins = false;
+            continue;
+        }
+        begins = false;
+        if (quoted && *at == '"' && at[1] == '"') {
+            item[length++] = *at++;
+        } else if (quoted && *at == '"' && (at[1] == ',' || !at[1])) {
+            quoted = false;
+        } else if (quoted && !*at) {
+            status = weft_fail(WEFT_ERROR_ARGUMENT, "--%s: a quote is not closed in %s", option->name, text);
+        } else if (quoted) {
+            item[length++] = *at;
+        } else if (*at == '\\' && (at[1] == ',' || at[1] == '\\')) {
             item[length++] = *++at;
         } else if (*at == ',' || !*at) {
             item[length] = 0;
@@ -118,6 +134,7 @@ static weft_status read_list(const cli_option *option, const char *text, cli_val
             else
                 status = add_item(value, item);
             length = 0;
+            begins = true;
             if (!*at)
                 break;
         } else {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define ROWS(ROW) \
+    ROW(tabular_schema) \
     ROW(tabular_train) \
     ROW(tabular_tune) \
     ROW(tabular_predict) \

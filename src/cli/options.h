@@ -24,7 +24,7 @@ typedef enum cli_kind {
     CLI_NUMBER,   /* a finite number in [least, most] */
     CLI_TEXT,     /* any text */
     CLI_CHOICE,   /* one of `choices` */
-    CLI_LIST,     /* texts: A,B (\, is a comma inside one); a repeated option adds to the list */
+    CLI_LIST,     /* texts: A,B (one with a comma is quoted as in CSV: "a, b"); a repeated option adds to the list */
     CLI_PATH      /* a file or folder; completed as such */
 } cli_kind;
 

@@ -8,9 +8,46 @@
 #include "tabular/prepare.h"
 #include "tabular/presets.h"
 
+/* Option rows of the commands that read a table: how. */
+#define CLI_TABULAR_READING_ROWS \
+    {.name = "target", .value = "COL", .kind = CLI_TEXT, .help = "the column to predict", .traits = CLI_REQUIRED}, \
+        {.name = "task", \
+         .value = "TASK", \
+         .kind = CLI_CHOICE, \
+         .choices = "regression|binary|multiclass", \
+         .help = "instead of what the target's values suggest", \
+         .group = "Table"}, \
+        {.name = "categorical", \
+         .value = "A,B", \
+         .kind = CLI_LIST, \
+         .help = "columns to read as categories; a name that holds a comma is quoted as in CSV: 'A,\"B, C\"'", \
+         .group = "Table"}, \
+        {.name = "drop", .value = "A,B", .kind = CLI_LIST, .help = "columns to leave out", .group = "Table"}, \
+        {.name = "schema", \
+         .value = "F.json", \
+         .kind = CLI_PATH, \
+         .help = "kinds of columns and the task from a schema.json, edited or not; what it does not name is inferred", \
+         .group = "Table"}, \
+        {.name = "preprocess", \
+         .value = "HOW", \
+         .kind = CLI_CHOICE, \
+         .choices = "quantile|standard|none", \
+         .otherwise = "quantile", \
+         .help = "how numbers are scaled", \
+         .group = "Table"}, \
+        {.name = "split", \
+         .value = "F.csv", \
+         .kind = CLI_PATH, \
+         .help = "a header \"split\", then 0 (train), 1 (validation) or 2 (test) a data row", \
+         .group = "Table"}, \
+        {.name = "val", .value = "F.csv", .kind = CLI_PATH, .help = "validation rows in a file of their own", .group = "Table"}, \
+    { \
+        .name = "test", .value = "F.csv", .kind = CLI_PATH, .help = "test rows in a file of their own", .group = "Table" \
+    }
+
 /* Option rows of the commands that train: the table, the model, the training. */
 #define CLI_TABULAR_TABLE_ROWS \
-    {.name = "target", .value = "COL", .kind = CLI_TEXT, .help = "the column to predict", .traits = CLI_REQUIRED}, \
+    CLI_TABULAR_READING_ROWS, \
         {.name = "out", .value = "DIR", .kind = CLI_PATH, .help = "the model's folder", .traits = CLI_REQUIRED}, \
         {.name = "arch", \
          .value = "NAME", \
@@ -32,28 +69,6 @@
          .kind = CLI_PATH, \
          .help = "any keys of the model's config.json, and lr, weight_decay, batch_size", \
          .group = "Model"}, \
-        {.name = "task", \
-         .value = "TASK", \
-         .kind = CLI_CHOICE, \
-         .choices = "regression|binary|multiclass", \
-         .help = "instead of what the target's values suggest", \
-         .group = "Table"}, \
-        {.name = "categorical", .value = "A,B", .kind = CLI_LIST, .help = "columns to read as categories", .group = "Table"}, \
-        {.name = "drop", .value = "A,B", .kind = CLI_LIST, .help = "columns to leave out", .group = "Table"}, \
-        {.name = "preprocess", \
-         .value = "HOW", \
-         .kind = CLI_CHOICE, \
-         .choices = "quantile|standard|none", \
-         .otherwise = "quantile", \
-         .help = "how numbers are scaled", \
-         .group = "Table"}, \
-        {.name = "split", \
-         .value = "F.csv", \
-         .kind = CLI_PATH, \
-         .help = "a header \"split\", then 0 (train), 1 (validation) or 2 (test) a data row", \
-         .group = "Table"}, \
-        {.name = "val", .value = "F.csv", .kind = CLI_PATH, .help = "validation rows in a file of their own", .group = "Table"}, \
-        {.name = "test", .value = "F.csv", .kind = CLI_PATH, .help = "test rows in a file of their own", .group = "Table"}, \
         {.name = "epochs", \
          .value = "N", \
          .kind = CLI_INT, \

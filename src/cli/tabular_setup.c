@@ -18,8 +18,10 @@ static weft_status join(cli_arguments *a, const char *name, weft_text *out)
 {
     const char *const *items;
     int n = cli_list(a, name, &items);
-    for (int i = 0; i < n; i++)
-        weft_text_add(out, "%s%s", i ? "," : "", items[i]);
+    for (int i = 0; i < n; i++) {
+        weft_text_add(out, "%s", i ? "," : "");
+        weft_csv_add_field(out, items[i], strlen(items[i]));
+    }
     return out->failed ? weft_fail(WEFT_ERROR_MEMORY, "--%s: memory is short", name) : WEFT_OK;
 }
 
@@ -44,8 +46,13 @@ weft_status cli_tabular_prepare(cli_arguments *a, weft_prepared *out)
         status = join(a, "drop", &drop);
     o.schema.categorical = categorical.data;
     o.schema.drop = drop.data;
+    weft_schema_wishes *wishes = NULL;
+    if (status == WEFT_OK && cli_text(a, "schema"))
+        status = weft_schema_wishes_load(cli_text(a, "schema"), &wishes);
+    o.schema.wishes = wishes;
     if (status == WEFT_OK)
         status = weft_prepare(&o, out);
+    weft_schema_wishes_free(wishes);
     weft_text_free(&categorical);
     weft_text_free(&drop);
     if (status != WEFT_OK)

@@ -73,11 +73,24 @@ typedef struct weft_schema {
     weft_text warnings; /* a sentence a line; data is NULL when there is none; not kept in the file */
 } weft_schema;
 
+/* What a person wants of the columns: the kinds and the task of a schema.json, whatever else it holds. */
+typedef struct weft_schema_wishes {
+    int count;
+    char **name;
+    weft_column_kind *kind;
+    int task; /* a weft_task; -1: it names none */
+    char *path;
+} weft_schema_wishes;
+weft_status weft_schema_wishes_parse(weft_json_value root, const char *path, weft_schema_wishes **out);
+weft_status weft_schema_wishes_load(const char *path, weft_schema_wishes **out);
+void weft_schema_wishes_free(weft_schema_wishes *);
+
 typedef struct weft_schema_options {
-    const char *target;      /* required */
-    int task;                /* a weft_task; -1: infer */
-    const char *categorical; /* names, separated by commas; NULL: none */
-    const char *drop;        /* the same */
+    const char *target;               /* required */
+    int task;                         /* a weft_task; -1: as wished, or inferred */
+    const weft_schema_wishes *wishes; /* NULL: none; --categorical and --drop go before them */
+    const char *categorical;          /* names, separated by commas; NULL: none */
+    const char *drop;                 /* the same */
     weft_scaling scaling;
     uint64_t seed; /* of the noise that quantiles are fitted with (stream "quantile noise") */
 } weft_schema_options;

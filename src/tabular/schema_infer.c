@@ -14,6 +14,29 @@ weft_status weft_infer_reason(weft_column *column, const char *reason)
     return column->reason ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "schema: out of memory");
 }
 
+/* The next name of a list "A,B", cut out where it stands; one that holds a comma is quoted as in CSV. *rest is NULL at the end.
+ */
+static char *next_name(char **rest)
+{
+    char *at = *rest + strspn(*rest, " \t"), *name = at, *to = at;
+    if (*at != '"') {
+        *rest = at;
+        name = strsep(rest, ",");
+        for (size_t length = strlen(name); length && (name[length - 1] == ' ' || name[length - 1] == '\t');)
+            name[--length] = 0;
+        return name;
+    }
+    for (at++; *at && !(*at == '"' && at[1] != '"'); at++) {
+        at += *at == '"';
+        *to++ = *at;
+    }
+    at += *at == '"';
+    at += strspn(at, " \t");
+    *rest = *at == ',' ? at + 1 : NULL;
+    *to = 0;
+    return name;
+}
+
 /* Sets flag[c] for every column of a list "A,B". A list that is a column's whole name is that column. */
 static weft_status mark_names(weft_csv *csv, const char *list, const char *option, bool *flag)
 {
@@ -24,17 +47,14 @@ static weft_status mark_names(weft_csv *csv, const char *list, const char *optio
         flag[whole] = true;
         return WEFT_OK;
     }
-    char *copy = strdup(list), *rest = copy, *name;
+    char *copy = strdup(list), *rest = copy;
     if (!copy)
         return weft_fail(WEFT_ERROR_MEMORY, "schema: out of memory");
     weft_status status = WEFT_OK;
-    while (status == WEFT_OK && (name = strsep(&rest, ",")) != NULL) {
-        name += strspn(name, " \t");
-        size_t length = strlen(name);
-        while (length && (name[length - 1] == ' ' || name[length - 1] == '\t'))
-            name[--length] = 0;
+    while (status == WEFT_OK && rest) {
+        char *name = next_name(&rest);
         int column;
-        if (length && (status = weft_schema_find_column(csv, name, option, &column)) == WEFT_OK)
+        if (*name && (status = weft_schema_find_column(csv, name, option, &column)) == WEFT_OK)
             flag[column] = true;
     }
     free(copy);
@@ -63,6 +83,9 @@ static weft_status numeric_cell_error(const weft_inference *in, int c, weft_csv_
     weft_schema_cell_text(weft_csv_cell(in->csv, row, c), text);
     if (infinite)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: %s is infinite; correct the cell or leave it empty (missing)", place, text);
+    if (in->wished[c] == WEFT_COLUMN_NUMERICAL)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: %s is not a number, and %s says that the column is numerical", place, text,
+                         in->options->wishes->path);
     double share = 100.0 * (double)stats.numbers / (double)(stats.numbers + stats.texts);
     return weft_fail(
         WEFT_ERROR_FORMAT,
@@ -122,7 +145,7 @@ static weft_status make_binary(weft_inference *in, int c, bool numeric, const ch
     return status == WEFT_OK ? weft_infer_reason(column, reason) : status;
 }
 
-static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stats, int64_t missing)
+static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stats, int64_t missing, bool wished)
 {
     weft_column *column = in->schema->columns + c;
     if (stats.texts || stats.infinities)
@@ -135,10 +158,10 @@ static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stat
     weft_levels_free(&levels);
     if (status != WEFT_OK)
         return status;
-    if (distinct == 2)
+    if (distinct == 2 && !wished)
         return missing ? make_categorical(in, c, true, "two different numbers, and missing as a level")
                        : make_binary(in, c, true, "two different numbers");
-    if (flag && !missing) {
+    if (flag && !missing && !wished) {
         static const char *const zero_one[2] = {"0", "1"};
         weft_text_add(&in->schema->warnings, "column \"%s\" is constant: it is kept, and tells nothing\n", column->name);
         column->kind = WEFT_COLUMN_BINARY;
@@ -223,7 +246,8 @@ static weft_status note_identifier(weft_inference *in, const char *name, bool mo
     bool first = !in->identifiers.data;
     weft_text_add(&in->identifiers, "%s column \"%s\" (%s%d different texts in %lld cells)", first ? "" : ",", name,
                   more ? "more than " : "", distinct, (long long)present);
-    weft_text_add(&in->identifier_names, "%s%s", first ? "" : ",", name);
+    weft_text_add(&in->identifier_names, "%s", first ? "" : ",");
+    weft_csv_add_field(&in->identifier_names, name, strlen(name));
     return WEFT_OK;
 }
 
@@ -231,11 +255,10 @@ static weft_status refuse_identifiers(const weft_inference *in)
 {
     if (!in->identifiers.data || !in->identifier_names.data)
         return WEFT_OK;
-    return weft_fail(
-        WEFT_ERROR_ARGUMENT,
-        "%s,%s: text with so many values looks like an identifier; leave it out with --drop \"%s\", or take it as it "
-        "is with --categorical \"%s\"",
-        weft_csv_path(in->csv), in->identifiers.data, in->identifier_names.data, in->identifier_names.data);
+    return weft_fail(WEFT_ERROR_ARGUMENT,
+                     "%s,%s: text with so many values looks like an identifier; leave it out with --drop '%s', or take it as it "
+                     "is with --categorical '%s'",
+                     weft_csv_path(in->csv), in->identifiers.data, in->identifier_names.data, in->identifier_names.data);
 }
 
 static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, int64_t missing)
@@ -265,6 +288,42 @@ static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, 
     return make_categorical(in, c, false, missing ? "text, with missing as a level" : "text");
 }
 
+/* The kind that a schema file wishes for, if the cells allow it. */
+static weft_status wish_column(weft_inference *in, int c, weft_csv_column stats, int64_t missing)
+{
+    int64_t present = stats.numbers + stats.infinities + stats.texts, first_bad;
+    bool has_time, more, numeric = stats.texts == 0 && stats.infinities == 0;
+    const char *path = in->options->wishes->path;
+    weft_levels levels;
+    weft_status status;
+    switch (in->wished[c]) {
+    case WEFT_COLUMN_NUMERICAL:
+        return infer_numeric(in, c, stats, missing, true);
+    case WEFT_COLUMN_CATEGORICAL:
+        return make_categorical(in, c, numeric, "so in the schema file");
+    case WEFT_COLUMN_BINARY:
+        status = weft_levels_collect(in->csv, c, NULL, weft_csv_rows(in->csv), numeric, false, 2, &levels, &more);
+        if (status == WEFT_OK && (levels.count != 2 || more || missing))
+            status = weft_fail(WEFT_ERROR_ARGUMENT,
+                               "%s says that column \"%s\" is binary, and %s; \"categorical\" takes any number of values", path,
+                               stats.name,
+                               missing ? "cells are missing in it"
+                               : more  ? "it has more than two values"
+                                       : "it has only one value");
+        weft_levels_free(&levels);
+        return status == WEFT_OK ? make_binary(in, c, numeric, "so in the schema file") : status;
+    default:
+        if (!looks_like_dates(in, c, present, &first_bad, &has_time) || first_bad >= 0) {
+            char place[WEFT_PLACE_TEXT], text[WEFT_CELL_TEXT];
+            return weft_fail(WEFT_ERROR_FORMAT,
+                             "%s: %s is not a date of the forms 2024-12-31 or 12/31/2024, and %s says that these are",
+                             weft_schema_place(in->csv, first_bad < 0 ? 0 : first_bad, c, place),
+                             weft_schema_cell_text(weft_csv_cell(in->csv, first_bad < 0 ? 0 : first_bad, c), text), path);
+        }
+        return infer_date(in, c, missing, has_time);
+    }
+}
+
 static weft_status infer_column(weft_inference *in, int c)
 {
     weft_csv_column stats = weft_csv_column_at(in->csv, c);
@@ -272,6 +331,8 @@ static weft_status infer_column(weft_inference *in, int c)
     column->kind = WEFT_COLUMN_DROPPED;
     if (in->named_drop[c])
         return weft_infer_reason(column, "named by --drop");
+    if (in->wished[c] == WEFT_COLUMN_DROPPED && !in->named_categorical[c])
+        return weft_infer_reason(column, "left out by the schema file");
     int64_t missing = missing_in_train(in, c);
     if (missing == in->count) {
         weft_text_add(&in->schema->warnings, "column \"%s\" is left out: it is empty in every training row\n", column->name);
@@ -279,7 +340,9 @@ static weft_status infer_column(weft_inference *in, int c)
     }
     if (in->named_categorical[c])
         return make_categorical(in, c, stats.texts == 0 && stats.infinities == 0, "named by --categorical");
-    return weft_column_is_numeric(stats) ? infer_numeric(in, c, stats, missing) : infer_text(in, c, stats, missing);
+    if (in->wished[c] >= 0)
+        return wish_column(in, c, stats, missing);
+    return weft_column_is_numeric(stats) ? infer_numeric(in, c, stats, missing, false) : infer_text(in, c, stats, missing);
 }
 
 /* The training rows whose target is there. */
@@ -318,6 +381,27 @@ static weft_status name_columns(weft_inference *in)
     return enough ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "schema: out of memory");
 }
 
+/* wished[c] from the schema file's names; one that is left out there need not be in the table. */
+static weft_status mark_wishes(weft_inference *in, int target)
+{
+    const weft_schema_wishes *w = in->options->wishes;
+    weft_status status = WEFT_OK;
+    for (int c = 0; c < weft_csv_columns(in->csv); c++)
+        in->wished[c] = -1;
+    for (int i = 0; w && i < w->count && status == WEFT_OK; i++) {
+        int column = weft_csv_find(in->csv, w->name[i]);
+        if (column < 0 && w->kind[i] == WEFT_COLUMN_DROPPED)
+            continue;
+        status = weft_schema_find_column(in->csv, w->name[i], w->path, &column);
+        if (status == WEFT_OK && (w->kind[i] == WEFT_COLUMN_TARGET) != (column == target))
+            status = weft_fail(WEFT_ERROR_ARGUMENT, "%s says that column \"%s\" is %s, and --target names \"%s\"", w->path,
+                               w->name[i], weft_column_kind_names[w->kind[i]], in->options->target);
+        if (status == WEFT_OK)
+            in->wished[column] = (int)w->kind[i];
+    }
+    return status;
+}
+
 static weft_status infer_columns(weft_inference *in, const weft_target *target, const int64_t *rows, int64_t count, int64_t *kept)
 {
     weft_status status = name_columns(in);
@@ -325,6 +409,8 @@ static weft_status infer_columns(weft_inference *in, const weft_target *target, 
         status = mark_names(in->csv, in->options->categorical, "--categorical", in->named_categorical);
     if (status == WEFT_OK)
         status = mark_names(in->csv, in->options->drop, "--drop", in->named_drop);
+    if (status == WEFT_OK)
+        status = mark_wishes(in, target->column);
     if (status == WEFT_OK && in->named_drop[target->column])
         status = weft_fail(WEFT_ERROR_ARGUMENT, "the target \"%s\" is also named by --drop", in->options->target);
     if (status == WEFT_OK)
@@ -355,8 +441,9 @@ weft_status weft_schema_infer(weft_csv *csv, const weft_schema_options *options,
         return status;
     in.named_categorical = calloc((size_t)n + 1, sizeof(bool));
     in.named_drop = calloc((size_t)n + 1, sizeof(bool));
+    in.wished = calloc((size_t)n + 1, sizeof *in.wished);
     int64_t *kept = calloc((size_t)count + 1, sizeof *kept);
-    if (!in.named_categorical || !in.named_drop || !kept)
+    if (!in.named_categorical || !in.named_drop || !in.wished || !kept)
         status = weft_fail(WEFT_ERROR_MEMORY, "schema: no memory for %lld rows", (long long)count);
     if (status == WEFT_OK)
         status = weft_schema_new(n, &in.schema);
@@ -364,6 +451,7 @@ weft_status weft_schema_infer(weft_csv *csv, const weft_schema_options *options,
         status = infer_columns(&in, &target, train_rows, count, kept);
     free(in.named_categorical);
     free(in.named_drop);
+    free(in.wished);
     weft_text_free(&in.identifiers);
     weft_text_free(&in.identifier_names);
     free(kept);

@@ -19,6 +19,7 @@ typedef struct weft_inference {
     const int64_t *rows; /* training rows with a target */
     int64_t count;
     bool *named_categorical, *named_drop;    /* [columns] */
+    int *wished;                             /* [columns] a weft_column_kind; -1: none */
     weft_text identifiers, identifier_names; /* columns refused as such: as a message, as a list for --drop */
     weft_schema *schema;
 } weft_inference;

@@ -71,7 +71,7 @@ static weft_status choose_task(weft_csv *csv, int column, int asked, weft_target
     out->numeric = stats.texts == 0 && stats.infinities == 0;
     if (asked == WEFT_TASK_REGRESSION) {
         out->task = WEFT_TASK_REGRESSION;
-        out->reason = "asked for with --task";
+        out->reason = "asked for";
         return WEFT_OK;
     }
     int count;
@@ -95,7 +95,7 @@ static weft_status choose_task(weft_csv *csv, int column, int asked, weft_target
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s, target \"%s\": --task binary wants two different values, there are %d%s",
                          weft_csv_path(csv), stats.name, count, "; --task multiclass takes them");
     out->task = count == 2 ? WEFT_TASK_BINARY : WEFT_TASK_MULTICLASS;
-    out->reason = asked_classes ? "asked for with --task"
+    out->reason = asked_classes ? "asked for"
                   : count == 2  ? "two different values"
                   : numeric     ? "whole numbers with few values; --task regression for a quantity"
                                 : "text";
@@ -108,8 +108,9 @@ weft_status weft_target_find(weft_csv *csv, const weft_schema_options *options, 
     if (!options->target || !*options->target)
         return weft_fail(WEFT_ERROR_ARGUMENT, "no target column is named (--target)");
     weft_status status = weft_schema_find_column(csv, options->target, "the target", &out->column);
+    int asked = options->task < 0 && options->wishes ? options->wishes->task : options->task;
     if (status == WEFT_OK)
-        status = choose_task(csv, out->column, options->task, out);
+        status = choose_task(csv, out->column, asked, out);
     if (status != WEFT_OK)
         weft_levels_free(&out->levels);
     return status;

@@ -103,6 +103,23 @@ train="tabular train good.csv --target y --out new"
     refuse 2 "--arch" info
 }
 
+# ---- kinds wished for
+wish() {
+    words=$1
+    echo "$2" >wish.json
+    reject "$words" good.csv --schema wish.json
+}
+wish "\"aa\"|nearest" '{"columns": [{"name": "aa", "kind": "categorical"}]}'
+wish "\"kind\"|cat|numerical, binary, categorical" '{"columns": [{"name": "a", "kind": "cat"}]}'
+wish "binary|more than two" '{"columns": [{"name": "a", "kind": "binary"}]}'
+wish "date|wish.json" '{"columns": [{"name": "a", "kind": "date"}]}'
+wish "target|--target" '{"columns": [{"name": "a", "kind": "target"}]}'
+wish "twice" '{"columns": [{"name": "a", "kind": "dropped"}, {"name": "a", "kind": "dropped"}]}'
+wish "\"columns\"" '[]'
+wish "task" '{"task": "guess", "columns": []}'
+wish "no column is left" '{"columns": [{"name": "a", "kind": "dropped"}, {"name": "b", "kind": "dropped"}]}'
+rm wish.json
+
 # ---- the table
 reject "none.csv|No such file" none.csv
 reject "a folder" .
