@@ -135,13 +135,13 @@ static void lists_add_up(void **state)
     assert_string_equal(items[2], "logits");
     assert_string_equal(cli_positional_at(a, 0), "d.csv");
     cli_arguments_free(a);
-    a = good("weft tabular train d.csv --target y --out o --drop \"b,c\",d,\"e\"\"f\"");
-    assert_int_equal(cli_list(a, "drop", &items), 3);
+    a = good("weft tabular train d.csv --target y --categorical \"b,c\",d,\"e\"\"f\"");
+    assert_int_equal(cli_list(a, "categorical", &items), 3);
     assert_string_equal(items[0], "b,c");
     assert_string_equal(items[1], "d");
     assert_string_equal(items[2], "e\"f");
     cli_arguments_free(a);
-    bad("weft tabular train d.csv --target y --drop \"b,c", "--drop: a quote is not closed in \"b,c");
+    bad("weft tabular train d.csv --target y --categorical \"b,c", "--categorical: a quote is not closed in \"b,c");
     bad("weft tabular train d.csv --target y --categorical a,,b", "--categorical takes names parted by commas, not \"a,,b\"");
 }
 

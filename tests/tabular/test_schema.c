@@ -409,6 +409,10 @@ static void bad_tables_are_refused(void **state)
     o.target = "small";
     o.drop = "id,nam";
     TRY("no column \"nam\"", "--drop", "\"name\"");
+    o.drop = "\"id\",\"nam\"";
+    TRY("no column \"nam\"", "--drop", "\"name\"");
+    o.drop = "\"id,nam\"";
+    TRY("no column \"id,nam\"", "--drop");
     o.drop = "small";
     TRY("\"small\"", "--drop");
     o.drop = "size,rate,born";
@@ -443,7 +447,7 @@ static void bad_tables_are_refused(void **state)
     weft_csv_free(csv);
     csv = made("x,ticket,many,y", 250, city_line);
     o = (weft_schema_options){.target = "y", .task = -1};
-    assert_error(infer_all(csv, &o, &s), "column \"ticket\" (200", "column \"many\" (more than 200", "--drop \"ticket,many\"");
+    assert_error(infer_all(csv, &o, &s), "column \"ticket\" (200", "column \"many\" (more than 200", "--drop 'ticket,many'");
     weft_csv_free(csv);
     csv = made("x,fine,many,y", 2010, city_line);
     o = (weft_schema_options){.target = "y", .task = -1};
