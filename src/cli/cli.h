@@ -49,6 +49,7 @@ double cli_now(void); /* seconds of a clock that only goes forward */
 
 void cli_out(const char *format, ...) WEFT_PRINTF(1, 2); /* standard output */
 void cli_bytes_out(const char *bytes, size_t count);
+void cli_out_flush(void);                                 /* what was said is seen now, not only at the end */
 weft_status cli_out_finish(void);                         /* flushes and closes it: a full disk or a closed pipe is an error */
 void cli_line(const char *format, ...) WEFT_PRINTF(1, 2); /* "weft: …" on standard error, any bar cleared first */
 void cli_log(void *quiet, weft_log_level level, const char *line); /* a weft_log_function */

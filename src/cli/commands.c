@@ -15,6 +15,8 @@
     ROW(tabular_explain) \
     ROW(tabular_suspicious) \
     ROW(tabular_calibrate) \
+    ROW(lm_generate) \
+    ROW(lm_perplexity) \
     ROW(lm_tokenize) \
     ROW(sim_case) \
     ROW(lm_chat_template) \

@@ -37,6 +37,12 @@ static void print_out(const char *format, va_list list)
     weft_text_free(&text);
 }
 
+void cli_out_flush(void)
+{
+    if (!out_error && fflush(stdout) != 0)
+        out_error = errno ? errno : EIO;
+}
+
 void cli_out(const char *format, ...)
 {
     va_list list;

@@ -1,0 +1,91 @@
+/* Parts that commands of the lm room share. */
+#include "cli/lm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+
+weft_status cli_lm_open(cli_arguments *a, weft_lm **out)
+{
+    const char *dtype = cli_text(a, "dtype");
+    weft_lm_options options = {.adapter = cli_text(a, "adapter"),
+                               .dtype = strcmp(dtype, "f64") == 0    ? WEFT_F64
+                                        : strcmp(dtype, "bf16") == 0 ? WEFT_BF16
+                                                                     : WEFT_F32};
+    *out = NULL;
+    weft_engine *engine = cli_engine(a);
+    return engine ? weft_lm_open(engine, cli_positional_at(a, 0), &options, out) : WEFT_ERROR_MEMORY;
+}
+
+static bool has_tokenizer(const char *folder)
+{
+    static const char *const files[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer.bin"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++) {
+        char *path = weft_path_join(folder, files[i]);
+        found = path && weft_path_exists(path);
+        free(path);
+    }
+    return found;
+}
+
+weft_status cli_lm_tokenizer(const char *folder, const weft_lm *lm, const char *needed, weft_tokenizer **out)
+{
+    *out = NULL;
+    if (!has_tokenizer(folder))
+        return needed ? weft_fail(WEFT_ERROR_FILE,
+                                  "%s: there is no tokenizer.json here, which %s needs; --ids takes tokens as they are", folder,
+                                  needed)
+                      : WEFT_OK;
+    weft_status status = weft_tokenizer_open(folder, out);
+    if (status == WEFT_OK && weft_tokenizer_size(*out) > weft_lm_vocabulary(lm)) {
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: the tokenizer has %lld tokens, the model's embedding %lld rows", folder,
+                           (long long)weft_tokenizer_size(*out), (long long)weft_lm_vocabulary(lm));
+        weft_tokenizer_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+weft_status cli_lm_ids(cli_arguments *a, int64_t **out, int64_t *count)
+{
+    const char *const *items;
+    *count = cli_list(a, "ids", &items);
+    if (!(*out = malloc((size_t)(*count + 1) * sizeof **out)))
+        return weft_fail(WEFT_ERROR_MEMORY, "--ids: memory is short");
+    for (int64_t i = 0; i < *count; i++) {
+        char *end;
+        errno = 0;
+        (*out)[i] = strtoll(items[i], &end, 10);
+        if (end == items[i] || *end || errno || (*out)[i] < 0) {
+            weft_status status = cli_misuse(a, "--ids has \"%s\", expected whole numbers from 0 on: 1,403,407", items[i]);
+            free(*out);
+            *out = NULL;
+            return status;
+        }
+    }
+    return WEFT_OK;
+}
+
+weft_status cli_lm_encode(const weft_tokenizer *tokenizer, const char *text, size_t length, bool bare, int64_t **out,
+                          int64_t *count)
+{
+    weft_encoding *e = NULL;
+    weft_status status = weft_encoding_new(tokenizer, &e);
+    *out = NULL;
+    if (status == WEFT_OK)
+        status = weft_encode(e, text, length, &(weft_encode_options){.add_special = !bare});
+    if (status == WEFT_OK) {
+        *count = (int64_t)weft_encoding_count(e);
+        if ((*out = malloc((size_t)(*count + 1) * sizeof **out)))
+            memcpy(*out, weft_encoding_ids(e), (size_t)*count * sizeof **out);
+        else
+            status = weft_fail(WEFT_ERROR_MEMORY, "the prompt's tokens: memory is short");
+        if (weft_encoding_repaired(e))
+            weft_log(WEFT_LOG_WARNING, "the text is not UTF-8; %zu broken places are read as U+FFFD", weft_encoding_repaired(e));
+    }
+    weft_encoding_free(e);
+    return status;
+}

@@ -1,0 +1,333 @@
+/* weft lm generate: continue prompts. */
+#include "base/files.h"
+#include "cli/lm_generate.h"
+#include "lm/generate.h"
+#include "lm/stopping.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGEST_FILE ((size_t)1 << 30)
+
+static const cli_positional files[] = {{"MODEL", 1, 1, "a model's folder"}, {0}};
+
+static const cli_option options[] = {
+    {.name = "prompt", .value = "TEXT", .kind = CLI_TEXT, .help = "the text to continue"},
+    {.name = "ids", .value = "IDS", .kind = CLI_LIST, .help = "tokens in place of a text: 1,403,407"},
+    {.name = "file", .value = "F.txt", .kind = CLI_PATH, .help = "prompts, one a line, continued together"},
+    {.name = "no-special", .kind = CLI_FLAG, .help = "without the special tokens that the tokenizer puts around a text"},
+    {.name = "tokens",
+     .value = "N",
+     .kind = CLI_INT,
+     .least = 1,
+     .most = 1 << 24,
+     .otherwise = "128",
+     .help = "new tokens at most"},
+    {.name = "stop",
+     .value = "TEXT",
+     .kind = CLI_LIST,
+     .help = "end before this text (\\, is a comma in it); several may be given"},
+    {.name = "ignore-eos", .kind = CLI_FLAG, .help = "go on behind the model's end token"},
+    CLI_LM_SAMPLING_OPTIONS,
+    CLI_LM_MODEL_OPTIONS,
+    {0},
+};
+
+/* ---- how tokens are chosen ---- */
+
+weft_status cli_lm_sampling(cli_arguments *a, const char *folder, weft_generation_config *out)
+{
+    weft_status status = weft_generation_config_open(folder, out);
+    weft_sampler_settings *s = &out->sampler;
+    const struct {
+        const char *name;
+        double *number;
+    } rows[] = {
+        {"temperature", &s->temperature},
+        {"top-p", &s->top_p},
+        {"min-p", &s->min_p},
+        {"typical-p", &s->typical_p},
+        {"repetition-penalty", &s->repetition_penalty},
+        {"presence-penalty", &s->presence_penalty},
+        {"frequency-penalty", &s->frequency_penalty},
+    };
+    if (status != WEFT_OK)
+        return status;
+    if (cli_given(a, "temperature"))
+        s->greedy = false; /* temperature 0 is greedy by itself */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (cli_given(a, rows[i].name))
+            *rows[i].number = cli_number(a, rows[i].name);
+    if (cli_given(a, "top-k"))
+        s->top_k = cli_int(a, "top-k");
+    if (cli_given(a, "no-repeat-ngram"))
+        s->no_repeat_ngram = cli_int(a, "no-repeat-ngram");
+    if (strcmp(cli_text(a, "sampler-order"), "llamacpp") == 0)
+        s->order = WEFT_SAMPLE_LLAMACPP;
+    return weft_sampler_check(s);
+}
+
+/* ---- streams of text ---- */
+
+typedef struct stream {
+    int64_t *prompt, count;
+    weft_decoding *decoding;
+    weft_stopper *stops;
+    weft_text text;
+} stream;
+
+typedef struct job {
+    cli_arguments *arguments;
+    weft_tokenizer *tokenizer;
+    stream *streams;
+    int64_t count;
+    bool live; /* the one stream is shown as it comes */
+} job;
+
+static void stream_free(stream *s)
+{
+    free(s->prompt);
+    weft_decoding_free(s->decoding);
+    weft_stopper_free(s->stops);
+    weft_text_free(&s->text);
+}
+
+/* The decoder has seen the prompt, so that what follows has its spaces right. */
+static weft_status start_decoding(const job *j, stream *s, const char *const *stops, int stop_count)
+{
+    weft_text before = {0};
+    if (!j->tokenizer)
+        return WEFT_OK;
+    weft_status status = weft_stopper_new(stops, stop_count, &s->stops);
+    if (status == WEFT_OK)
+        status = weft_decoding_new(j->tokenizer, &(weft_decode_options){.skip_special = true}, &s->decoding);
+    for (int64_t i = 0; i < s->count && status == WEFT_OK; i++)
+        if (weft_tokenizer_token(j->tokenizer, s->prompt[i]))
+            status = weft_decoding_push(s->decoding, s->prompt[i], &before);
+    weft_text_free(&before);
+    return status;
+}
+
+static void show_new(const job *j, const stream *s, size_t from)
+{
+    if (j->live && s->text.length > from) {
+        cli_say(j->arguments, "%s", s->text.data + from);
+        cli_out_flush();
+    }
+}
+
+static weft_status on_token(void *user, int64_t number, int64_t id, bool *stop)
+{
+    job *j = user;
+    stream *s = &j->streams[number];
+    weft_text piece = {0};
+    size_t from = s->text.length;
+    if (weft_interrupted())
+        *stop = true;
+    if (!s->decoding)
+        return WEFT_OK;
+    weft_status status = weft_decoding_push(s->decoding, id, &piece);
+    bool stopped = false;
+    if (status == WEFT_OK)
+        status = weft_stopper_add(s->stops, piece.data, piece.length, &s->text, &stopped);
+    *stop |= stopped;
+    weft_text_free(&piece);
+    if (status == WEFT_OK)
+        show_new(j, s, from);
+    return status;
+}
+
+/* What decoder and stop strings held back, unless the text ended at a stop string. */
+static weft_status finish_text(job *j, stream *s, weft_lm_end end)
+{
+    weft_text piece = {0};
+    size_t from = s->text.length;
+    bool stopped = end == WEFT_LM_END_STOP;
+    if (!s->decoding || stopped)
+        return WEFT_OK;
+    weft_status status = weft_decoding_finish(s->decoding, &piece);
+    if (status == WEFT_OK)
+        status = weft_stopper_add(s->stops, piece.data, piece.length, &s->text, &stopped);
+    if (status == WEFT_OK && !stopped)
+        status = weft_stopper_finish(s->stops, &s->text);
+    weft_text_free(&piece);
+    if (status == WEFT_OK)
+        show_new(j, s, from);
+    return status;
+}
+
+/* ---- prompts ---- */
+
+static weft_status add_prompt(job *j, const char *text, size_t length)
+{
+    stream *grown = realloc(j->streams, (size_t)(j->count + 1) * sizeof *grown);
+    if (!grown)
+        return weft_fail(WEFT_ERROR_MEMORY, "prompts: memory is short");
+    j->streams = grown;
+    stream *s = &grown[j->count++];
+    *s = (stream){0};
+    return text ? cli_lm_encode(j->tokenizer, text, length, cli_flag(j->arguments, "no-special"), &s->prompt, &s->count)
+                : cli_lm_ids(j->arguments, &s->prompt, &s->count);
+}
+
+static weft_status read_prompts(job *j)
+{
+    cli_arguments *a = j->arguments;
+    const char *prompt = cli_text(a, "prompt"), *path = cli_text(a, "file");
+    if (!path)
+        return add_prompt(j, prompt, prompt ? strlen(prompt) : 0);
+    char *text;
+    size_t size;
+    weft_status status = weft_file_read(path, LARGEST_FILE, &text, &size);
+    if (status != WEFT_OK)
+        return status;
+    for (const char *line = text, *end = text + size; line < end && status == WEFT_OK;) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        size_t length = (size_t)((stop ? stop : end) - line);
+        if (length && line[length - 1] == '\r')
+            length--;
+        status = add_prompt(j, line, length);
+        line = stop ? stop + 1 : end;
+    }
+    free(text);
+    return status == WEFT_OK && j->count == 0 ? weft_fail(WEFT_ERROR_FORMAT, "%s: holds no prompt", path) : status;
+}
+
+/* ---- results ---- */
+
+static const char *reason(weft_lm_end end)
+{
+    return end == WEFT_LM_END_LENGTH ? "length" : "stop";
+}
+
+static void add_result(cli_arguments *a, const stream *s, const weft_lm_generated *g)
+{
+    weft_json_writer *w = cli_json(a);
+    cli_json_string(a, "text", s->decoding ? s->text.data ? s->text.data : "" : NULL);
+    weft_json_add_key(w, "ids");
+    weft_json_open_list(w);
+    for (int64_t i = 0; i < g->count; i++)
+        weft_json_add_integer(w, g->ids[i]);
+    weft_json_close_list(w);
+    cli_json_integer(a, "prompt_tokens", s->count);
+    cli_json_string(a, "finish_reason", reason(g->end));
+}
+
+static void show(const job *j, const weft_lm_generated *g)
+{
+    cli_arguments *a = j->arguments;
+    int64_t made = 0;
+    for (int64_t i = 0; i < j->count; i++) {
+        made += g[i].count;
+        if (j->live) {
+            cli_say(a, "\n");
+        } else if (j->streams[i].decoding) {
+            cli_say(a, "%s%s\n", i ? "---\n" : "", j->streams[i].text.data ? j->streams[i].text.data : "");
+        }
+        if (!j->streams[i].decoding) {
+            for (int64_t t = 0; t < g[i].count; t++)
+                cli_say(a, "%s%lld", t ? "," : "", (long long)g[i].ids[t]);
+            cli_say(a, "\n");
+        }
+    }
+    if (cli_given(a, "file")) {
+        weft_json_add_key(cli_json(a), "results");
+        weft_json_open_list(cli_json(a));
+        for (int64_t i = 0; i < j->count; i++) {
+            weft_json_open_object(cli_json(a));
+            add_result(a, &j->streams[i], &g[i]);
+            weft_json_close_object(cli_json(a));
+        }
+        weft_json_close_list(cli_json(a));
+    } else {
+        add_result(a, &j->streams[0], &g[0]);
+    }
+    /* the first new token comes with the prompt */
+    double rate = made > j->count ? (double)(made - j->count) / fmax(g[0].seconds, 1e-9)
+                                  : (double)made / fmax(g[0].prompt_seconds + g[0].seconds, 1e-9);
+    cli_json_number(a, "tokens_per_second", rate);
+    cli_json_number(a, "prompt_seconds", g[0].prompt_seconds);
+    if (!cli_quiet(a))
+        weft_log(WEFT_LOG_INFO, "%lld tokens, %.0f a second", (long long)made, rate);
+}
+
+static weft_status generate(job *j, weft_lm *lm, const weft_generation_config *c)
+{
+    cli_arguments *a = j->arguments;
+    const char *const *stops;
+    int stop_count = cli_list(a, "stop", &stops);
+    weft_lm_tokens *prompts = calloc((size_t)j->count, sizeof *prompts);
+    weft_lm_generated *made = calloc((size_t)j->count, sizeof *made);
+    weft_status status = prompts && made ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "generate: memory is short");
+    for (int64_t i = 0; i < j->count && status == WEFT_OK; i++) {
+        prompts[i] = (weft_lm_tokens){j->streams[i].prompt, j->streams[i].count};
+        status = start_decoding(j, &j->streams[i], stops, stop_count);
+    }
+    weft_lm_generate_options o = {.tokens = cli_int(a, "tokens"),
+                                  .settings = &c->sampler,
+                                  .seed = (uint64_t)cli_int(a, "seed"),
+                                  .vocabulary = j->tokenizer ? weft_tokenizer_size(j->tokenizer) : 0,
+                                  .eos = c->eos,
+                                  .eos_count = cli_flag(a, "ignore-eos") ? 0 : c->eos_count,
+                                  .token = on_token,
+                                  .user = j};
+    if (status == WEFT_OK)
+        status = weft_lm_generate(lm, prompts, j->count, &o, made);
+    for (int64_t i = 0; i < j->count && status == WEFT_OK; i++)
+        status = finish_text(j, &j->streams[i], made[i].end);
+    if (status == WEFT_OK)
+        show(j, made);
+    for (int64_t i = 0; made && i < j->count; i++)
+        weft_lm_generated_free(&made[i]);
+    free(prompts);
+    free(made);
+    return status;
+}
+
+static weft_status run(cli_arguments *a)
+{
+    int given = cli_given(a, "prompt") + cli_given(a, "ids") + cli_given(a, "file");
+    if (given != 1)
+        return cli_misuse(a, given ? "--prompt, --ids and --file exclude each other"
+                                   : "give --prompt TEXT, --ids 1,2,3 or --file F.txt");
+    bool ids = cli_given(a, "ids");
+    const char *folder = cli_positional_at(a, 0);
+    job j = {.arguments = a, .live = !cli_given(a, "file") && !cli_wants_json(a)};
+    weft_lm *lm = NULL;
+    weft_generation_config c = {0};
+    weft_status status = ids ? add_prompt(&j, NULL, 0) : WEFT_OK;
+    if (status == WEFT_OK)
+        status = cli_lm_sampling(a, folder, &c);
+    if (status == WEFT_OK)
+        status = cli_lm_open(a, &lm);
+    if (status == WEFT_OK)
+        status = cli_lm_tokenizer(folder, lm, ids ? cli_given(a, "stop") ? "--stop" : NULL : "a text", &j.tokenizer);
+    if (status == WEFT_OK && !ids)
+        status = read_prompts(&j);
+    if (status == WEFT_OK)
+        status = generate(&j, lm, &c);
+    for (int64_t i = 0; i < j.count; i++)
+        stream_free(&j.streams[i]);
+    free(j.streams);
+    weft_generation_config_free(&c);
+    weft_tokenizer_free(j.tokenizer);
+    weft_lm_free(lm);
+    return status;
+}
+
+const cli_command cli_lm_generate = {
+    .name = "lm",
+    .action = "generate",
+    .summary = "continue a prompt",
+    .description = "New tokens are shown as they come. Without sampling options the folder's generation_config.json is followed, "
+                   "and where it "
+                   "says nothing the likeliest token is taken each time (temperature 0). Generation ends at the model's end "
+                   "token, at a --stop "
+                   "text, after --tokens, or where the model's context is full. The same --seed gives the same text.",
+    .positionals = files,
+    .options = options,
+    .example = "weft lm generate stories260K --prompt \"Once upon a time\" --tokens 100\n"
+               "weft lm generate stories260K --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.9 --seed 7",
+    .run = run,
+};
