@@ -56,6 +56,9 @@ WEFT_API weft_status weft_lm_decoder_feed(weft_lm_decoder *, const weft_lm_token
 /* [vocab] after stream s's last token; valid until the next feed. */
 WEFT_API const float *weft_lm_decoder_logits(const weft_lm_decoder *, int64_t s);
 WEFT_API int64_t weft_lm_decoder_length(const weft_lm_decoder *, int64_t s);
+WEFT_API int64_t weft_lm_decoder_capacity(const weft_lm_decoder *);
+/* How many of these tokens stream s begins with. */
+WEFT_API int64_t weft_lm_decoder_common(const weft_lm_decoder *, int64_t s, weft_lm_tokens tokens);
 /* Cuts stream s back to its first `length` tokens. */
 WEFT_API void weft_lm_decoder_rewind(weft_lm_decoder *, int64_t s, int64_t length);
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LARGEST_FILE ((size_t)1 << 30)
 
@@ -24,6 +25,16 @@ static const cli_option options[] = {
      .most = 1 << 24,
      .otherwise = "128",
      .help = "new tokens at most"},
+    {.name = "chat", .kind = CLI_FLAG, .help = "the prompt is a user's message: the model's chat template is put around it"},
+    {.name = "system", .value = "TEXT", .kind = CLI_TEXT, .help = "with a chat: what the model is told before it"},
+    {.name = "template",
+     .value = "NAME",
+     .kind = CLI_CHOICE,
+     .choices = "chatml|llama2|llama3|mistral|gemma|zephyr|vicuna|alpaca",
+     .help = "a well-known chat template in place of the folder's"},
+    {.name = "interactive",
+     .kind = CLI_FLAG,
+     .help = "talk with the model line by line (so it is in a terminal without a prompt)"},
     {.name = "stop",
      .value = "TEXT",
      .kind = CLI_LIST,
@@ -80,6 +91,7 @@ typedef struct stream {
 typedef struct job {
     cli_arguments *arguments;
     weft_tokenizer *tokenizer;
+    weft_chat_template *chat; /* NULL: prompts are texts to continue */
     stream *streams;
     int64_t count;
     bool live; /* the one stream is shown as it comes */
@@ -167,8 +179,18 @@ static weft_status add_prompt(job *j, const char *text, size_t length)
     j->streams = grown;
     stream *s = &grown[j->count++];
     *s = (stream){0};
-    return text ? cli_lm_encode(j->tokenizer, text, length, cli_flag(j->arguments, "no-special"), &s->prompt, &s->count)
-                : cli_lm_ids(j->arguments, &s->prompt, &s->count);
+    if (!text)
+        return cli_lm_ids(j->arguments, &s->prompt, &s->count);
+    if (!j->chat)
+        return cli_lm_encode(j->tokenizer, text, length, cli_flag(j->arguments, "no-special"), &s->prompt, &s->count);
+    weft_text message = {0};
+    weft_text_bytes(&message, text, length);
+    weft_status status = message.failed ? weft_fail(WEFT_ERROR_MEMORY, "prompts: memory is short")
+                                        : cli_lm_chat_tokens(j->arguments, j->chat, j->tokenizer,
+                                                             &(weft_chat_message){"user", message.data ? message.data : ""}, 1,
+                                                             &s->prompt, &s->count);
+    weft_text_free(&message);
+    return status;
 }
 
 static weft_status read_prompts(job *j)
@@ -285,33 +307,60 @@ static weft_status generate(job *j, weft_lm *lm, const weft_generation_config *c
     return status;
 }
 
-static weft_status run(cli_arguments *a)
+static weft_status run_prompts(cli_arguments *a, weft_lm *lm, const weft_generation_config *c)
 {
-    int given = cli_given(a, "prompt") + cli_given(a, "ids") + cli_given(a, "file");
-    if (given != 1)
-        return cli_misuse(a, given ? "--prompt, --ids and --file exclude each other"
-                                   : "give --prompt TEXT, --ids 1,2,3 or --file F.txt");
     bool ids = cli_given(a, "ids");
-    const char *folder = cli_positional_at(a, 0);
     job j = {.arguments = a, .live = !cli_given(a, "file") && !cli_wants_json(a)};
-    weft_lm *lm = NULL;
-    weft_generation_config c = {0};
-    weft_status status = ids ? add_prompt(&j, NULL, 0) : WEFT_OK;
+    const char *folder = cli_positional_at(a, 0);
+    weft_status status = cli_lm_tokenizer(folder, lm, ids ? cli_given(a, "stop") ? "--stop" : NULL : "a text", &j.tokenizer);
+    if (status == WEFT_OK && (cli_flag(a, "chat") || cli_given(a, "template") || cli_given(a, "system")))
+        status = cli_lm_chat_open(a, &j.chat);
     if (status == WEFT_OK)
-        status = cli_lm_sampling(a, folder, &c);
+        status = ids ? add_prompt(&j, NULL, 0) : read_prompts(&j);
     if (status == WEFT_OK)
-        status = cli_lm_open(a, &lm);
-    if (status == WEFT_OK)
-        status = cli_lm_tokenizer(folder, lm, ids ? cli_given(a, "stop") ? "--stop" : NULL : "a text", &j.tokenizer);
-    if (status == WEFT_OK && !ids)
-        status = read_prompts(&j);
-    if (status == WEFT_OK)
-        status = generate(&j, lm, &c);
+        status = generate(&j, lm, c);
     for (int64_t i = 0; i < j.count; i++)
         stream_free(&j.streams[i]);
     free(j.streams);
-    weft_generation_config_free(&c);
+    weft_chat_template_free(j.chat);
     weft_tokenizer_free(j.tokenizer);
+    return status;
+}
+
+/* What can be judged from the command line alone; *talk: line by line. */
+static weft_status check(cli_arguments *a, bool *talk)
+{
+    int given = cli_given(a, "prompt") + cli_given(a, "ids") + cli_given(a, "file");
+    bool chat = cli_flag(a, "chat") || cli_given(a, "template") || cli_given(a, "system");
+    *talk = cli_flag(a, "interactive") || (given == 0 && !cli_wants_json(a) && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+    if (*talk && given)
+        return cli_misuse(a, "--interactive takes its prompts line by line, not from --prompt, --ids or --file");
+    if (*talk && cli_wants_json(a))
+        return cli_misuse(a, "--interactive and --json exclude each other");
+    if (!*talk && given != 1)
+        return cli_misuse(a, given ? "--prompt, --ids and --file exclude each other"
+                                   : "give --prompt TEXT, --ids 1,2,3 or --file F.txt");
+    if (chat && cli_given(a, "ids"))
+        return cli_misuse(a, "--ids are tokens as they are: --chat, --system and --template go with a text");
+    int64_t *ids = NULL, count;
+    weft_status status = cli_given(a, "ids") ? cli_lm_ids(a, &ids, &count) : WEFT_OK;
+    free(ids);
+    return status;
+}
+
+static weft_status run(cli_arguments *a)
+{
+    bool talk;
+    weft_lm *lm = NULL;
+    weft_generation_config c = {0};
+    weft_status status = check(a, &talk);
+    if (status == WEFT_OK)
+        status = cli_lm_sampling(a, cli_positional_at(a, 0), &c);
+    if (status == WEFT_OK)
+        status = cli_lm_open(a, &lm);
+    if (status == WEFT_OK)
+        status = talk ? cli_lm_talk(a, lm, &c) : run_prompts(a, lm, &c);
+    weft_generation_config_free(&c);
     weft_lm_free(lm);
     return status;
 }
@@ -324,10 +373,14 @@ const cli_command cli_lm_generate = {
                    "and where it "
                    "says nothing the likeliest token is taken each time (temperature 0). Generation ends at the model's end "
                    "token, at a --stop "
-                   "text, after --tokens, or where the model's context is full. The same --seed gives the same text.",
+                   "text, after --tokens, or where the model's context is full. The same --seed gives the same text.\n\n"
+                   "In a terminal and without a prompt it is a conversation: each line is a message, put into the model's chat "
+                   "template; a model "
+                   "without one continues each line. /reset begins anew, /exit or Ctrl-D ends.",
     .positionals = files,
     .options = options,
     .example = "weft lm generate stories260K --prompt \"Once upon a time\" --tokens 100\n"
-               "weft lm generate stories260K --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.9 --seed 7",
+               "weft lm generate stories260K --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.9 --seed 7\n"
+               "weft lm generate stories260K --file prompts.txt --tokens 40 --json",
     .run = run,
 };

@@ -3,6 +3,7 @@
 #define WEFT_CLI_LM_GENERATE_H
 
 #include "cli/lm.h"
+#include "lm/chat.h"
 #include "lm/generation_config.h"
 
 #define CLI_LM_SAMPLING(name_, value_, least_, most_, help_) \
@@ -33,5 +34,14 @@
 
 /* What the folder's generation_config.json says, with the options over it; freed by weft_generation_config_free. */
 weft_status cli_lm_sampling(cli_arguments *, const char *folder, weft_generation_config *out);
+
+/* The chat template of --template, or the model folder's. */
+weft_status cli_lm_chat_open(cli_arguments *, weft_chat_template **out);
+/* A conversation, with --system before it, as tokens. */
+weft_status cli_lm_chat_tokens(cli_arguments *, const weft_chat_template *, const weft_tokenizer *,
+                               const weft_chat_message *messages, int count, int64_t **out, int64_t *out_count);
+
+/* A conversation line by line on standard input and output (lm_talk.c). */
+weft_status cli_lm_talk(cli_arguments *, weft_lm *, const weft_generation_config *);
 
 #endif

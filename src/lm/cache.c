@@ -178,6 +178,19 @@ int64_t weft_lm_decoder_length(const weft_lm_decoder *d, int64_t s)
     return d->length[s];
 }
 
+int64_t weft_lm_decoder_capacity(const weft_lm_decoder *d)
+{
+    return d->capacity;
+}
+
+int64_t weft_lm_decoder_common(const weft_lm_decoder *d, int64_t s, weft_lm_tokens tokens)
+{
+    int64_t n = 0;
+    while (n < tokens.count && n < d->length[s] && tokens.ids[n] == d->history[s * d->capacity + n])
+        n++;
+    return n;
+}
+
 void weft_lm_decoder_rewind(weft_lm_decoder *d, int64_t s, int64_t length)
 {
     if (length >= 0 && length < d->length[s])

@@ -71,7 +71,7 @@ static weft_status step(generation *g, int64_t *going)
             r->end = WEFT_LM_END_STOP;
             continue;
         }
-        if (r->count == g->o->tokens || g->prompts[s].count + r->count >= weft_lm_context(g->lm)) {
+        if (r->count == g->o->tokens || g->prompts[s].count + r->count >= weft_lm_decoder_capacity(g->decoder)) {
             r->end = WEFT_LM_END_LENGTH;
             continue;
         }
@@ -83,7 +83,8 @@ static weft_status step(generation *g, int64_t *going)
 
 static weft_status prepare(generation *g)
 {
-    int64_t longest = 0, context = weft_lm_context(g->lm);
+    int64_t longest = 0;
+    int64_t context = g->o->decoder ? weft_lm_decoder_capacity(g->o->decoder) : weft_lm_context(g->lm);
     for (int64_t s = 0; s < g->streams; s++) {
         if (g->prompts[s].count < 1)
             return weft_fail(WEFT_ERROR_ARGUMENT, "prompt %lld is empty: a model continues from one token at least",
@@ -98,6 +99,15 @@ static weft_status prepare(generation *g)
     if (!(g->next = calloc((size_t)g->streams, sizeof *g->next)))
         return weft_fail(WEFT_ERROR_MEMORY, "memory is short");
     memcpy(g->next, g->prompts, (size_t)g->streams * sizeof *g->next);
+    if (g->o->decoder) {
+        int64_t held = weft_lm_decoder_common(g->o->decoder, 0, g->prompts[0]);
+        if (held == g->prompts[0].count)
+            held--; /* the last token's logits are needed */
+        weft_lm_decoder_rewind(g->o->decoder, 0, held);
+        g->next[0] = (weft_lm_tokens){g->prompts[0].ids + held, g->prompts[0].count - held};
+        g->decoder = g->o->decoder;
+        return weft_sampler_new(vocabulary(g), g->o->settings, &g->sampler);
+    }
     int64_t capacity = longest + g->o->tokens < context ? longest + g->o->tokens : context;
     weft_status status = weft_lm_decoder_new(g->lm, g->streams, capacity, &g->decoder);
     return status == WEFT_OK ? weft_sampler_new(vocabulary(g), g->o->settings, &g->sampler) : status;
@@ -108,6 +118,8 @@ weft_status weft_lm_generate(weft_lm *lm, const weft_lm_tokens *prompts, int64_t
 {
     memset(out, 0, (size_t)count * sizeof *out);
     generation g = {.lm = lm, .o = options, .prompts = prompts, .streams = count, .out = out};
+    if (options->decoder && count != 1)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "a decoder of one stream for %lld prompts", (long long)count);
     if (options->tokens < 1 || options->tokens > 1 << 30)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%lld new tokens: expected one at least", (long long)options->tokens);
     weft_status status = prepare(&g);
@@ -124,7 +136,8 @@ weft_status weft_lm_generate(weft_lm *lm, const weft_lm_tokens *prompts, int64_t
         out[s].prompt_seconds = prompted - begun;
         out[s].seconds = now() - prompted;
     }
-    weft_lm_decoder_free(g.decoder);
+    if (!options->decoder)
+        weft_lm_decoder_free(g.decoder);
     weft_sampler_free(g.sampler);
     free(g.next);
     if (status != WEFT_OK)
