@@ -164,6 +164,18 @@ weft_status weft_report_run_load(weft_report_run *, const char *folder);
 void weft_report_run_training(weft_report_run *, const weft_train_result *, double seconds);
 void weft_report_run_predictions(weft_report_run *, const weft_tabular_config *, const weft_schema *, const weft_rows_data *rows,
                                  const double *value, const weft_metrics *);
+/* Calibration, intervals or sets, strange rows; nothing where there is no calibration. */
+weft_status weft_report_run_certainty(weft_report_run *, const weft_tabular_folder *, const weft_rows_data *rows,
+                                      const weft_predictions *);
+/* Three predictions of `rows`, the best, a middling and the worst one, and the training rows behind them. */
+weft_status weft_report_run_neighbors(weft_report_run *, weft_tabular_model *, const weft_tabular_folder *,
+                                      const weft_rows_data *rows, const weft_predictions *);
+/* Permutation importance on as many of the rows as seconds allow. */
+weft_status weft_report_run_importance(weft_report_run *, weft_tabular_model *, const weft_tabular_folder *,
+                                       const weft_rows_data *rows, uint64_t seed);
+/* `what`: the rows that are compared, as the beginning of a sentence. */
+weft_status weft_report_run_drift(weft_report_run *, const char *what, const weft_schema *, const weft_table *train,
+                                  const weft_table *later);
 weft_status weft_report_run_save(weft_report_run *, const char *folder);
 void weft_report_run_close(weft_report_run *);
 

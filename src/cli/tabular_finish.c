@@ -25,6 +25,22 @@ static weft_status evaluate_part(cli_arguments *a, const weft_prepared *prepared
     return status;
 }
 
+/* The rest of the report, on the part that training has seen least of. */
+static weft_status report_part(const weft_prepared *prepared, const weft_tabular_folder *f, weft_tabular_model *model,
+                               const weft_rows_data *rows, int part, const weft_predictions *said, uint64_t seed,
+                               weft_report_run *report)
+{
+    weft_status status = weft_report_run_certainty(report, f, rows, said);
+    if (status == WEFT_OK)
+        status = weft_report_run_neighbors(report, model, f, rows, said);
+    if (status == WEFT_OK)
+        status = weft_report_run_importance(report, model, f, rows, seed);
+    if (status == WEFT_OK)
+        status = weft_report_run_drift(report, part == WEFT_PART_TEST ? "The test rows" : "The validation rows", f->schema,
+                                       prepared->part[WEFT_PART_TRAIN], prepared->part[part]);
+    return status;
+}
+
 weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_tabular_config *config, weft_params *params,
                               const weft_prepared *prepared, weft_rows_data *const rows_of[WEFT_PARTS],
                               const weft_fit_options *fit, weft_report_run *report)
@@ -48,6 +64,9 @@ weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_
                                       &trained.calibration);
     if (status == WEFT_OK && fit->folder)
         status = weft_tabular_folder_calibrate(fit->folder, trained.calibration);
+    int shown = rows_of[WEFT_PART_TEST] ? WEFT_PART_TEST : WEFT_PART_VAL;
+    if (status == WEFT_OK)
+        status = report_part(prepared, &trained, model, rows_of[shown], shown, &said[shown], fit->seed, report);
     if (status == WEFT_OK && rows_of[WEFT_PART_TEST])
         status = cli_tabular_certainty(a, weft_part_names[WEFT_PART_TEST], &trained, rows_of[WEFT_PART_TEST],
                                        &said[WEFT_PART_TEST], 0.9);

@@ -126,16 +126,21 @@ void weft_report_run_training(weft_report_run *r, const weft_train_result *resul
             r->page, "%lld epochs in %.1f seconds; the weights of epoch %lld, which had the best validation score, were kept.",
             (long long)result->epochs, seconds, (long long)result->best_epoch + 1);
     curves(r, "training loss", r->loss, series, names);
-    weft_report_lines(r->page,
-                      &(weft_chart){.title = "Training loss",
-                                    .x_label = "epoch",
-                                    .y_label = r->regression ? "mean squared error, standardised" : "cross-entropy"},
-                      series, (size_t)r->members, best, "best epoch");
-    curves(r, measure, r->score, series, names);
     weft_report_lines(
         r->page,
-        &(weft_chart){.title = measure, .x_label = "epoch", .y_label = r->regression ? "target's units" : "share of rows"},
+        &(weft_chart){.title = "Training loss",
+                      .x_label = "epoch",
+                      .y_label = r->regression ? "mean squared error, standardised" : "cross-entropy",
+                      .note =
+                          "On the training rows, with dropout: it goes on falling after the model has begun to learn by heart."},
         series, (size_t)r->members, best, "best epoch");
+    curves(r, measure, r->score, series, names);
+    weft_report_lines(r->page,
+                      &(weft_chart){.title = measure,
+                                    .x_label = "epoch",
+                                    .y_label = r->regression ? "target's units" : "share of rows",
+                                    .note = "On rows that training does not see: the best epoch's weights are kept."},
+                      series, (size_t)r->members, best, "best epoch");
 }
 
 static void regression_charts(weft_report_run *r, const weft_schema *schema, const weft_rows_data *rows, const double *value)
@@ -151,38 +156,19 @@ static void regression_charts(weft_report_run *r, const weft_schema *schema, con
         error[i] = predicted[i] - truth[i];
     }
     const char *target = schema->columns[schema->target].name;
-    weft_report_scatter(r->page, &(weft_chart){.title = "Predicted and true", .x_label = target, .y_label = "predicted"}, truth,
-                        predicted, n, true);
-    weft_report_histogram(r->page, &(weft_chart){.title = "Errors", .x_label = "predicted − true", .y_label = "rows"}, error, n,
-                          0);
+    weft_report_scatter(r->page,
+                        &(weft_chart){.title = "Predicted and true",
+                                      .x_label = target,
+                                      .y_label = "predicted",
+                                      .note = "On the line: right. Above it: too high."},
+                        truth, predicted, n, true);
+    weft_report_histogram(r->page,
+                          &(weft_chart){.title = "Errors",
+                                        .x_label = "predicted − true",
+                                        .y_label = "rows",
+                                        .note = "Centred on 0: no bias. Long tails: a few rows are far off."},
+                          error, n, 0);
     free(predicted);
-}
-
-enum { BINS = 15 };
-
-static void reliability(weft_report_run *r, const weft_tabular_config *c, const weft_rows_data *rows, const double *p)
-{
-    int64_t n = rows->rows, width = weft_tabular_outputs(c);
-    double right[BINS] = {0}, sum[BINS] = {0};
-    weft_reliability_bin bins[BINS] = {0};
-    for (int64_t i = 0; i < n; i++) {
-        int64_t guess = weft_predicted_class(p, i, (int)c->n_classes);
-        double top = width == 1 ? (guess ? p[i] : 1 - p[i]) : p[i * width + guess];
-        int bin = (int)(top * BINS);
-        bin = bin < 0 ? 0 : bin >= BINS ? BINS - 1 : bin;
-        bins[bin].count++;
-        sum[bin] += top;
-        right[bin] += guess == rows->label[i];
-    }
-    for (int b = 0; b < BINS; b++)
-        if (bins[b].count) {
-            bins[b].confidence = sum[b] / (double)bins[b].count;
-            bins[b].accuracy = right[b] / (double)bins[b].count;
-        }
-    weft_report_reliability(
-        r->page,
-        &(weft_chart){.title = "Calibration", .x_label = "probability of the predicted class", .y_label = "share that was right"},
-        bins, BINS);
 }
 
 void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *c, const weft_schema *schema,
@@ -210,9 +196,13 @@ void weft_report_run_predictions(weft_report_run *r, const weft_tabular_config *
                                 {"Calibration error (15 bins)", text[3]},
                                 {"ROC AUC", text[4]}};
     weft_report_pairs(r->page, "Scores", pairs, isnan(m->auc) || c->task == WEFT_TASK_MULTICLASS ? 4 : 5);
-    weft_report_confusion(r->page, &(weft_chart){.title = "Confusion", .x_label = "predicted", .y_label = "true"},
-                          weft_schema_classes(schema), m->confusion, (size_t)m->classes);
-    reliability(r, c, rows, value);
+    weft_report_confusion(
+        r->page,
+        &(weft_chart){.title = "Confusion",
+                      .x_label = "predicted",
+                      .y_label = "true",
+                      .note = "On the diagonal: right. A dark cell beside it: two classes that are taken for each other."},
+        weft_schema_classes(schema), m->confusion, (size_t)m->classes);
 }
 
 weft_status weft_report_run_save(weft_report_run *r, const char *folder)

@@ -14,7 +14,9 @@ static const cli_option options[] = {
 };
 
 static const tour_job jobs[] = {
-    {"tabular", "Learn a table of houses, predict new ones, name the training rows behind a prediction.", tour_tabular},
+    {"tabular",
+     "Learn a table of houses, predict new ones with the houses behind each prediction, add later ones without training.",
+     tour_tabular},
 };
 
 enum { JOBS = sizeof jobs / sizeof jobs[0] };
