@@ -162,7 +162,7 @@ def main():
     parser.add_argument("--budget", type=float, default=600, help="seconds of tuning a model")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    with open(Path(__file__).with_name("tables.tsv")) as file:
+    with open(Path(__file__).parent.with_name("tables.tsv")) as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     for row in rows:
         if arguments.tables and row["table"] not in arguments.tables.split(","):

@@ -1,7 +1,7 @@
 /* weft info: what a model is and what it costs, from its config.json alone. */
 #include "cli/cli.h"
 #include "registry/registry.h"
-#include "tabular/tabr.h"
+#include "tabular/presets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static const cli_option options[] = {
     {.name = "arch",
      .value = "NAME",
      .kind = CLI_CHOICE,
-     .choices = "tabr-s|tabr|mlp-plr|mlp",
+     .choices = WEFT_TABULAR_PRESETS,
      .help = "a preset in place of a folder"},
     {.name = "inputs",
      .value = "N",
@@ -50,18 +50,21 @@ static int64_t inputs_of(cli_arguments *a)
 static weft_status open_preset(cli_arguments *a, weft_model **out)
 {
     const char *arch = cli_text(a, "arch"), *task = cli_text(a, "task");
-    bool tabr = strncmp(arch, "tabr", 4) == 0, embedded = strcmp(arch, "tabr") == 0 || strcmp(arch, "mlp-plr") == 0;
-    int64_t classes = strcmp(task, "regression") == 0 ? 0 : strcmp(task, "binary") == 0 ? 2 : cli_int(a, "classes");
-    if (strcmp(task, "multiclass") == 0 && classes < 3)
+    weft_tabular_config c = weft_tabular_default();
+    weft_fit_options unused = weft_fit_default(1);
+    for (int i = 0; i < WEFT_TASKS; i++)
+        if (strcmp(task, weft_task_names[i]) == 0)
+            c.task = (weft_task)i;
+    c.n_classes = c.task == WEFT_TASK_REGRESSION ? 0 : c.task == WEFT_TASK_BINARY ? 2 : cli_int(a, "classes");
+    if (c.task == WEFT_TASK_MULTICLASS && c.n_classes < 3)
         return cli_misuse(a, "--task multiclass needs --classes of at least 3");
+    c.n_num_features = inputs_of(a);
+    weft_tabular_preset(arch, true, &c, &unused);
     weft_text text = {0};
-    weft_text_add(&text, "{\"model_type\": \"%s\", \"task\": \"%s\", \"n_classes\": %lld, \"n_num_features\": %lld",
-                  tabr ? "tabr" : "mlp", task, (long long)classes, (long long)inputs_of(a));
-    if (embedded)
-        weft_text_add(&text,
-                      ", \"num_embeddings\": {\"type\": \"PLREmbeddings\", \"n_frequencies\": 48, \"frequency_scale\": 0.05, "
-                      "\"d_embedding\": 24, \"lite\": true}");
-    weft_text_add(&text, "}");
+    weft_json_writer w = weft_json_to(&text, 0);
+    weft_json_open_object(&w);
+    weft_tabular_config_write(&c, &w);
+    weft_json_close_object(&w);
     weft_status status =
         text.failed ? weft_fail(WEFT_ERROR_MEMORY, "memory is short") : weft_model_parse(text.data, text.length, arch, out);
     weft_text_free(&text);

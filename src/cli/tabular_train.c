@@ -165,6 +165,18 @@ static weft_status tell_results(train_run *t, weft_engine *engine, const weft_tr
     return status;
 }
 
+/* A single model's run is not gone on with as an ensemble's, nor the other way round. */
+static weft_status check_resumed(const train_run *t)
+{
+    if (t->members == 1 && weft_members_begun(t->out))
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "%s: its run was begun with --ensemble: resume it with the same options, or begin anew", t->out);
+    if (t->members > 1 && weft_checkpoint_exists(t->out))
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "%s: its run was begun without --ensemble: resume it with the same options, or begin anew", t->out);
+    return WEFT_OK;
+}
+
 static weft_status train(train_run *t)
 {
     cli_arguments *a = t->arguments;
@@ -186,7 +198,10 @@ static weft_status train(train_run *t)
     t->fit.epoch = on_epoch;
     t->fit.finish = on_finish;
     t->fit.member = t->members > 1 ? on_member : NULL;
-    if (t->begun && !t->fit.resume && (status = weft_run_forget(t->out)) != WEFT_OK)
+    if (t->fit.resume && (status = check_resumed(t)) != WEFT_OK)
+        return status;
+    if (t->begun && !t->fit.resume &&
+        ((status = weft_run_forget(t->out)) != WEFT_OK || (status = weft_members_forget(t->out)) != WEFT_OK))
         return status;
     weft_train_result *results = calloc((size_t)t->members, sizeof *results);
     if (!results)

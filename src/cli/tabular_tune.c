@@ -300,14 +300,7 @@ static weft_status train_ensemble(tune_run *t, weft_engine *engine, int64_t best
         status = weft_fit_members(engine, &t->best_config, t->params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL], &fit,
                                   t->members, results);
         if (status == WEFT_OK)
-            status = weft_run_forget(team);
-    }
-    if (team && status == WEFT_OK) {
-        char *metrics = weft_path_join(team, "metrics.jsonl");
-        if (metrics)
-            unlink(metrics);
-        free(metrics);
-        rmdir(team);
+            status = weft_study_drop_ensemble(team);
     }
     free(results);
     free(team);

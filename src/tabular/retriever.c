@@ -1,5 +1,6 @@
 /* The search for contexts: keys of all candidates with the weights as they are, then the nearest of each query. Where keys are
- * affine in the inputs, distances are taken between R z, with QR = W_K W_in: d_in numbers a row in place of d (2.10.4). */
+ * affine in the (embedded) inputs z, M = W_K W_in is formed once and distances are taken between M z: one product a row in place
+ * of two; and where z is narrower than a key, between R z with QR = M: d_in numbers a row in place of d (2.10.4). */
 #include "graph/engine.h"
 #include "kernels/lapack.h"
 #include "tabular/retrieval.h"
@@ -26,14 +27,15 @@ struct weft_retriever {
     const weft_tabular_config *config;
     const weft_rows_data *candidates;
     weft_dtype dtype;
-    bool folded;
-    int64_t width; /* of a search vector */
-    void *vectors; /* [padded candidates, width] */
+    bool affine, folded; /* vectors are M z; they are R z */
+    int64_t width;       /* of a search vector */
+    int64_t inputs;      /* of z, where affine */
+    void *vectors;       /* [padded candidates, width] */
     weft_search *search;
     projection by[PROJECTIONS];
     projection weights; /* M = W_K W_in */
     weft_params *bound; /* what the sessions read */
-    void *r;            /* [width, width] of the compute type */
+    void *r;            /* M or R [width, inputs] of the compute type */
     double *m;
     int64_t *row_key; /* [chunk] */
     void *query;      /* [chunk, width] */
@@ -41,13 +43,14 @@ struct weft_retriever {
 
 static weft_value vectors_of(weft_retriever *r, weft_graph *g, int form)
 {
-    if (!r->folded)
+    if (!r->affine)
         return weft_tabr_build_keys(g, r->config, forms[form].rows, forms[form].training);
     weft_value z = weft_tabular_inputs(g, r->config, "rows.", forms[form].rows, 0, (weft_value){0});
     if (!z.id)
         return z;
-    int64_t d_in = weft_shape(g, z).size[1];
-    weft_value y = weft_product(g, z, weft_input(g, "R", r->dtype, DIMS(d_in, d_in)), (weft_value){0});
+    r->inputs = weft_shape(g, z).size[1];
+    weft_dims dims = DIMS(r->folded ? r->inputs : r->config->d_main, r->inputs);
+    weft_value y = weft_product(g, z, weft_input(g, "R", r->dtype, dims), (weft_value){0});
     return weft_name(g, y, "candidate_keys");
 }
 
@@ -62,6 +65,7 @@ weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *c
     r->config = config;
     r->candidates = candidates;
     r->dtype = dtype;
+    r->affine = folded && weft_tabr_affine(config);
     r->folded = folded && weft_tabr_folds(config);
     weft_status status = WEFT_ERROR_MEMORY;
     for (int form = 0; form < PROJECTIONS; form++) {
@@ -73,23 +77,23 @@ weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *c
             goto failed;
         r->width = weft_shape(g, y).size[1];
     }
-    if (r->folded) {
+    if (r->affine) {
         weft_graph *g = r->weights.graph = weft_graph_new(dtype);
         if (!g)
             goto failed;
         int64_t d = config->d_main;
-        weft_value m = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, r->width));
+        weft_value m = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, r->inputs));
         weft_name(g, m, "m");
         if ((status = weft_compile(engine, g, NULL, 0, &m, 1, &r->weights.plan)) != WEFT_OK)
             goto failed;
     }
     int64_t padded = (candidates->rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
-    size_t e = weft_dtype_size(dtype), width = (size_t)r->width;
+    size_t e = weft_dtype_size(dtype), width = (size_t)r->width, inputs = (size_t)r->inputs;
     r->vectors = malloc((size_t)(padded + 1) * width * e);
     r->query = malloc((size_t)WEFT_ROWS_CHUNK * width * e);
     r->row_key = malloc((size_t)WEFT_ROWS_CHUNK * sizeof *r->row_key);
-    r->r = malloc(width * width * e + 1);
-    r->m = malloc(((size_t)config->d_main * width + width * width) * sizeof *r->m);
+    r->r = malloc(width * inputs * e + 1);
+    r->m = malloc(((size_t)config->d_main * inputs + inputs * inputs + 1) * sizeof *r->m);
     status = r->vectors && r->query && r->row_key && r->r && r->m
                  ? WEFT_OK
                  : weft_fail(WEFT_ERROR_MEMORY, "keys of %lld candidates do not fit in memory", (long long)candidates->rows);
@@ -140,14 +144,14 @@ static weft_status open_sessions(weft_retriever *r, weft_params *params)
     weft_status status = WEFT_OK;
     for (int form = 0; form < PROJECTIONS && status == WEFT_OK; form++)
         status = open_session(&r->by[form], params);
-    if (r->folded && status == WEFT_OK)
+    if (r->affine && status == WEFT_OK)
         status = open_session(&r->weights, params);
     if (status == WEFT_OK)
         r->bound = params;
     return status;
 }
 
-/* R of QR = W_K W_in, in double */
+/* M, or R of QR = M, in double */
 static weft_status find_r(weft_retriever *r)
 {
     weft_tensor m;
@@ -155,6 +159,10 @@ static weft_status find_r(weft_retriever *r)
     if (status != WEFT_OK || (status = weft_fetch(r->weights.session, "m", &m)) != WEFT_OK)
         return status;
     int64_t d = r->config->d_main, width = r->width;
+    if (!r->folded) {
+        memcpy(r->r, m.data, (size_t)(d * r->inputs) * weft_dtype_size(r->dtype));
+        return WEFT_OK;
+    }
     for (int64_t i = 0; i < d * width; i++)
         r->m[i] = r->dtype == WEFT_F64 ? ((const double *)m.data)[i] : (double)((const float *)m.data)[i];
     double *upper = r->m + d * width;
@@ -198,7 +206,7 @@ static weft_status run_chunk(weft_retriever *r, int form, const weft_rows_data *
 weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool training, uint64_t seed, uint64_t step)
 {
     weft_status status = open_sessions(r, params);
-    if (status == WEFT_OK && r->folded)
+    if (status == WEFT_OK && r->affine)
         status = find_r(r);
     if (status != WEFT_OK)
         return status;
@@ -206,7 +214,7 @@ weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool 
     weft_session *s = r->by[form].session;
     weft_seed(s, seed, step);
     size_t e = weft_dtype_size(r->dtype);
-    if (r->folded && (status = weft_bind(s, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)})) != WEFT_OK)
+    if (r->affine && (status = weft_bind(s, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->inputs)})) != WEFT_OK)
         return status;
     for (int64_t from = 0; from < r->candidates->rows; from += WEFT_ROWS_CHUNK) {
         status = run_chunk(r, form, r->candidates, from, (char *)r->vectors + (size_t)(from * r->width) * e);
@@ -261,8 +269,8 @@ weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const we
     int form = count <= FEW_ROWS ? FEW : MANY;
     int64_t chunk = forms[form].rows;
     weft_status status = open_sessions(r, params);
-    if (status == WEFT_OK && r->folded)
-        status = weft_bind(r->by[form].session, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->width)});
+    if (status == WEFT_OK && r->affine)
+        status = weft_bind(r->by[form].session, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->inputs)});
     size_t e = weft_dtype_size(r->dtype);
     while (count > 0 && status == WEFT_OK) {
         int64_t base = from / chunk * chunk, within = from - base;

@@ -2,6 +2,7 @@
 #include "tabular/study.h"
 
 #include "base/files.h"
+#include "tabular/ensemble.h"
 #include "train/journal.h"
 
 #include <errno.h>
@@ -83,20 +84,35 @@ static weft_status remove_file(char *path)
     return status;
 }
 
+weft_status weft_study_drop_ensemble(const char *path)
+{
+    weft_status status = weft_members_forget(path);
+    if (status == WEFT_OK)
+        status = weft_run_forget(path);
+    if (status == WEFT_OK)
+        status = remove_file(weft_path_join(path, "metrics.jsonl"));
+    (void)rmdir(path);
+    return status;
+}
+
 /* What a trial left; of a trial that runs, only for who holds its lock. */
 static weft_status remove_trial(const char *folder, int64_t trial)
 {
     static const char *const files[] = {"model.safetensors", "metrics.jsonl"};
-    char *path = inside(folder, trial, NULL);
-    if (!path)
-        return WEFT_ERROR_MEMORY;
-    weft_status status = weft_path_is_folder(path) ? weft_run_forget(path) : WEFT_OK;
+    char *path = inside(folder, trial, NULL), *ensemble = inside(folder, trial, "ensemble");
+    weft_status status = path && ensemble ? WEFT_OK : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK && weft_path_is_folder(ensemble))
+        status = weft_study_drop_ensemble(ensemble);
+    if (status == WEFT_OK && weft_path_is_folder(path))
+        status = weft_run_forget(path);
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == WEFT_OK; i++)
         status = remove_file(inside(folder, trial, files[i]));
     if (status == WEFT_OK)
         status = remove_file(inside(folder, trial, ".lock"));
-    (void)rmdir(path);
+    if (path)
+        (void)rmdir(path);
     free(path);
+    free(ensemble);
     return status;
 }
 

@@ -63,6 +63,8 @@ const weft_study_trial *weft_study_trial_at(const weft_study *, int64_t i);
 int64_t weft_study_best(const weft_study *); /* the complete trial of the highest score, the first of several; −1: none */
 /* FOLDER/trials/K, malloc'd; NULL with the error set. */
 char *weft_study_trial_folder(const weft_study *, int64_t trial);
+/* Removes the folder in which an ensemble of a trial's settings was trained, FOLDER/trials/K/ensemble. */
+weft_status weft_study_drop_ensemble(const char *path);
 /* The configuration and options of a trial. */
 void weft_study_settings(const weft_study *, int64_t trial, weft_tabular_config *config, weft_fit_options *fit);
 

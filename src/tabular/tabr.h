@@ -46,7 +46,8 @@ weft_status weft_tabular_config_check(const weft_tabular_config *, const char *n
 int64_t weft_tabular_one_hot_width(const weft_tabular_config *); /* Σ cardinalities */
 int64_t weft_tabular_outputs(const weft_tabular_config *);       /* 1, or n_classes when multiclass */
 int64_t weft_tabr_hidden(const weft_tabular_config *);           /* h = int(d_main · d_multiplier) */
-bool weft_tabr_folds(const weft_tabular_config *); /* keys are affine in the inputs, and folding saves work (2.10.4) */
+bool weft_tabr_affine(const weft_tabular_config *);              /* keys are affine in the inputs, which may be embedded */
+bool weft_tabr_folds(const weft_tabular_config *);               /* and folding saves work (2.10.4) */
 
 /* How much of a graph is built. */
 typedef struct weft_tabr_form {

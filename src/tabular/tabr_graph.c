@@ -34,10 +34,14 @@ static bool mixes_norm(const weft_tabular_config *c)
     return c->mixer_normalization < 0 ? c->encoder_n_blocks > 0 : c->mixer_normalization > 0;
 }
 
+bool weft_tabr_affine(const weft_tabular_config *c)
+{
+    return c->arch == WEFT_TABULAR_TABR && c->design < 0 && c->encoder_n_blocks == 0 && !mixes_norm(c);
+}
+
 bool weft_tabr_folds(const weft_tabular_config *c)
 {
-    return c->arch == WEFT_TABULAR_TABR && c->design < 0 && c->encoder_n_blocks == 0 && !mixes_norm(c) &&
-           input_width(c) < c->d_main;
+    return weft_tabr_affine(c) && input_width(c) < c->d_main;
 }
 
 /* ---- 2.1, 2.2: inputs ---- */
