@@ -22,6 +22,9 @@
     ROW(sim_case) \
     ROW(lm_chat_template) \
     ROW(lm_sample) \
+    ROW(tuco) \
+    ROW(tuco_compare) \
+    ROW(tuco_sweep) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \
@@ -45,6 +48,7 @@ static const struct {
     {"tabular", "models on tables: retrieval-augmented (TabR) and plain networks"},
     {"lm", "language models: run, generate, train, tokenizers, chat templates"},
     {"sim", "cycles, traffic and energy of serving on an NPU whose memory computes"},
+    {"tuco", "what fine-tuning contributes to a response"},
 };
 
 const char *cli_room_summary(const char *name)

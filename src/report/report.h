@@ -102,6 +102,16 @@ void weft_report_bars(weft_report *, const weft_chart *, const char *const *name
  * the 30 that are most often wrong is shown. */
 void weft_report_confusion(weft_report *, const weft_chart *, const char *const *names, const int64_t *counts, size_t classes);
 
+/* values [rows][columns] as shaded cells, darkest at the largest; names at the sides (NULL: numbers), as many as fit. At most the
+ * first 400 rows and columns. */
+void weft_report_heatmap(weft_report *, const weft_chart *, const char *const *row_names, const char *const *column_names,
+                         const double *values, size_t rows, size_t columns);
+
+/* A text of `count` pieces, each shaded by its value from `low` (not at all) to `high`; pieces from `mark` on are underlined
+ * (mark >= count: none). A piece that ends in a line break breaks the line. */
+void weft_report_shaded_text(weft_report *, const weft_chart *, const char *const *pieces, const double *values, size_t count,
+                             double low, double high, size_t mark);
+
 typedef struct weft_reliability_bin {
     double confidence; /* mean predicted probability in the bin, 0 … 1 */
     double accuracy;   /* share of the bin's rows that were right, 0 … 1 */

@@ -53,6 +53,8 @@ const char weft_report_style[] =
     ".f0{fill:var(--s0)}.f1{fill:var(--s1)}.f2{fill:var(--s2)}.f3{fill:var(--s3)}.f4{fill:var(--s4)}.f5{fill:var(--s5)}\n"
     ".hit{fill:transparent}.dot{fill:var(--s0);fill-opacity:.4}.bubble{fill:var(--s0);fill-opacity:.65}\n"
     ".cell{stroke:var(--card);stroke-width:1}\n"
+    ".wide{grid-column:1/-1}.shaded{line-height:2;overflow-wrap:anywhere}.shaded span{padding:2px 1px;border-radius:3px}"
+    ".shaded .made{border-bottom:2px solid var(--s1)}\n"
     "@media (max-width:600px){body{font-size:15px}main{padding:16px 12px 32px}h1{font-size:1.4rem}th,td{padding:5px 8px}"
     ".pairs th{min-width:0;white-space:normal;width:40%}}\n"
     "@media print{main{max-width:none;padding:0}figure,.scroll,tr{break-inside:avoid}h2,h3{break-after:avoid}"
