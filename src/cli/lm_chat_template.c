@@ -81,7 +81,7 @@ const cli_command cli_lm_chat_template = {
                    "template's other variables. A conversation that the template refuses (raise_exception) is a result as well.",
     .positionals = files,
     .options = options,
-    .example = "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' >talk.jsonl\n"
-               "weft lm chat-template . --template chatml --file talk.jsonl",
+    .example = "weft lm chat-template . --template chatml --file talk.jsonl\n"
+               "# talk.jsonl: {\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}",
     .run = run,
 };
