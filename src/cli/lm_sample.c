@@ -168,7 +168,7 @@ const cli_command cli_lm_sample = {
                    "which the sum "
                    "of probabilities passes u.",
     .options = options,
-    .example = "echo '{\"logits\": [1, 2, 3], \"settings\": {\"top_p\": 0.9}, \"u\": [0.1, 0.5]}' >case.jsonl\n"
-               "weft lm sample --file case.jsonl",
+    .example = "weft lm sample --file case.jsonl\n"
+               "# case.jsonl: {\"logits\": [1, 2, 3], \"settings\": {\"top_p\": 0.9}, \"u\": [0.1, 0.5]}",
     .run = run,
 };
