@@ -131,6 +131,7 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
                            .c_row = p.n};
     call.one.bf16 = s->attributes.i[2] != 0;
     call.one.kept = s->attributes.i[3] != 0;
+    call.one.accumulate = s->attributes.f[0] != 0;
     call.a_next = (size_t)(ar * ac) * e;
     call.b_next = (size_t)(br * bc) * be;
     call.c_next = (size_t)(p.m * p.n) * e;
@@ -241,41 +242,43 @@ static size_t panel_bytes(weft_planner *p, weft_gemm one, bool used_k)
     return most;
 }
 
-static void matmul_emit(weft_planner *p, weft_value v)
+void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_value, weft_slot b, const weft_slot *c,
+                       weft_product_form form, weft_slot *panels)
 {
-    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
-    bool ta = n->attributes.i[0], tb = n->attributes.i[1];
-    weft_slot a = weft_place_of(p, n->inputs[0]), b = weft_place_of(p, n->inputs[1]), packed = {.buffer = -1};
+    const weft_dtype dtype = weft_node_of(weft_planner_graph(p), v)->dtype;
+    const bool ta = form.a_transposed, tb = form.b_transposed;
+    const weft_attributes attributes = {.i = {ta, tb, form.bf16}, .f = {form.accumulate}};
     product size = measure(&a.dims, &b.dims, ta, tb);
     int64_t batch = size.shared_b ? 1 : size.batch;
     if (size.shared_b)
         size.m *= size.batch;
     int64_t ac = a.dims.size[a.dims.rank - 1], bc = b.dims.size[b.dims.rank - 1];
-    weft_gemm one = {.bf16 = n->attributes.i[2] != 0,
+    weft_gemm one = {.bf16 = form.bf16,
                      .m = size.m,
                      .n = size.n,
                      .k = size.k,
-                     .dtype = n->dtype,
-                     .b_dtype = n->dtype,
+                     .dtype = dtype,
+                     .b_dtype = dtype,
                      .c_row = size.n,
                      .a_row = ta ? 1 : ac,
                      .a_column = ta ? ac : 1,
                      .b_row = tb ? 1 : bc,
                      .b_column = tb ? bc : 1};
     bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
-    bool keep = batch == 1 && !used_k && weft_is_kept(p, n->inputs[1]) && b.dims.rank == 2;
+    bool keep = batch == 1 && !used_k && weft_is_kept(p, b_value) && b.dims.rank == 2;
     one.kept = keep;
     size_t bytes = panel_bytes(p, one, used_k);
     if (keep && !weft_may_pack(p, bytes)) { /* it is rearranged anew in each run */
         one.kept = keep = false;
         bytes = panel_bytes(p, one, used_k);
     }
-    if (bytes) { /* a step before the product packs b into panels */
+    weft_slot packed = panels && panels->buffer >= 0 ? *panels : (weft_slot){.buffer = -1};
+    if (bytes && packed.buffer < 0) { /* a step before the product packs b into panels */
         packed = keep ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
         weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
         if (!pack)
             return;
-        pack->attributes = n->attributes;
+        pack->attributes = attributes;
         pack->attributes.i[3] = keep;
         pack->in_count = 2;
         pack->in[0] = a;
@@ -284,16 +287,29 @@ static void matmul_emit(weft_planner *p, weft_value v)
         pack->out[0] = packed;
         pack->packs_parameter = keep;
     }
+    if (panels)
+        *panels = packed;
     weft_step *run = weft_step_empty(p, v, matmul_pieces, matmul_run);
     if (!run)
         return;
-    run->attributes = n->attributes;
+    run->attributes = attributes;
     run->attributes.i[3] = keep;
     run->in_count = 3;
     run->in[0] = a;
     run->in[1] = b;
     run->in[2] = packed;
-    weft_step_outputs(p, run, v);
+    if (c)
+        run->out[run->out_count++] = *c;
+    else
+        weft_step_outputs(p, run, v);
+}
+
+static void matmul_emit(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
+    const int64_t *i = n->attributes.i;
+    weft_emit_product(p, v, weft_place_of(p, n->inputs[0]), n->inputs[1], weft_place_of(p, n->inputs[1]), NULL,
+                      (weft_product_form){.a_transposed = i[0] != 0, .b_transposed = i[1] != 0, .bf16 = i[2] != 0}, NULL);
 }
 
 const weft_op weft_ops_matmul[] = {

@@ -165,6 +165,18 @@ weft_step *weft_step_empty(weft_planner *p, weft_value v, weft_pieces_function p
     return plan->steps[plan->step_count++] = s;
 }
 
+bool weft_output_wanted(weft_planner *p, weft_value v, int k, weft_slot *out)
+{
+    const weft_graph *g = p->graph;
+    for (int32_t u = v.id + 1; u < g->count; u++)
+        if (p->live[u] && g->nodes[u].op == weft_op_part && g->nodes[u].inputs[0].id == v.id &&
+            g->nodes[u].attributes.i[0] == k) {
+            *out = weft_place_of(p, (weft_value){u});
+            return true;
+        }
+    return false;
+}
+
 void weft_step_outputs(weft_planner *p, weft_step *s, weft_value v)
 {
     weft_group *group = p->group_of[v.id];
@@ -177,14 +189,8 @@ void weft_step_outputs(weft_planner *p, weft_step *s, weft_value v)
     s->out[s->out_count++] = weft_place_of(p, v);
     /* outputs that nobody asked for are not written */
     for (int k = 1; k < n->output_count; k++)
-        for (int32_t u = v.id + 1; u < p->graph->count; u++)
-            if (p->live[u] && p->graph->nodes[u].op == weft_op_part && p->graph->nodes[u].inputs[0].id == v.id &&
-                p->graph->nodes[u].attributes.i[0] == k) {
-                weft_slot place = weft_place_of(p, (weft_value){u});
-                s->out[k] = place;
-                s->out_count = k + 1;
-                break;
-            }
+        if (weft_output_wanted(p, v, k, &s->out[k]))
+            s->out_count = k + 1;
 }
 
 weft_step *weft_step_new(weft_planner *p, weft_value v, weft_pieces_function pieces, weft_piece_function run)

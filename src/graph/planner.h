@@ -106,6 +106,18 @@ const weft_graph *weft_planner_graph(const weft_planner *);
 /* Bytes of the panels that a step packs, for the parameter as it is bound. */
 int64_t weft_packed_bytes(const weft_step *pack, const weft_run_state *);
 
+/* Steps of c = a · b, as the op matmul has them, between any places; c NULL: the result of v, with what is fused behind it.
+ * b_value: what b is a place of. panels: those of an earlier product by the same b, or buffer -1; then they are told; NULL: not
+ * shared. */
+typedef struct weft_product_form {
+    bool a_transposed, b_transposed, bf16, accumulate;
+} weft_product_form;
+void weft_emit_product(weft_planner *, weft_value v, weft_slot a, weft_value b_value, weft_slot b, const weft_slot *c,
+                       weft_product_form, weft_slot *panels);
+
+/* Whether somebody reads output k ≥ 1 of v, and where it then lies. */
+bool weft_output_wanted(weft_planner *, weft_value v, int k, weft_slot *out);
+
 void weft_emit_random(weft_planner *, weft_value);
 bool weft_draws_mask(const weft_node *mask); /* pair_relu_sum draws this leaf in its kernel */
 

@@ -101,6 +101,13 @@ typedef struct weft_vector_table {
     void (*rms_norm)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, void *y);
     void (*rms_norm_grad)(int64_t rows, int64_t n, double eps, double offset, const void *x, const void *w, const void *dy,
                           void *dx, void *xhat);
+    /* cross-entropy of rows: logits [rows, n] (capped in place where cap > 0), labels [rows], negative: none, loss 0; smoothing
+     * as a share of all classes; log_sums may be NULL. The gradient's logits are replaced by (softmax − target) · dloss · slope
+     * of cap; `capped`: they have been capped already. */
+    void (*row_loss)(int64_t rows, int64_t n, double smoothing, double cap, void *logits, const int64_t *labels, void *losses,
+                     void *log_sums);
+    void (*row_loss_grad)(int64_t rows, int64_t n, double smoothing, double cap, bool capped, void *logits, const int64_t *labels,
+                          const void *log_sums, const void *dlosses);
     /* turns the first R dimensions of each of a token's heads [heads, head] by angles, R/2 cosines and then R/2 sines: pairs
      * (i, i + R/2), or (2i, 2i + 1) when interleaved; back: the other way round */
     void (*rope)(int64_t heads, int64_t head, int64_t R, bool interleaved, bool back, const void *angles, const void *x, void *y);

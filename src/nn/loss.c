@@ -32,7 +32,11 @@ weft_value weft_row_losses(weft_graph *g, weft_value logits, weft_value labels, 
 weft_value weft_row_losses_from(weft_graph *g, weft_value hidden, weft_value table, weft_value labels, double smoothing,
                                 double cap)
 {
-    weft_value logits = weft_matmul_nt(g, hidden, table);
+    if (!weft_check(g, "cross_entropy", hidden) || !weft_check(g, "cross_entropy", table))
+        return (weft_value){0};
+    if (!weft_node_of(g, hidden)->extent.count.id)
+        return weft_cross_entropy_rows(g, hidden, table, labels, smoothing, cap);
+    weft_value logits = weft_matmul_nt(g, hidden, table); /* rows used in part */
     return weft_row_losses(g, cap > 0 ? weft_softcap(g, logits, cap) : logits, labels, smoothing);
 }
 

@@ -3,6 +3,7 @@
 #define WEFT_TESTS_OP_CASES_SEQUENCE_H
 
 #include "graph/op_case.h"
+#include "weft/nn.h"
 
 /* A small size: of heads, tokens and the like, of which a case has many. */
 static int64_t few(trial *t, int64_t least)
@@ -127,6 +128,44 @@ static weft_value build_labelled(trial *t)
     return weft_mul(t->g, weft_labelled(t->g, labels), operand(t, DIMS(rows), ANY, ROWS));
 }
 
+/* Labels of which some are none. */
+static weft_value labels_operand(trial *t, int64_t rows, int64_t classes)
+{
+    weft_value v = index_operand(t, DIMS(rows), classes, classes, ROWS);
+    leaf *l = &t->leaf[t->leaves - 1];
+    for (int64_t i = 0; i < rows; i++)
+        if (scramble(t->seed + (uint64_t)(t->mode == SLICE ? t->from + i : i)) % 4 == 0)
+            l->k[i] = WEFT_IGNORE;
+    /* the same leaf, told to take them */
+    t->g->nodes[l->value.id].attributes.i[1] = 1;
+    return v;
+}
+
+static weft_value losses_of(trial *t, weft_value labels, weft_value hidden, weft_value table)
+{
+    const double smoothing = below(t, 2) ? 0 : 0.1, cap = below(t, 2) ? 0 : 1.5;
+    t->unusable = true;
+    return weft_cross_entropy_rows(t->g, hidden, table, labels, smoothing, cap);
+}
+
+static weft_value build_cross_entropy(trial *t)
+{
+    const int64_t rows = rows_from(t, 0), width = few(t, 1), classes = size_from(t, 1);
+    weft_value hidden = operand(t, DIMS(rows, width), ANY, ROWS), table = operand(t, DIMS(classes, width), ANY, 0);
+    t->macs = rows * width * classes;
+    return losses_of(t, labels_operand(t, rows, classes), hidden, table);
+}
+
+static weft_value build_cross_entropy_grad(trial *t)
+{
+    const int64_t rows = rows_from(t, 0), width = few(t, 1), classes = size_from(t, 1);
+    weft_value hidden = operand(t, DIMS(rows, width), ANY, ROWS), table = operand(t, DIMS(classes, width), ANY, 0), dx;
+    weft_value losses = losses_of(t, labels_operand(t, rows, classes), hidden, table), dy = operand(t, DIMS(rows), ANY, ROWS);
+    check(t, weft_gradient(t->g, losses, dy, &hidden, 1, &dx));
+    t->macs = 3 * rows * width * classes;
+    return dx;
+}
+
 static const op_case sequence_cases[] = {
     {"store", build_store, WHOLE, NULL, NULL, ANY, 0},
     {"widen", build_widen, ROWWISE, NULL, NULL, ANY, 0},
@@ -135,6 +174,8 @@ static const op_case sequence_cases[] = {
     {"attention_mask", build_mask, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"attention", build_attention, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"attention_grad", build_attention_grad, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"cross_entropy", build_cross_entropy, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"cross_entropy_grad", build_cross_entropy_grad, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"labelled", build_labelled, ROWWISE, NULL, NULL, ANY, 0},
 };
 

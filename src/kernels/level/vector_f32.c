@@ -6,6 +6,7 @@
 
 #include "kernels/level/vector_convert.h"
 #include "kernels/level/vector_elementwise.h"
+#include "kernels/level/vector_loss.h"
 #include "kernels/level/vector_random.h"
 #include "kernels/level/vector_rope.h"
 #include "kernels/level/vector_rows.h"
@@ -27,6 +28,8 @@ const weft_vector_table WEFT_LEVEL_NAME(weft_vector_f32) = {
     .layer_norm_grad = layer_norm_grad,
     .rms_norm = rms_norm,
     .rms_norm_grad = rms_norm_grad,
+    .row_loss = row_loss,
+    .row_loss_grad = row_loss_grad,
     .rope = rope,
     .random = random_rows,
     .widen = widen,

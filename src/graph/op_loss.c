@@ -1,0 +1,246 @@
+/* Cross-entropy of hidden · tableᵀ without that matrix in memory: rows are taken in runs whose logits fit a scratch, each run's
+ * logits become losses, and in the gradient, computed again, become p − target in place and are multiplied back. A single run's
+ * logits are kept for the gradient instead.
+ *
+ * cross_entropy: hidden [rows, width], table [classes, width], labels [rows] → losses [rows], logarithms of the sums of
+ * exponentials [rows], logits of a single run [rows, classes]. cross_entropy_grad: these operands, the sums, the logits (single
+ * run), dlosses → dhidden, dtable. attributes.i[0]: bf16 products; f: smoothing, cap (0: none). */
+#include "graph/graph.h"
+#include "graph/planner.h"
+
+enum { LOSS, LOSS_GRAD };
+
+enum { LOGITS_BYTES = 64 << 20, LEAST_RUN = 32 };
+
+/* Rows of a run. */
+static int64_t run_rows(weft_dims hidden, int64_t classes, weft_dtype dtype)
+{
+    const int64_t fit = LOGITS_BYTES / (int64_t)weft_dtype_size(dtype) / (classes > 0 ? classes : 1);
+    const int64_t rows = fit < LEAST_RUN ? LEAST_RUN : fit;
+    return rows < hidden.size[0] ? rows : hidden.size[0];
+}
+
+static void loss_shape(weft_graph *g, weft_node *n)
+{
+    const weft_node *h = &g->nodes[n->inputs[0].id], *w = &g->nodes[n->inputs[1].id], *labels = &g->nodes[n->inputs[2].id];
+    if (h->dims.rank != 2 || w->dims.rank != 2 || h->dims.size[1] != w->dims.size[1] || h->dtype != g->dtype ||
+        w->dtype != g->dtype || labels->dims.rank != 1 || labels->dims.size[0] != h->dims.size[0]) {
+        char a[WEFT_DIMS_TEXT], b[WEFT_DIMS_TEXT], c[WEFT_DIMS_TEXT];
+        weft_poison(g, "cross_entropy: hidden %s, table %s and labels %s do not fit", weft_dims_text(h->dims, a),
+                    weft_dims_text(w->dims, b), weft_dims_text(labels->dims, c));
+        return;
+    }
+    if (h->extent.count.id || w->extent.count.id || labels->extent.count.id) {
+        weft_poison(g, "cross_entropy: operands are used in part");
+        return;
+    }
+    if (!weft_check_index(g, n, 2, w->dims.size[0], false))
+        return;
+    n->dims = n->more[0] = labels->dims;
+    n->more[1] = DIMS(h->dims.size[0], w->dims.size[0]);
+    n->output_count = run_rows(h->dims, w->dims.size[0], g->dtype) == h->dims.size[0] ? 3 : 2;
+}
+
+static void loss_grad_shape(weft_graph *g, weft_node *n)
+{
+    n->dims = g->nodes[n->inputs[0].id].dims;
+    n->more[0] = g->nodes[n->inputs[1].id].dims;
+    n->output_count = 2;
+}
+
+/* From simpler ops: −log softmax(logits)[label], smoothed; 0 without a label. */
+static weft_value lowered(weft_graph *g, weft_value v)
+{
+    const weft_attributes a = weft_node_of(g, v)->attributes;
+    const weft_value h = weft_operand_of(g, v, 0), w = weft_operand_of(g, v, 1), labels = weft_operand_of(g, v, 2);
+    weft_value logits = weft_matmul_nt(g, h, w);
+    if (a.f[1] > 0)
+        logits = weft_softcap(g, logits, a.f[1]);
+    const weft_value logs = weft_log_softmax(g, logits), losses = weft_neg(g, weft_pick(g, logs, labels));
+    if (a.f[0] == 0)
+        return losses;
+    const weft_value all = weft_mul(g, weft_mean(g, logs, -1, -1), weft_labelled(g, labels));
+    return weft_sub(g, weft_scale(g, losses, 1 - a.f[0]), weft_scale(g, all, a.f[0]));
+}
+
+static void loss_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
+{
+    const weft_attributes a = weft_node_of(g, y)->attributes;
+    weft_value in[6];
+    int count = 0;
+    for (int i = 0; i < 3; i++)
+        in[count++] = weft_operand_of(g, y, i);
+    in[count++] = weft_part(g, y, 1);
+    if (weft_node_of(g, y)->output_count > 2)
+        in[count++] = weft_part(g, y, 2);
+    in[count++] = dy[0];
+    dx[0] = weft_apply(g, &weft_ops_loss[LOSS_GRAD], in, count, &a);
+    if (dx[0].id)
+        dx[1] = weft_part(g, dx[0], 1);
+}
+
+static void loss_lower(weft_graph *g, weft_value v, weft_value *out)
+{
+    out[0] = lowered(g, v);
+}
+
+static void loss_grad_lower(weft_graph *g, weft_value v, weft_value *out)
+{
+    const weft_value y = lowered(g, v), dy = weft_operand_of(g, v, weft_node_of(g, v)->input_count - 1);
+    const weft_value wrt[2] = {weft_operand_of(g, v, 0), weft_operand_of(g, v, 1)};
+    weft_pullback(g, &y, &dy, 1, wrt, 2, true, out);
+}
+
+static int64_t loss_macs(const weft_graph *g, const weft_node *n)
+{
+    const weft_dims h = g->nodes[n->inputs[0].id].dims, w = g->nodes[n->inputs[1].id].dims;
+    const int64_t product = h.size[0] * h.size[1] * w.size[0];
+    return n->op == &weft_ops_loss[LOSS] ? product : (n->input_count == 6 ? 2 : 3) * product;
+}
+
+/* ---- steps on the logits of a run; in: logits, labels, [sums, dlosses]; out: losses and sums, or the logits in place ---- */
+
+static int64_t rows_each(const weft_step *s)
+{
+    return weft_rows_per_piece(s->in[0].dims.size[1], 65536);
+}
+
+static int64_t rows_pieces(const weft_step *s, const weft_run_state *run)
+{
+    (void)run;
+    return (s->in[0].dims.size[0] + rows_each(s) - 1) / rows_each(s);
+}
+
+static void *element(const weft_run_state *run, const weft_slot *p, int64_t i)
+{
+    return p->buffer < 0 ? NULL : (char *)weft_at(run, p) + (size_t)i * weft_dtype_size(p->dtype);
+}
+
+static void rows_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
+{
+    (void)thread;
+    const int64_t n = s->in[0].dims.size[1], r0 = piece * rows_each(s), left = s->in[0].dims.size[0] - r0;
+    const int64_t rows = left < rows_each(s) ? left : rows_each(s);
+    const int64_t *labels = element(run, &s->in[1], r0);
+    const double smoothing = s->attributes.f[0], cap = s->attributes.f[1];
+    if (s->op == &weft_ops_loss[LOSS])
+        run->vector->row_loss(rows, n, smoothing, cap, element(run, &s->in[0], r0 * n), labels, element(run, &s->out[0], r0),
+                              element(run, &s->out[1], r0));
+    else
+        run->vector->row_loss_grad(rows, n, smoothing, cap, s->attributes.i[1] != 0, element(run, &s->in[0], r0 * n), labels,
+                                   element(run, &s->in[2], r0), element(run, &s->in[3], r0));
+}
+
+/* Rows [r0, r0 + rows) of a place. */
+static weft_slot part_of(weft_slot p, int64_t r0, int64_t rows)
+{
+    p.offset += r0 * weft_dims_product(p.dims, 1, p.dims.rank);
+    p.dims.size[0] = rows;
+    return p;
+}
+
+typedef struct loss_places {
+    weft_slot hidden, table, labels, logits;
+    int64_t rows, each;
+} loss_places;
+
+static loss_places places_of(weft_planner *p, const weft_node *n)
+{
+    loss_places at = {.hidden = weft_place_of(p, n->inputs[0]),
+                      .table = weft_place_of(p, n->inputs[1]),
+                      .labels = weft_place_of(p, n->inputs[2])};
+    const weft_graph *g = weft_planner_graph(p);
+    const int64_t classes = at.table.dims.size[0];
+    at.rows = at.hidden.dims.size[0];
+    at.each = run_rows(at.hidden.dims, classes, g->dtype);
+    at.each = at.each < 1 ? 1 : at.each;
+    at.logits = weft_place_scratch(p, (size_t)(at.each * classes) * weft_dtype_size(g->dtype));
+    at.logits.dtype = g->dtype;
+    at.logits.dims = DIMS(at.each, classes);
+    return at;
+}
+
+static void loss_emit(weft_planner *p, weft_value v)
+{
+    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
+    const bool gradient = n->op == &weft_ops_loss[LOSS_GRAD], kept = gradient && n->input_count == 6;
+    loss_places at = places_of(p, n);
+    weft_slot first = weft_place_of(p, v), second = {.buffer = -1}, sums = second, dlosses = second, logits;
+    const bool wanted = weft_output_wanted(p, v, 1, &second);
+    if (!gradient && weft_output_wanted(p, v, 2, &logits)) /* the gradient will read them */
+        at.logits = logits;
+    if (kept)
+        at.logits = weft_place_of(p, n->inputs[4]);
+    if (gradient) {
+        sums = weft_place_of(p, n->inputs[3]);
+        dlosses = weft_place_of(p, n->inputs[n->input_count - 1]);
+    }
+    const weft_product_form form = {.bf16 = n->attributes.i[0] != 0};
+    weft_slot logit_panels = {.buffer = -1}, table_panels = logit_panels;
+    for (int64_t r0 = 0; r0 < at.rows || r0 == 0; r0 += at.each) {
+        const int64_t rows = at.rows - r0 < at.each ? at.rows - r0 : at.each;
+        const weft_slot hidden = part_of(at.hidden, r0, rows), run = part_of(at.logits, 0, rows);
+        if (!kept) {
+            weft_product_form logit = form;
+            logit.b_transposed = true;
+            weft_emit_product(p, v, hidden, n->inputs[1], at.table, &run, logit, &logit_panels);
+        }
+        weft_step *s = weft_step_empty(p, v, rows_pieces, rows_run);
+        if (!s)
+            return;
+        s->attributes = n->attributes;
+        s->in[0] = run;
+        s->in[1] = part_of(at.labels, r0, rows);
+        s->in_count = 2;
+        if (!gradient) {
+            s->out[0] = part_of(first, r0, rows);
+            s->out[1] = wanted ? part_of(second, r0, rows) : second;
+            s->out_count = 2;
+            continue;
+        }
+        s->in[2] = part_of(sums, r0, rows);
+        s->attributes.i[1] = kept;
+        s->in[3] = part_of(dlosses, r0, rows);
+        s->in_count = 4;
+        s->out[0] = run;
+        s->out_count = 1;
+        const weft_slot dhidden = part_of(first, r0, rows);
+        weft_emit_product(p, v, run, n->inputs[1], at.table, &dhidden, form, &table_panels);
+        if (wanted) {
+            weft_product_form back = form;
+            back.a_transposed = true;
+            back.accumulate = r0 > 0;
+            weft_emit_product(p, v, run, n->inputs[0], hidden, &second, back, NULL);
+        }
+    }
+}
+
+const weft_op weft_ops_loss[] = {
+    [LOSS] = {.name = "cross_entropy",
+              .kind = WEFT_OP_KERNEL,
+              .extent = WEFT_EXTENT_NONE,
+              .smooth = true,
+              .storage_operand = 2,
+              .shape = loss_shape,
+              .gradient = loss_gradient,
+              .lower = loss_lower,
+              .emit = loss_emit,
+              .macs = loss_macs},
+    [LOSS_GRAD] = {.name = "cross_entropy_grad",
+                   .kind = WEFT_OP_KERNEL,
+                   .extent = WEFT_EXTENT_NONE,
+                   .smooth = true,
+                   .storage_operand = 2,
+                   .shape = loss_grad_shape,
+                   .lower = loss_grad_lower,
+                   .emit = loss_emit,
+                   .macs = loss_macs},
+    {0},
+};
+
+weft_value weft_cross_entropy_rows(weft_graph *g, weft_value hidden, weft_value table, weft_value labels, double smoothing,
+                                   double cap)
+{
+    return weft_apply(g, &weft_ops_loss[LOSS], (weft_value[]){hidden, table, labels}, 3,
+                      &(weft_attributes){.i = {g->bf16_products}, .f = {smoothing, cap}});
+}

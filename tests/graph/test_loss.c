@@ -1,0 +1,100 @@
+/* Cross-entropy with so many classes that the rows are taken in several runs: a row alone gives the same bits, the gradients sum
+ * to nothing over the classes, and rows without a label count for nothing. */
+#include "graph/graph_case.h"
+#include "weft/nn.h"
+
+enum { ROWS = 40, CLASSES = 600000, WIDTH = 2 };
+
+static void many_classes_in_several_runs(void **state)
+{
+    (void)state;
+    float hidden[ROWS * WIDTH], *table = malloc(CLASSES * WIDTH * sizeof *table);
+    int64_t labels[ROWS];
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        hidden[i] = (float)(i * 37 % 41) / 20 - 1;
+    for (int i = 0; i < CLASSES * WIDTH; i++)
+        table[i] = (float)(i * 7919LL % 2003) / 1000 - 1;
+    for (int i = 0; i < ROWS; i++)
+        labels[i] = i == 7 ? WEFT_IGNORE : i * 14557 % CLASSES;
+    running r[2];
+    weft_value out[2][3];
+    for (int k = 0; k < 2; k++) { /* all rows; the last one alone */
+        const int64_t rows = k ? 1 : ROWS, from = k ? ROWS - 1 : 0;
+        weft_graph *g = weft_graph_new(WEFT_F32);
+        weft_value h = weft_input(g, "h", WEFT_F32, DIMS(rows, WIDTH)), w = weft_input(g, "w", WEFT_F32, DIMS(CLASSES, WIDTH));
+        weft_value l = weft_labels(g, "l", DIMS(rows), CLASSES);
+        out[k][0] = weft_cross_entropy_rows(g, h, w, l, 0, 0);
+        fine(weft_gradient(g, out[k][0], (weft_value){0}, (weft_value[]){h, w}, 2, out[k] + 1));
+        r[k] = run_of(g, out[k], 3);
+        fine(weft_bind(r[k].s, "h", floats(hidden + from * WIDTH, DIMS(rows, WIDTH))));
+        fine(weft_bind(r[k].s, "w", floats(table, DIMS(CLASSES, WIDTH))));
+        fine(weft_bind(r[k].s, "l", integers(labels + from, DIMS(rows))));
+        fine(run_dirty(&r[k]));
+    }
+    assert_true(weft_plan_size(r[0].plan).arena < 3LL * 32 * CLASSES * 4); /* not all of the logits */
+    for (int i = 0; i < ROWS; i++) {
+        double sum = 0, own = 0;
+        for (int c = 0; c < CLASSES; c++) {
+            double z = (double)hidden[i * WIDTH] * (double)table[c * WIDTH] +
+                       (double)hidden[i * WIDTH + 1] * (double)table[c * WIDTH + 1];
+            sum += exp(z);
+            own = c == labels[i] ? z : own;
+        }
+        double want = i == 7 ? 0 : log(sum) - own;
+        assert_true(fabs((double)result_at(&r[0], out[0][0], i) - want) < 1e-5);
+    }
+    assert_true(result_at(&r[0], out[0][0], ROWS - 1) == result_at(&r[1], out[1][0], 0));
+    for (int j = 0; j < WIDTH; j++) {
+        double sum = 0, size = 0;
+        for (int c = 0; c < CLASSES; c++) {
+            sum += (double)result_at(&r[0], out[0][2], c * WIDTH + j);
+            size += fabs((double)result_at(&r[0], out[0][2], c * WIDTH + j));
+        }
+        assert_true(size > 1 && fabs(sum) < 1e-4 * size);
+        assert_true(result_at(&r[0], out[0][1], 7 * WIDTH + j) == 0);
+        assert_true(result_at(&r[0], out[0][1], (ROWS - 1) * WIDTH + j) == result_at(&r[1], out[1][1], j));
+    }
+    end(&r[0], true);
+    end(&r[1], true);
+    free(table);
+}
+
+/* Labels outside the classes are refused as they are bound; the mean is over labelled rows, and 0 of none. */
+static void labels_are_judged_and_counted(void **state)
+{
+    (void)state;
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_value x = weft_input(g, "x", WEFT_F32, DIMS(2, 3)), l = weft_labels(g, "l", DIMS(2), 3);
+    weft_value mean = weft_mean_labelled(g, weft_row_losses(g, x, l, 0), l);
+    running r = run_of(g, &mean, 1);
+    float logits[6] = {0, 0, 0, 5, 1, 2};
+    fine(weft_bind(r.s, "x", floats(logits, DIMS(2, 3))));
+    assert_int_not_equal(weft_bind(r.s, "l", integers((int64_t[]){0, 3}, DIMS(2))), WEFT_OK);
+    assert_int_not_equal(weft_bind(r.s, "l", integers((int64_t[]){-1, 0}, DIMS(2))), WEFT_OK);
+    int64_t labels[2] = {1, WEFT_IGNORE};
+    fine(weft_bind(r.s, "l", integers(labels, DIMS(2))));
+    fine(weft_run(r.s));
+    assert_true(fabs((double)result_at(&r, mean, 0) - log(3)) < 1e-6);
+    labels[0] = WEFT_IGNORE;
+    fine(weft_bind(r.s, "l", integers(labels, DIMS(2))));
+    fine(weft_run(r.s));
+    assert_true(result_at(&r, mean, 0) == 0);
+    end(&r, true);
+
+    g = weft_graph_new(WEFT_F32); /* and they are no row numbers */
+    l = weft_labels(g, "l", DIMS(2), 3);
+    weft_value bad = weft_gather(g, weft_input(g, "x", WEFT_F32, DIMS(3, 2)), l);
+    assert_true(bad.id == 0);
+    assert_int_not_equal(weft_graph_status(g), WEFT_OK);
+    assert_non_null(strstr(weft_error(), "holds labels"));
+    weft_graph_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_classes_in_several_runs),
+        cmocka_unit_test(labels_are_judged_and_counted),
+    };
+    return cmocka_run_group_tests(tests, open_engine, close_engine);
+}
