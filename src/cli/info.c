@@ -1,5 +1,6 @@
 /* weft info: what a model is and what it costs, from its config.json alone. */
 #include "cli/cli.h"
+#include "lm/presets.h"
 #include "registry/registry.h"
 #include "tabular/presets.h"
 
@@ -12,7 +13,7 @@ static const cli_option options[] = {
     {.name = "arch",
      .value = "NAME",
      .kind = CLI_CHOICE,
-     .choices = WEFT_TABULAR_PRESETS,
+     .choices = WEFT_TABULAR_PRESETS "|" WEFT_LM_PRESETS,
      .help = "a preset in place of a folder"},
     {.name = "inputs",
      .value = "N",
@@ -50,6 +51,9 @@ static int64_t inputs_of(cli_arguments *a)
 static weft_status open_preset(cli_arguments *a, weft_model **out)
 {
     const char *arch = cli_text(a, "arch"), *task = cli_text(a, "task");
+    const char *lm = weft_lm_preset(arch);
+    if (lm)
+        return weft_model_parse(lm, strlen(lm), arch, out);
     weft_tabular_config c = weft_tabular_default();
     weft_fit_options unused = weft_fit_default(1);
     for (int i = 0; i < WEFT_TASKS; i++)
@@ -130,6 +134,8 @@ static weft_status run(cli_arguments *a)
     weft_model *model = NULL;
     weft_status status = folder ? weft_model_open(cli_positional_at(a, 0), &model) : open_preset(a, &model);
     if (status == WEFT_OK)
+        status = weft_model_match(model);
+    if (status == WEFT_OK)
         status = show(a, model);
     weft_model_free(model);
     return status;
@@ -142,6 +148,6 @@ const cli_command cli_info = {
         "A folder with only config.json is counted from it alone. Multiply-accumulates are those of one row without caches.",
     .positionals = files,
     .options = options,
-    .example = "weft info houses\nweft info --arch tabr-s --inputs 8 --task regression",
+    .example = "weft info houses\nweft info --arch tabr-s --inputs 8 --task regression\nweft info --arch llama-110m",
     .run = run,
 };

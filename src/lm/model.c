@@ -88,9 +88,14 @@ static void list(void *self, weft_text *out)
                   L, d, L - 1, d, H, D, K, D, H);
 }
 
+static void match(void *self, const weft_params *params)
+{
+    weft_lm_config_match(self, params);
+}
+
 #define MODEL(name) \
     { \
-        name, open_config, close_config, describe, list, weft_lm_run, .adapters = true \
+        name, open_config, close_config, describe, list, weft_lm_run, .adapters = true, .match = match \
     }
 const weft_model_type weft_lm_models[WEFT_LM_MODELS] = {
     MODEL("gpt2"),  MODEL("gpt_neox"), MODEL("llama"),      MODEL("mistral"),     MODEL("qwen2"),

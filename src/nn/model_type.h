@@ -17,6 +17,8 @@ typedef struct weft_model_type {
     /* `folder`: for further files of the model (candidates); NULL: none */
     weft_status (*run)(void *self, weft_engine *, weft_params *, const char *folder, const weft_run_request *, weft_arrays *out);
     bool adapters; /* `run` takes one */
+    /* what the weights show and config.json leaves open (ties, heads, sizes); NULL: nothing */
+    void (*match)(void *self, const weft_params *);
 } weft_model_type;
 
 #endif

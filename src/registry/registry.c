@@ -108,6 +108,27 @@ const char *weft_model_type_name(const weft_model *m)
     return m->type->name;
 }
 
+static bool has_file(const char *folder, const char *name)
+{
+    char *path = weft_path_join(folder, name);
+    bool there = path && weft_path_exists(path);
+    free(path);
+    return there;
+}
+
+weft_status weft_model_match(weft_model *m)
+{
+    weft_params *params = NULL;
+    if (!m->type->match || !m->folder ||
+        (!has_file(m->folder, "model.safetensors") && !has_file(m->folder, "model.safetensors.index.json")))
+        return WEFT_OK;
+    weft_status status = weft_params_open(m->folder, &params);
+    if (status == WEFT_OK)
+        m->type->match(m->self, params);
+    weft_params_free(params);
+    return status;
+}
+
 bool weft_model_takes_adapter(const weft_model *m)
 {
     return m->type->adapters;

@@ -8,6 +8,9 @@
 /* Opens the folder's weights, evaluates, and adds outputs, taps and gradients to *out. */
 weft_status weft_model_run(weft_model *, weft_engine *, const weft_run_request *, weft_arrays *out);
 
+/* Lets the folder's weights, where there are any, say what config.json leaves open, before the model is counted or listed. */
+weft_status weft_model_match(weft_model *);
+
 bool weft_model_takes_adapter(const weft_model *);
 
 const weft_model_type *weft_model_type_at(int i); /* NULL past the end */

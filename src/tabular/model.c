@@ -243,5 +243,5 @@ static weft_status run_mlp(void *self, weft_engine *engine, weft_params *params,
                           : run_one_mlp(c, engine, params, folder, request, out);
 }
 
-const weft_model_type weft_tabr_model = {"tabr", open_config, close_config, describe, list_tabr, run_tabr, false};
-const weft_model_type weft_mlp_model = {"mlp", open_config, close_config, describe, list_mlp, run_mlp, false};
+const weft_model_type weft_tabr_model = {"tabr", open_config, close_config, describe, list_tabr, run_tabr, false, NULL};
+const weft_model_type weft_mlp_model = {"mlp", open_config, close_config, describe, list_mlp, run_mlp, false, NULL};

@@ -172,9 +172,61 @@ static void padding_changes_nothing(void **state)
     }
 }
 
+/* Other spellings of the same tensors: without the base prefix, under a multimodal model's, BERT's first names of norms. */
+static void spellings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *golden, *from, *to;
+    } rows[] = {
+        {"gpt2", "transformer.", ""},
+        {"llama3rope", "model.", ""},
+        {"gemma3", "model.", "language_model.model."},
+        {"gemma3", "model.", "model.language_model."},
+        {"bert", "LayerNorm.weight", "LayerNorm.gamma"},
+        {"bert", "LayerNorm.bias", "LayerNorm.beta"},
+        {"gptneox", "gpt_neox.", ""},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        lm_case c = case_open(rows[r].golden);
+        bool norms = strcmp(rows[r].golden, "bert") == 0;
+        weft_arrays *plain = run_case(&c, WEFT_F32, false, false), *set;
+        char *path = weft_path_join(c.folder, "model.safetensors");
+        int renamed = 0;
+        MUST(weft_arrays_new(&set));
+        for (int64_t i = 0; i < weft_arrays_count(c.golden); i++) {
+            weft_array a = weft_arrays_at(c.golden, i);
+            char name[300];
+            if (!is_weight(a.name))
+                continue;
+            const char *at = norms ? strstr(a.name, "LayerNorm.") : starts(a.name, rows[r].from) ? a.name : NULL;
+            const char *last = strrchr(a.name, '.');
+            if (norms && at) /* both parts of a norm */
+                snprintf(name, sizeof name, "%.*s.%s", (int)(last - a.name), a.name,
+                         strcmp(last, ".weight") == 0 ? "gamma" : "beta");
+            else if (at)
+                snprintf(name, sizeof name, "%s%s", rows[r].to, a.name + strlen(rows[r].from));
+            else
+                snprintf(name, sizeof name, "%s", a.name);
+            renamed += at != NULL;
+            MUST(weft_arrays_add(set, name, a.tensor));
+        }
+        assert_true(renamed > 4);
+        MUST(weft_safetensors_save(set, path));
+        weft_arrays *other = run_case(&c, WEFT_F32, false, false);
+        const char *value = norms ? "mlm_logits" : "logits";
+        compare(value, tensor_of(plain, value), tensor_of(other, value), NULL, 1, 1, 0);
+        weft_arrays_free(set);
+        weft_arrays_free(plain);
+        weft_arrays_free(other);
+        free(path);
+        case_close(&c);
+    }
+}
+
 #define ENTRY(name) cmocka_unit_test(name##_in_f32), cmocka_unit_test(name##_in_f64),
 int main(void)
 {
-    const struct CMUnitTest tests[] = {EACH(ENTRY) cmocka_unit_test(padding_changes_nothing)};
+    const struct CMUnitTest tests[] = {EACH(ENTRY) cmocka_unit_test(padding_changes_nothing), cmocka_unit_test(spellings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
