@@ -126,9 +126,8 @@ typedef enum weft_hardware_quirk {
     WEFT_QUIRK_COMPUTE_HOLDS_ROW = 1u << 7,
     WEFT_QUIRK_ATTEND_STORES = 1u << 8,
     WEFT_QUIRK_KV_ROWS = 1u << 9,
-    WEFT_QUIRK_KV_APPEND = 1u << 10,
-    WEFT_QUIRK_SKIP_PIM = 1u << 11,
-    WEFT_QUIRK_REQUEST_LIMIT = 1u << 12
+    WEFT_QUIRK_SPLIT_REQUESTS = 1u << 10,
+    WEFT_QUIRK_REQUEST_LIMIT = 1u << 11
 } weft_hardware_quirk;
 
 #define WEFT_QUIRKS_COMPAT 0u

@@ -19,12 +19,13 @@
     ROW(lm_generate) \
     ROW(lm_perplexity) \
     ROW(lm_tokenize) \
-    ROW(sim_case) \
     ROW(lm_chat_template) \
     ROW(lm_sample) \
     ROW(tuco) \
     ROW(tuco_compare) \
     ROW(tuco_sweep) \
+    ROW(sim_case) \
+    ROW(sim_replay) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \

@@ -21,7 +21,7 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
     c->queue_mask = depth - 1;
     c->entries = malloc((size_t)r->banks * depth * sizeof *c->entries);
     c->bucket = malloc(WEFT_PENDING_BUCKETS * sizeof *c->bucket);
-    size_t queue = (size_t)r->transaction_queue * sizeof(uint32_t);
+    size_t queue = (size_t)r->transaction_queue * sizeof(weft_list_item);
     c->owner_bucket = malloc(WEFT_PENDING_BUCKETS * sizeof *c->owner_bucket);
     c->reads.item = malloc(queue);
     c->writes.item = malloc(queue);
@@ -57,12 +57,13 @@ void weft_channel_close(weft_channel *c)
 
 /* ---- Pending transactions by address. ---- */
 
+/* Lines of a row one after the other, rows scattered: the lines of a stream, and PIM rows, seldom meet. */
 static uint32_t hash_of(const weft_channel *c, uint64_t address)
 {
     const weft_dram_rules *r = c->rules;
-    uint64_t line = address >> r->offset_bits;
-    uint64_t column = line & ((1u << r->column_bits) - 1);
-    return (uint32_t)((line >> (r->column_bits + r->channel_bits) << r->column_bits) + column) % WEFT_PENDING_BUCKETS;
+    uint64_t line = address >> r->offset_bits, column = line & ((1u << r->column_bits) - 1);
+    uint64_t rest = line >> (r->column_bits + r->channel_bits), row = rest >> r->bank_bits;
+    return (uint32_t)((rest << r->column_bits) + column + row * 0x9e35u) % WEFT_PENDING_BUCKETS;
 }
 
 static uint32_t *bucket_of(const weft_channel *c, uint64_t address)
@@ -122,12 +123,14 @@ static void add_owner(weft_channel *c, uint64_t address, uint32_t tag, weft_acce
         c->owners = grown;
         c->owner_count = count;
     }
-    uint32_t made = c->owner_free, *link = &c->owner_bucket[hash_of(c, address)];
+    uint32_t made = c->owner_free, *bucket = c->owner_bucket[hash_of(c, address)];
     c->owner_free = c->owners[made].next;
-    while (*link != WEFT_NONE)
-        link = &c->owners[*link].next;
     c->owners[made] = (weft_owner){address, tag, (uint32_t)type, WEFT_NONE};
-    *link = made;
+    if (bucket[1] != WEFT_NONE)
+        c->owners[bucket[1]].next = made;
+    else
+        bucket[0] = made;
+    bucket[1] = made;
 }
 
 /* Turns a response into that of the oldest request of its address. Writes are answered in their order. */
@@ -135,16 +138,20 @@ static weft_response to_owner(weft_channel *c, weft_response response)
 {
     if (response.type == WEFT_ACCESS_WRITE)
         return response;
-    uint32_t *link = &c->owner_bucket[hash_of(c, response.address)];
-    while (*link != WEFT_NONE && c->owners[*link].address != response.address)
-        link = &c->owners[*link].next;
-    if (*link == WEFT_NONE)
+    uint32_t *bucket = c->owner_bucket[hash_of(c, response.address)], before = WEFT_NONE, owner = bucket[0];
+    while (owner != WEFT_NONE && c->owners[owner].address != response.address) {
+        before = owner;
+        owner = c->owners[owner].next;
+    }
+    if (owner == WEFT_NONE)
         return response;
-    uint32_t owner = *link;
-    response.tag = c->owners[owner].tag;
-    response.type = c->owners[owner].type;
-    *link = c->owners[owner].next;
-    c->owners[owner].next = c->owner_free;
+    weft_owner *found = &c->owners[owner];
+    response.tag = found->tag;
+    response.type = found->type;
+    *(before == WEFT_NONE ? &bucket[0] : &c->owners[before].next) = found->next;
+    if (bucket[1] == owner)
+        bucket[1] = before;
+    found->next = c->owner_free;
     c->owner_free = owner;
     return response;
 }
@@ -177,9 +184,10 @@ static void link_pending(weft_channel *c, uint32_t transaction)
     *bucket = transaction;
 }
 
-static void append(weft_list *list, uint32_t transaction)
+static void append(const weft_channel *c, weft_list *list, uint32_t transaction)
 {
-    list->item[list->count++] = transaction;
+    const weft_transaction *t = &c->pool[transaction];
+    list->item[list->count++] = (weft_list_item){transaction, t->bank, t->type};
 }
 
 void weft_channel_add(weft_channel *c, int64_t clock, weft_access_type type, uint64_t address, uint32_t tag)
@@ -223,9 +231,9 @@ void weft_channel_add(weft_channel *c, int64_t clock, weft_access_type type, uin
             return;
         }
     }
-    if (type != WEFT_ACCESS_P_HEADER)
+    if (read || write)
         link_pending(c, t);
-    append(write ? &c->writes : read || c->rules->kind != WEFT_MEMORY_DUAL ? &c->reads : &c->pims, t);
+    append(c, write ? &c->writes : read || c->rules->kind != WEFT_MEMORY_DUAL ? &c->reads : &c->pims, t);
 }
 
 static void take_returns(weft_channel *c)
@@ -303,13 +311,19 @@ static weft_pick refresh_pick(const weft_channel *c, int64_t *at)
 
 /* ---- From transactions to commands. ---- */
 
-static bool has_room(const weft_channel *c, const weft_transaction *t)
+static bool has_room(const weft_channel *c, const weft_list_item *item)
 {
-    if (is_pim((weft_access_type)t->type))
+    if (is_pim((weft_access_type)item->type))
         return c->pim_queue.count < (uint32_t)c->rules->command_queue;
     if (c->rules->kind == WEFT_MEMORY_SINGLE && c->pim_queue.count)
         return false;
-    return c->bank[t->bank].count < (uint32_t)c->rules->command_queue;
+    return c->bank[item->bank].count < (uint32_t)c->rules->command_queue;
+}
+
+static bool overtakes(const weft_channel *c, const weft_transaction *write, uint32_t pim)
+{
+    const weft_transaction *p = &c->pool[pim];
+    return p->address == write->address && p->type != WEFT_ACCESS_P_HEADER && p->arrival < write->arrival;
 }
 
 /* A write may not overtake a read of its line, nor an older PIM command of its address. */
@@ -323,8 +337,12 @@ static bool write_may_move(weft_channel *c, const weft_transaction *t)
         }
         return false;
     }
-    for (uint32_t p = *bucket_of(c, t->address); p != WEFT_NONE; p = c->pool[p].chain)
-        if (c->pool[p].address == t->address && is_pim((weft_access_type)c->pool[p].type) && c->pool[p].arrival < t->arrival)
+    const weft_list *pims = c->rules->kind == WEFT_MEMORY_SINGLE ? &c->reads : &c->pims;
+    for (int i = 0; i < pims->count; i++)
+        if (is_pim((weft_access_type)pims->item[i].type) && overtakes(c, t, pims->item[i].transaction))
+            return false;
+    for (uint32_t i = 0; i < c->pim_queue.count; i++)
+        if (overtakes(c, t, *(uint32_t *)weft_ring_at(&c->pim_queue, i)))
             return false;
     return true;
 }
@@ -346,10 +364,10 @@ static void schedule(weft_channel *c)
 {
     weft_list *list = choose_list(c);
     for (int i = 0; i < list->count; i++) {
-        uint32_t transaction = list->item[i];
-        weft_transaction *t = &c->pool[transaction];
-        if (!has_room(c, t))
+        if (!has_room(c, &list->item[i]))
             continue;
+        uint32_t transaction = list->item[i].transaction;
+        weft_transaction *t = &c->pool[transaction];
         if (t->type == WEFT_ACCESS_WRITE) {
             if (!write_may_move(c, t)) {
                 c->draining = 0;
@@ -435,15 +453,6 @@ int64_t weft_channel_next(weft_channel *c)
     next = pim < next ? pim : next;
     next = banks < next ? banks : next;
     return weft_latest(next, c->clock);
-}
-
-bool weft_channel_idle(const weft_channel *c)
-{
-    bool returning = false;
-    for (int i = 0; i < WEFT_RETURN_CLASSES; i++)
-        returning = returning || c->returns[i].count > 0;
-    return !returning && !c->responses.count && !c->reads.count && !c->writes.count && !c->pims.count && !c->waiting &&
-           !c->pim_queue.count;
 }
 
 void weft_channel_read_stage(weft_channel *c, int64_t clock, int64_t *pim_cycles, int64_t *responses)

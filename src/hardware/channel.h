@@ -80,8 +80,13 @@ typedef struct weft_window {
     int count;
 } weft_window;
 
-typedef struct weft_list { /* transactions in arrival order; at most transaction_queue */
-    uint32_t *item;
+typedef struct weft_list_item {
+    uint32_t transaction;
+    uint8_t bank, type; /* the transaction's, so that a scan touches nothing else */
+} weft_list_item;
+
+typedef struct weft_list { /* in arrival order; at most transaction_queue */
+    weft_list_item *item;
     int count;
 } weft_list;
 
@@ -108,10 +113,10 @@ typedef struct weft_channel {
     /* Transactions. */
     weft_transaction *pool;
     uint32_t pool_size, free;
-    uint32_t *bucket; /* [WEFT_PENDING_BUCKETS] first pending transaction */
+    uint32_t *bucket; /* [WEFT_PENDING_BUCKETS] newest pending read or write */
     weft_owner *owners;
     uint32_t owner_count, owner_free;
-    uint32_t *owner_bucket; /* [WEFT_PENDING_BUCKETS] */
+    uint32_t (*owner_bucket)[2]; /* [WEFT_PENDING_BUCKETS] oldest and newest */
     weft_list reads, writes, pims;
     int64_t draining;
     bool locked; /* a write waits for a read of the same line */
@@ -159,8 +164,6 @@ void weft_channel_tick(weft_channel *, int64_t clock);
 /* The earliest clock, after the last tick, at which a tick can change anything; WEFT_NEVER without refreshes to come does not
  * occur: refreshes always come. */
 int64_t weft_channel_next(weft_channel *);
-/* Nothing queued, pending or waiting to be fetched. */
-bool weft_channel_idle(const weft_channel *);
 /* Memory cycles with a waiting PIM command and responses since the last call; `clock` ticks have been made. */
 void weft_channel_read_stage(weft_channel *, int64_t clock, int64_t *pim_cycles, int64_t *responses);
 /* Brings the totals up to `clock` ticks. */

@@ -180,7 +180,6 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
         release(c, pick->transaction);
         return;
     }
-    weft_channel_forget(c, pick->transaction);
     release(c, pick->transaction);
 }
 

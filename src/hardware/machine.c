@@ -26,7 +26,7 @@ typedef struct machine {
     int64_t stage_start, stage_memory_start;
     weft_hardware_result *result;
     const weft_hardware_options *options;
-    int op_capacity;
+    int64_t progress, progress_cycle; /* responses and operators so far; when they last moved */
 } machine;
 
 static weft_status open_machine(machine *m, const weft_hardware_job *job, bool jump, weft_hardware_result *result)
@@ -274,6 +274,24 @@ static weft_status machine_status(const machine *m)
     return status == WEFT_OK ? status : weft_fail(status, "cannot allocate the queues of the simulated machine");
 }
 
+/* A command that does not fit between two refreshes would wait for ever. */
+static weft_status check_progress(machine *m)
+{
+    enum { STALL = 8000000 };
+    int64_t progress = m->result->op_count;
+    for (int i = 0; i < m->schedule.rules.channels; i++)
+        progress += m->channels[i].return_sequence;
+    if (progress != m->progress) {
+        m->progress = progress;
+        m->progress_cycle = m->core_cycles;
+    }
+    if (m->core_cycles - m->progress_cycle > STALL)
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "nothing has moved for %d cycles: a PIM command does not fit between two refreshes (%d memory cycles)",
+                         STALL, m->schedule.rules.refresh_interval);
+    return WEFT_OK;
+}
+
 /* Clocks in the published simulator's arithmetic: doubles that add up their periods, so that rounding decides which of two
  * meeting clocks comes first. */
 static weft_status run_clocks(machine *m, const weft_hardware *hardware)
@@ -302,6 +320,8 @@ static weft_status run_clocks(machine *m, const weft_hardware *hardware)
         }
         if ((steps & 0xffff) == 0) {
             weft_status status = machine_status(m);
+            if (status == WEFT_OK)
+                status = check_progress(m);
             if (status == WEFT_OK && weft_interrupted())
                 status = weft_fail(WEFT_ERROR_INTERRUPTED, "the simulation was interrupted after %lld cycles",
                                    (long long)m->core_cycles);

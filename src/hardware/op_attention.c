@@ -20,7 +20,7 @@ static int64_t request_bytes(const weft_work *w, const weft_kv *kv)
  * overflowed in both. */
 static void tile_range(const weft_work *w, const weft_op *op, int64_t index, int64_t *from, int64_t *to)
 {
-    bool once = w->fixed & WEFT_QUIRK_ATTEND_STORES;
+    bool once = w->fixed & WEFT_QUIRK_SPLIT_REQUESTS;
     int64_t bytes = 0, begin = 0, tile = 0, i = 0;
     for (; i < op->request_count; i++) {
         int64_t need = request_bytes(w, &op->requests[i]);
