@@ -12,7 +12,8 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
                         .index = index,
                         .reserved_row = -1,
                         .free = WEFT_NONE,
-                        .owner_free = WEFT_NONE,
+                        .free_last = WEFT_NONE,
+                        .next_return = WEFT_NEVER,
                         .pim_since = -1,
                         .turn = r->banks - 1};
     uint32_t depth = 1;
@@ -22,18 +23,16 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
     c->entries = malloc((size_t)r->banks * depth * sizeof *c->entries);
     c->bucket = malloc(WEFT_PENDING_BUCKETS * sizeof *c->bucket);
     size_t queue = (size_t)r->transaction_queue * sizeof(weft_list_item);
-    c->owner_bucket = malloc(WEFT_PENDING_BUCKETS * sizeof *c->owner_bucket);
     c->reads.item = malloc(queue);
     c->writes.item = malloc(queue);
     c->pims.item = malloc(queue);
-    weft_ring_init(&c->pim_queue, sizeof(uint32_t));
+    weft_ring_init(&c->pim_queue, sizeof(uint16_t));
     weft_ring_init(&c->responses, sizeof(weft_response));
     for (int i = 0; i < WEFT_RETURN_CLASSES; i++)
         weft_ring_init(&c->returns[i], sizeof(weft_return));
-    if (!c->entries || !c->bucket || !c->owner_bucket || !c->reads.item || !c->writes.item || !c->pims.item)
+    if (!c->entries || !c->bucket || !c->reads.item || !c->writes.item || !c->pims.item)
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a memory channel");
     memset(c->bucket, 0xff, WEFT_PENDING_BUCKETS * sizeof *c->bucket);
-    memset(c->owner_bucket, 0xff, WEFT_PENDING_BUCKETS * sizeof *c->owner_bucket);
     for (int b = 0; b < r->banks; b++)
         c->bank[b].row = c->bank[b].pim_row = -1;
     return WEFT_OK;
@@ -44,8 +43,7 @@ void weft_channel_close(weft_channel *c)
     free(c->entries);
     free(c->bucket);
     free(c->pool);
-    free(c->owners);
-    free(c->owner_bucket);
+    free(c->arrival);
     free(c->reads.item);
     free(c->writes.item);
     free(c->pims.item);
@@ -55,104 +53,114 @@ void weft_channel_close(weft_channel *c)
         weft_ring_free(&c->returns[i]);
 }
 
-/* ---- Pending transactions by address. ---- */
+/* ---- Transactions by line. ---- */
 
 /* Lines of a row one after the other, rows scattered: the lines of a stream, and PIM rows, seldom meet. */
-static uint32_t hash_of(const weft_channel *c, uint64_t address)
+static uint16_t *bucket_of(const weft_channel *c, uint32_t line)
 {
-    const weft_dram_rules *r = c->rules;
-    uint64_t line = address >> r->offset_bits, column = line & ((1u << r->column_bits) - 1);
-    uint64_t rest = line >> (r->column_bits + r->channel_bits), row = rest >> r->bank_bits;
-    return (uint32_t)((rest << r->column_bits) + column + row * 0x9e35u) % WEFT_PENDING_BUCKETS;
+    uint32_t row = line >> (c->rules->column_bits + c->rules->bank_bits);
+    return c->bucket[(line + row * 0x9e35u) % WEFT_PENDING_BUCKETS];
 }
 
-static uint32_t *bucket_of(const weft_channel *c, uint64_t address)
+uint16_t weft_channel_pending(const weft_channel *c, uint32_t line, weft_access_type type)
 {
-    return &c->bucket[hash_of(c, address)];
-}
-
-uint32_t weft_channel_pending(const weft_channel *c, uint64_t address, weft_access_type type)
-{
-    uint32_t t = *bucket_of(c, address);
-    while (t != WEFT_NONE && (c->pool[t].address != address || c->pool[t].type != type))
+    uint16_t t = bucket_of(c, line)[0];
+    while (t != WEFT_NONE && (c->pool[t].line != line || c->pool[t].type != type || c->pool[t].state > WEFT_WAITING))
         t = c->pool[t].chain;
     return t;
 }
 
-void weft_channel_forget(weft_channel *c, uint32_t transaction)
+static void link_up(weft_channel *c, uint16_t transaction)
 {
-    uint32_t *link = bucket_of(c, c->pool[transaction].address);
-    while (*link != WEFT_NONE && *link != transaction)
-        link = &c->pool[*link].chain;
-    if (*link == transaction)
-        *link = c->pool[transaction].chain;
+    uint16_t *bucket = bucket_of(c, c->pool[transaction].line);
+    if (bucket[1] != WEFT_NONE)
+        c->pool[bucket[1]].chain = transaction;
+    else
+        bucket[0] = transaction;
+    bucket[1] = transaction;
 }
 
-static uint32_t new_transaction(weft_channel *c)
+void weft_channel_forget(weft_channel *c, uint16_t transaction)
 {
-    if (c->free == WEFT_NONE) {
-        uint32_t size = c->pool_size ? 2 * c->pool_size : 64;
-        weft_transaction *pool = realloc(c->pool, (size_t)size * sizeof *pool);
-        if (!pool)
-            return WEFT_NONE;
-        for (uint32_t i = c->pool_size; i < size; i++)
-            pool[i].chain = i + 1 < size ? i + 1 : WEFT_NONE;
-        c->free = c->pool_size;
-        c->pool = pool;
-        c->pool_size = size;
+    uint16_t *bucket = bucket_of(c, c->pool[transaction].line), before = WEFT_NONE, at = bucket[0];
+    while (at != transaction && at != WEFT_NONE) {
+        before = at;
+        at = c->pool[at].chain;
     }
-    uint32_t t = c->free;
+    if (at == WEFT_NONE)
+        return;
+    *(before == WEFT_NONE ? &bucket[0] : &c->pool[before].chain) = c->pool[at].chain;
+    if (bucket[1] == at)
+        bucket[1] = before;
+}
+
+/* Free ones are taken in the order in which they became free: neighbours in time are neighbours in memory. */
+void weft_channel_release(weft_channel *c, uint16_t transaction)
+{
+    c->pool[transaction].chain = WEFT_NONE;
+    if (c->free_last != WEFT_NONE)
+        c->pool[c->free_last].chain = transaction;
+    else
+        c->free = transaction;
+    c->free_last = transaction;
+}
+
+static bool grow_pool(weft_channel *c)
+{
+    uint32_t size = c->pool_size ? 2 * c->pool_size : 256;
+    size = size < WEFT_NONE ? size : WEFT_NONE;
+    if (size == c->pool_size)
+        return false;
+    weft_transaction *pool = realloc(c->pool, size * sizeof *pool);
+    if (pool)
+        c->pool = pool;
+    int64_t *arrival = realloc(c->arrival, size * sizeof *arrival);
+    if (arrival)
+        c->arrival = arrival;
+    if (!pool || !arrival)
+        return false;
+    for (uint32_t i = c->pool_size; i < size; i++)
+        weft_channel_release(c, (uint16_t)i);
+    c->pool_size = size;
+    return true;
+}
+
+static uint16_t new_transaction(weft_channel *c)
+{
+    if (c->free == WEFT_NONE && !grow_pool(c)) {
+        c->status = WEFT_ERROR_MEMORY;
+        return WEFT_NONE;
+    }
+    uint16_t t = c->free;
     c->free = c->pool[t].chain;
+    if (c->free == WEFT_NONE)
+        c->free_last = WEFT_NONE;
     return t;
 }
 
-/* ---- Who waits for a response. ---- */
-
-static void add_owner(weft_channel *c, uint64_t address, uint32_t tag, weft_access_type type)
+/* The answer of a transaction goes to the oldest that asked for its line; those between move up. */
+static weft_response answer(weft_channel *c, uint16_t transaction)
 {
-    if (c->owner_free == WEFT_NONE) {
-        uint32_t count = c->owner_count ? 2 * c->owner_count : 64;
-        weft_owner *grown = realloc(c->owners, (size_t)count * sizeof *grown);
-        if (!grown) {
-            c->status = WEFT_ERROR_MEMORY;
-            return;
+    weft_transaction *own = &c->pool[transaction];
+    uint16_t at = bucket_of(c, own->line)[0];
+    weft_transaction *to = NULL;
+    weft_response response = {own->tag, own->asked};
+    for (;; at = c->pool[at].chain) {
+        weft_transaction *t = &c->pool[at];
+        if (t->line != own->line || t->type == WEFT_ACCESS_WRITE)
+            continue;
+        if (to) {
+            to->tag = t->tag;
+            to->asked = t->asked;
+        } else {
+            response = (weft_response){t->tag, t->asked};
         }
-        for (uint32_t i = c->owner_count; i < count; i++)
-            grown[i].next = i + 1 < count ? i + 1 : WEFT_NONE;
-        c->owner_free = c->owner_count;
-        c->owners = grown;
-        c->owner_count = count;
+        if (at == transaction)
+            break;
+        to = t;
     }
-    uint32_t made = c->owner_free, *bucket = c->owner_bucket[hash_of(c, address)];
-    c->owner_free = c->owners[made].next;
-    c->owners[made] = (weft_owner){address, tag, (uint32_t)type, WEFT_NONE};
-    if (bucket[1] != WEFT_NONE)
-        c->owners[bucket[1]].next = made;
-    else
-        bucket[0] = made;
-    bucket[1] = made;
-}
-
-/* Turns a response into that of the oldest request of its address. Writes are answered in their order. */
-static weft_response to_owner(weft_channel *c, weft_response response)
-{
-    if (response.type == WEFT_ACCESS_WRITE)
-        return response;
-    uint32_t *bucket = c->owner_bucket[hash_of(c, response.address)], before = WEFT_NONE, owner = bucket[0];
-    while (owner != WEFT_NONE && c->owners[owner].address != response.address) {
-        before = owner;
-        owner = c->owners[owner].next;
-    }
-    if (owner == WEFT_NONE)
-        return response;
-    weft_owner *found = &c->owners[owner];
-    response.tag = found->tag;
-    response.type = found->type;
-    *(before == WEFT_NONE ? &bucket[0] : &c->owners[before].next) = found->next;
-    if (bucket[1] == owner)
-        bucket[1] = before;
-    found->next = c->owner_free;
-    c->owner_free = owner;
+    weft_channel_forget(c, transaction);
+    weft_channel_release(c, transaction);
     return response;
 }
 
@@ -167,103 +175,133 @@ bool weft_channel_accepts(const weft_channel *c, weft_access_type type)
     return (room || type == WEFT_ACCESS_P_HEADER) && list->count < c->rules->transaction_queue;
 }
 
-void weft_channel_return(weft_channel *c, weft_return_class class, int64_t complete, const weft_transaction *t)
+static void promise(weft_channel *c, weft_return_class class, weft_return made)
 {
     weft_return *r = weft_ring_push(&c->returns[class]);
     if (!r) {
         c->status = WEFT_ERROR_MEMORY;
         return;
     }
-    *r = (weft_return){complete, c->return_sequence++, {t->address, t->tag, t->type}};
+    made.sequence = c->return_sequence++;
+    *r = made;
+    if (made.complete < c->next_return)
+        c->next_return = made.complete;
 }
 
-static void link_pending(weft_channel *c, uint32_t transaction)
+void weft_channel_return(weft_channel *c, weft_return_class class, int64_t complete, uint16_t transaction)
 {
-    uint32_t *bucket = bucket_of(c, c->pool[transaction].address);
-    c->pool[transaction].chain = *bucket;
-    *bucket = transaction;
+    weft_transaction *t = &c->pool[transaction];
+    t->state = WEFT_ISSUED;
+    promise(c, class, (weft_return){.complete = complete, .response = {0, t->type}, .transaction = transaction});
 }
 
-static void append(const weft_channel *c, weft_list *list, uint32_t transaction)
+static void append(const weft_channel *c, weft_list *list, uint16_t transaction)
 {
     const weft_transaction *t = &c->pool[transaction];
-    list->item[list->count++] = (weft_list_item){transaction, t->bank, t->type};
+    list->item[list->count++] = (weft_list_item){transaction, (uint8_t)weft_bank_of(c, t), t->type};
 }
 
-void weft_channel_add(weft_channel *c, int64_t clock, weft_access_type type, uint64_t address, uint32_t tag)
+/* Into the pool and its bucket; a header is not looked for. */
+static uint16_t take_in(weft_channel *c, int64_t clock, weft_access_type type, uint32_t line, uint32_t tag)
+{
+    uint16_t t = new_transaction(c);
+    if (t == WEFT_NONE)
+        return t;
+    c->pool[t] = (weft_transaction){line, tag, WEFT_NONE, WEFT_NONE, (uint8_t)type, (uint8_t)type, WEFT_QUEUED};
+    if (type != WEFT_ACCESS_READ)
+        c->arrival[t] = clock;
+    if (type != WEFT_ACCESS_P_HEADER)
+        link_up(c, t);
+    return t;
+}
+
+static void add_read(weft_channel *c, int64_t clock, uint32_t line, uint32_t tag)
+{
+    uint16_t written = weft_channel_pending(c, line, WEFT_ACCESS_WRITE), first = weft_channel_pending(c, line, WEFT_ACCESS_READ);
+    uint16_t t = take_in(c, clock, WEFT_ACCESS_READ, line, tag);
+    if (t == WEFT_NONE)
+        return;
+    if (written != WEFT_NONE) { /* from the write buffer */
+        weft_channel_return(c, WEFT_RETURN_AT_ONCE, clock + 1, t);
+        return;
+    }
+    if (first == WEFT_NONE) {
+        append(c, &c->reads, t);
+        return;
+    }
+    while (c->pool[first].rider != WEFT_NONE)
+        first = c->pool[first].rider;
+    c->pool[first].rider = t;
+    c->pool[t].state = WEFT_RIDING;
+}
+
+void weft_channel_add(weft_channel *c, int64_t clock, weft_access_type type, uint32_t line, uint32_t tag)
 {
     c->clock = clock;
     c->acted = true;
     c->quiet = 0;
-    c->blocked = false;
     c->reserved += type != WEFT_ACCESS_P_HEADER;
-    if (type != WEFT_ACCESS_P_HEADER && type != WEFT_ACCESS_WRITE)
-        add_owner(c, address, tag, type);
-    weft_dram_place place = weft_dram_place_of(c->rules, address);
-    weft_transaction made = {.address = address,
-                             .arrival = clock,
-                             .row = (int32_t)place.row,
-                             .tag = tag,
-                             .chain = WEFT_NONE,
-                             .rider = WEFT_NONE,
-                             .column = (uint32_t)place.column,
-                             .bank = (uint8_t)place.bank,
-                             .type = (uint8_t)type,
-                             .queued = true};
-    bool write = type == WEFT_ACCESS_WRITE, read = type == WEFT_ACCESS_READ;
-    bool written = (read || write) && weft_channel_pending(c, address, WEFT_ACCESS_WRITE) != WEFT_NONE;
-    if (write || (read && written)) /* posted; or read from the write buffer */
-        weft_channel_return(c, WEFT_RETURN_AT_ONCE, clock + 1, &made);
-    if (written)
-        return;
-    uint32_t t = new_transaction(c);
-    if (t == WEFT_NONE) {
-        c->status = WEFT_ERROR_MEMORY;
+    if (type == WEFT_ACCESS_READ) {
+        add_read(c, clock, line, tag);
         return;
     }
-    c->pool[t] = made;
-    if (read) {
-        uint32_t first = weft_channel_pending(c, address, WEFT_ACCESS_READ);
-        if (first != WEFT_NONE) {
-            while (c->pool[first].rider != WEFT_NONE)
-                first = c->pool[first].rider;
-            c->pool[first].rider = t;
+    bool write = type == WEFT_ACCESS_WRITE;
+    if (write) { /* posted: acknowledged at once */
+        promise(c, WEFT_RETURN_AT_ONCE,
+                (weft_return){.complete = clock + 1, .response = {tag, WEFT_ACCESS_WRITE}, .transaction = WEFT_NONE});
+        if (weft_channel_pending(c, line, WEFT_ACCESS_WRITE) != WEFT_NONE)
             return;
+    }
+    uint16_t t = take_in(c, clock, type, line, tag);
+    if (t != WEFT_NONE)
+        append(c, write ? &c->writes : c->rules->kind == WEFT_MEMORY_DUAL ? &c->pims : &c->reads, t);
+}
+
+/* The completed return that was promised first; NULL: none. Sets next_return when there is none. */
+static weft_ring *first_return(weft_channel *c)
+{
+    weft_ring *from = NULL;
+    int64_t sequence = WEFT_NEVER, next = WEFT_NEVER;
+    for (int i = 0; i < WEFT_RETURN_CLASSES; i++) {
+        const weft_return *head = weft_ring_head(&c->returns[i]);
+        if (!head)
+            continue;
+        if (head->complete > c->clock) {
+            next = head->complete < next ? head->complete : next;
+        } else if (head->sequence < sequence) {
+            sequence = head->sequence;
+            from = &c->returns[i];
         }
     }
-    if (read || write)
-        link_pending(c, t);
-    append(c, write ? &c->writes : read || c->rules->kind != WEFT_MEMORY_DUAL ? &c->reads : &c->pims, t);
+    if (!from)
+        c->next_return = next;
+    return from;
 }
 
 static void take_returns(weft_channel *c)
 {
-    for (;;) {
-        weft_ring *from = NULL;
-        const weft_return *first = NULL;
-        for (int i = 0; i < WEFT_RETURN_CLASSES; i++) {
-            const weft_return *head = weft_ring_head(&c->returns[i]);
-            if (head && head->complete <= c->clock && (!first || head->sequence < first->sequence)) {
-                first = head;
-                from = &c->returns[i];
-            }
-        }
-        if (!first)
+    while (c->next_return <= c->clock) {
+        weft_ring *from = first_return(c);
+        if (!from)
             return;
-        weft_response response = first->response;
+        const weft_return *r = weft_ring_head(from);
+        weft_response response = r->response;
+        uint32_t type = response.type;
+        if (r->transaction != WEFT_NONE)
+            response = answer(c, r->transaction);
         weft_ring_pop(from);
         weft_response *slot = weft_ring_push(&c->responses);
         if (slot)
-            *slot = to_owner(c, response);
+            *slot = response;
         else
             c->status = WEFT_ERROR_MEMORY;
         c->reserved--;
         c->acted = true;
-        c->totals.num_reads_done += response.type == WEFT_ACCESS_READ;
-        c->totals.num_writes_done += response.type == WEFT_ACCESS_WRITE;
-        c->totals.num_readres_done += response.type == WEFT_ACCESS_READRES || response.type == WEFT_ACCESS_COMPS_READRES;
-        c->responded += response.type != WEFT_ACCESS_GWRITE && response.type != WEFT_ACCESS_COMP;
-        if (response.type == WEFT_ACCESS_GWRITE) {
+        c->totals.num_reads_done += type == WEFT_ACCESS_READ;
+        c->totals.num_writes_done += type == WEFT_ACCESS_WRITE;
+        c->totals.num_readres_done += type == WEFT_ACCESS_READRES || type == WEFT_ACCESS_COMPS_READRES;
+        c->responded += type != WEFT_ACCESS_GWRITE && type != WEFT_ACCESS_COMP;
+        if (type == WEFT_ACCESS_GWRITE) {
             c->gwriting = false;
             c->remain_slack = 0;
         }
@@ -320,29 +358,30 @@ static bool has_room(const weft_channel *c, const weft_list_item *item)
     return c->bank[item->bank].count < (uint32_t)c->rules->command_queue;
 }
 
-static bool overtakes(const weft_channel *c, const weft_transaction *write, uint32_t pim)
+static bool overtakes(const weft_channel *c, uint16_t write, uint16_t pim)
 {
     const weft_transaction *p = &c->pool[pim];
-    return p->address == write->address && p->type != WEFT_ACCESS_P_HEADER && p->arrival < write->arrival;
+    return p->line == c->pool[write].line && p->type != WEFT_ACCESS_P_HEADER && c->arrival[pim] < c->arrival[write];
 }
 
-/* A write may not overtake a read of its line, nor an older PIM command of its address. */
-static bool write_may_move(weft_channel *c, const weft_transaction *t)
+/* A write may not overtake a read of its line, nor an older PIM command of its line. */
+static bool write_may_move(weft_channel *c, uint16_t write)
 {
-    uint32_t read = weft_channel_pending(c, t->address, WEFT_ACCESS_READ);
+    uint32_t line = c->pool[write].line;
+    uint16_t read = weft_channel_pending(c, line, WEFT_ACCESS_READ);
     if (read != WEFT_NONE) {
-        if (c->pool[read].queued) {
+        if (c->pool[read].state == WEFT_QUEUED) {
             c->locked = true;
-            c->locked_address = t->address;
+            c->locked_line = line;
         }
         return false;
     }
     const weft_list *pims = c->rules->kind == WEFT_MEMORY_SINGLE ? &c->reads : &c->pims;
     for (int i = 0; i < pims->count; i++)
-        if (is_pim((weft_access_type)pims->item[i].type) && overtakes(c, t, pims->item[i].transaction))
+        if (is_pim((weft_access_type)pims->item[i].type) && overtakes(c, write, pims->item[i].transaction))
             return false;
     for (uint32_t i = 0; i < c->pim_queue.count; i++)
-        if (overtakes(c, t, *(uint32_t *)weft_ring_at(&c->pim_queue, i)))
+        if (overtakes(c, write, *(uint16_t *)weft_ring_at(&c->pim_queue, i)))
             return false;
     return true;
 }
@@ -366,21 +405,21 @@ static void schedule(weft_channel *c)
     for (int i = 0; i < list->count; i++) {
         if (!has_room(c, &list->item[i]))
             continue;
-        uint32_t transaction = list->item[i].transaction;
+        uint16_t transaction = list->item[i].transaction;
         weft_transaction *t = &c->pool[transaction];
         if (t->type == WEFT_ACCESS_WRITE) {
-            if (!write_may_move(c, t)) {
+            if (!write_may_move(c, transaction)) {
                 c->draining = 0;
                 c->acted = true;
                 return;
             }
             c->draining--;
-        } else if (c->locked && t->address == c->locked_address) {
+        } else if (c->locked && t->line == c->locked_line) {
             c->locked = false;
         }
-        t->queued = false;
+        t->state = WEFT_WAITING;
         if (is_pim((weft_access_type)t->type)) {
-            uint32_t *slot = weft_ring_push(&c->pim_queue);
+            uint16_t *slot = weft_ring_push(&c->pim_queue);
             if (slot)
                 *slot = transaction;
             else
@@ -439,11 +478,7 @@ int64_t weft_channel_next(weft_channel *c)
     if (c->reads.count + c->writes.count + c->pims.count > 0 && !c->blocked)
         return c->clock;
     int64_t interval = c->rules->refresh_interval, next = c->clock + (interval - c->clock % interval) % interval;
-    for (int i = 0; i < WEFT_RETURN_CLASSES; i++) {
-        const weft_return *head = weft_ring_head(&c->returns[i]);
-        if (head && head->complete < next)
-            next = head->complete;
-    }
+    next = c->next_return < next ? c->next_return : next;
     if (c->refresh_count) {
         int64_t at;
         refresh_pick(c, &at);

@@ -9,36 +9,33 @@
 #include "hardware/dram_rules.h"
 #include "hardware/ring.h"
 
-enum { WEFT_NONE = 0xffffffffu, WEFT_PENDING_BUCKETS = 4096 };
+enum { WEFT_NONE = 0xffff, WEFT_PENDING_BUCKETS = 4096 };
 
 #define WEFT_NEVER INT64_MAX
 
-/* A request inside the controller. */
-typedef struct weft_transaction {
-    uint64_t address;
-    int64_t arrival;
-    int32_t row;
-    uint32_t tag;   /* the sender's own */
-    uint32_t chain; /* the next pending one of the same bucket */
-    uint32_t rider; /* the next read that waits for the same line */
-    uint32_t column;
-    uint8_t bank, type;
-    bool queued; /* still in the transaction queue */
-} weft_transaction;
+typedef enum weft_transaction_state {
+    WEFT_QUEUED = 0, /* in the transaction queue */
+    WEFT_WAITING,    /* in a command queue */
+    WEFT_RIDING,     /* a read that an earlier read of its line answers */
+    WEFT_ISSUED      /* its answer is on the way */
+} weft_transaction_state;
 
-/* An accepted request that waits for its response. Memory answers addresses: a response that is no write's goes to the oldest
- * request of its address that is none, whichever command brought it. */
-typedef struct weft_owner {
-    uint64_t address;
-    uint32_t tag, type;
-    uint32_t next; /* of its bucket, oldest first; of the free ones */
-} weft_owner;
+/* A request inside the controller, from its arrival to its response (a write: to its command). Millions pass through and
+ * thousands wait in each channel, so it is small. Lines are numbered within the channel, columns lowest, then banks, then rows.
+ *
+ * Memory answers lines: a response that is no write's goes to the oldest request of its line that is none, whichever command
+ * brought it. So a request is two things, what the controller does (line, type) and who asked (tag, asked), and the second moves
+ * to an older request of the same line when that one is answered out of turn. */
+typedef struct weft_transaction {
+    uint32_t line, tag;
+    uint16_t chain; /* the next of the same bucket, in order of arrival; of the free ones */
+    uint16_t rider; /* the next read that waits for this one's line */
+    uint8_t type, asked, state;
+} weft_transaction;
 
 /* A response, in the order in which responses leave. */
 typedef struct weft_response {
-    uint64_t address;
-    uint32_t tag;
-    uint32_t type;
+    uint32_t tag, type;
 } weft_response;
 
 /* Responses of one class complete in the order in which they are promised. */
@@ -54,6 +51,7 @@ typedef enum weft_return_class {
 typedef struct weft_return {
     int64_t complete, sequence;
     weft_response response;
+    uint16_t transaction; /* WEFT_NONE: a write, which nobody can overtake */
 } weft_return;
 
 typedef struct weft_bank {
@@ -71,7 +69,8 @@ typedef struct weft_bank {
 
 typedef struct weft_queue_entry {
     int32_t row;
-    uint32_t transaction;
+    uint16_t transaction;
+    uint16_t column : 15, write : 1;
 } weft_queue_entry;
 
 /* Four activations in a window. */
@@ -81,7 +80,7 @@ typedef struct weft_window {
 } weft_window;
 
 typedef struct weft_list_item {
-    uint32_t transaction;
+    uint16_t transaction;
     uint8_t bank, type; /* the transaction's, so that a scan touches nothing else */
 } weft_list_item;
 
@@ -112,19 +111,18 @@ typedef struct weft_channel {
 
     /* Transactions. */
     weft_transaction *pool;
-    uint32_t pool_size, free;
-    uint32_t *bucket; /* [WEFT_PENDING_BUCKETS] newest pending read or write */
-    weft_owner *owners;
-    uint32_t owner_count, owner_free;
-    uint32_t (*owner_bucket)[2]; /* [WEFT_PENDING_BUCKETS] oldest and newest */
+    int64_t *arrival; /* [pool_size] of writes and PIM commands: the clock */
+    uint32_t pool_size;
+    uint16_t free, free_last;
+    uint16_t (*bucket)[2]; /* [WEFT_PENDING_BUCKETS] oldest and newest */
     weft_list reads, writes, pims;
     int64_t draining;
     bool locked; /* a write waits for a read of the same line */
-    uint64_t locked_address;
+    uint32_t locked_line;
     bool blocked; /* the last scan moved nothing, and no room has come up since */
 
     /* PIM commands. */
-    weft_ring pim_queue; /* uint32_t transactions */
+    weft_ring pim_queue; /* uint16_t transactions */
     bool gwriting, skip_pim, pim_mode, comp_since_result;
     int gwrite_bank;
     int64_t remain_slack;
@@ -139,8 +137,8 @@ typedef struct weft_channel {
 
     /* Responses. */
     weft_ring returns[WEFT_RETURN_CLASSES]; /* weft_return, each in order of completion */
-    int64_t return_sequence;
-    weft_ring responses; /* weft_response */
+    int64_t return_sequence, next_return;   /* promised so far; when the next one completes */
+    weft_ring responses;                    /* weft_response */
     int64_t reserved;
     int64_t responded; /* that carry data or acknowledge it, since the last reading */
     int64_t pim_read;  /* pim cycles already read */
@@ -159,7 +157,7 @@ void weft_channel_close(weft_channel *);
 
 bool weft_channel_accepts(const weft_channel *, weft_access_type);
 /* Hands a request over before the tick of `clock`; weft_channel_accepts has said yes. */
-void weft_channel_add(weft_channel *, int64_t clock, weft_access_type, uint64_t address, uint32_t tag);
+void weft_channel_add(weft_channel *, int64_t clock, weft_access_type, uint32_t line, uint32_t tag);
 void weft_channel_tick(weft_channel *, int64_t clock);
 /* The earliest clock, after the last tick, at which a tick can change anything; WEFT_NEVER without refreshes to come does not
  * occur: refreshes always come. */

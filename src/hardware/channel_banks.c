@@ -5,19 +5,13 @@
  * only whether the time has come. A bit a bank says what it wants, so that banks whose rank cannot read yet are not looked at. */
 #include "hardware/channel_inner.h"
 
-static bool is_write(const weft_channel *c, const weft_queue_entry *e)
-{
-    return c->pool[e->transaction].type == WEFT_ACCESS_WRITE;
-}
-
 /* A write waits for earlier reads of its line. */
 static bool write_waits(const weft_channel *c, int b, uint32_t i)
 {
     const weft_queue_entry *e = weft_channel_entry(c, b, i);
     for (uint32_t k = 0; k < i; k++) {
         const weft_queue_entry *before = weft_channel_entry(c, b, k);
-        if (before->row == e->row && !is_write(c, before) &&
-            c->pool[before->transaction].column == c->pool[e->transaction].column)
+        if (before->row == e->row && !before->write && before->column == e->column)
             return true;
     }
     return false;
@@ -34,7 +28,7 @@ static void scan_open(const weft_channel *c, int b, weft_bank *bank)
         any = true;
         if (skip)
             break;
-        if (!writes || !is_write(c, e)) {
+        if (!e->write) {
             if (bank->read_hit < 0)
                 bank->read_hit = (int32_t)i;
         } else if (bank->write_hit < 0 && !write_waits(c, b, i)) {
@@ -84,18 +78,20 @@ static void look_again(weft_channel *c, int b)
     set_bit(&c->wants_close, bit, bank->close);
 }
 
-void weft_banks_push(weft_channel *c, uint32_t transaction)
+void weft_banks_push(weft_channel *c, uint16_t transaction)
 {
     const weft_transaction *t = &c->pool[transaction];
-    int b = t->bank;
+    int b = weft_bank_of(c, t);
+    int32_t row = weft_row_of(c, t);
     weft_bank *bank = &c->bank[b];
     uint64_t bit = (uint64_t)1 << b;
     bool write = t->type == WEFT_ACCESS_WRITE;
     /* A read behind others changes nothing unless it is the first to hit the open row. */
-    bool same = bank->count > 0 && !write && bank->pim_row < 0 && t->row != c->reserved_row &&
-                (bank->row < 0 ? bank->opener >= 0 : bank->row != t->row || bank->read_hit >= 0);
+    bool same = bank->count > 0 && !write && bank->pim_row < 0 && row != c->reserved_row &&
+                (bank->row < 0 ? bank->opener >= 0 : bank->row != row || bank->read_hit >= 0);
     bank->count++;
-    *weft_channel_entry(c, b, bank->count - 1) = (weft_queue_entry){t->row, transaction};
+    *weft_channel_entry(c, b, bank->count - 1) =
+        (weft_queue_entry){row, transaction, (unsigned)weft_column_of(c, t) & 0x7fffu, write};
     bank->writes += write;
     c->waiting |= bit;
     if (!same)
@@ -106,7 +102,7 @@ void weft_banks_remove(weft_channel *c, int b, int32_t index)
 {
     weft_bank *bank = &c->bank[b];
     uint64_t bit = (uint64_t)1 << b;
-    bank->writes -= is_write(c, weft_channel_entry(c, b, (uint32_t)index));
+    bank->writes -= weft_channel_entry(c, b, (uint32_t)index)->write;
     for (int32_t i = index; i > 0; i--)
         *weft_channel_entry(c, b, (uint32_t)i) = *weft_channel_entry(c, b, (uint32_t)i - 1);
     bank->head = (bank->head + 1) & c->queue_mask;

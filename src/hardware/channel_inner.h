@@ -8,7 +8,7 @@
 typedef struct weft_pick {
     int bank;
     weft_dram_command command;
-    uint32_t transaction; /* WEFT_NONE: none leaves the queues */
+    uint16_t transaction; /* WEFT_NONE: none leaves the queues */
     int32_t index;        /* of its place in the bank's queue; -1: not there */
     int32_t row;          /* to open */
     bool queued;          /* comes from a bank's queue: goes on beside what is computed */
@@ -47,7 +47,7 @@ static inline weft_queue_entry *weft_channel_entry(const weft_channel *c, int ba
 }
 
 /* channel_banks.c: reads and writes in their banks' queues. */
-void weft_banks_push(weft_channel *, uint32_t transaction);
+void weft_banks_push(weft_channel *, uint16_t transaction);
 void weft_banks_remove(weft_channel *, int bank, int32_t index);
 weft_pick weft_banks_pick(weft_channel *, bool one_queue);
 int64_t weft_banks_next(weft_channel *);
@@ -58,10 +58,27 @@ int64_t weft_pim_next(weft_channel *);
 
 /* channel_issue.c */
 void weft_channel_issue(weft_channel *, const weft_pick *);
-void weft_channel_return(weft_channel *, weft_return_class, int64_t complete, const weft_transaction *);
+void weft_channel_return(weft_channel *, weft_return_class, int64_t complete, uint16_t transaction);
 
-/* channel.c: the pending transaction of that address and type, or WEFT_NONE; and out of the pending ones. */
-uint32_t weft_channel_pending(const weft_channel *, uint64_t address, weft_access_type);
-void weft_channel_forget(weft_channel *, uint32_t transaction);
+/* channel.c: the oldest transaction of that line and type that has not been issued, or WEFT_NONE. */
+uint16_t weft_channel_pending(const weft_channel *, uint32_t line, weft_access_type);
+void weft_channel_forget(weft_channel *, uint16_t transaction);
+void weft_channel_release(weft_channel *, uint16_t transaction);
+
+/* Fields of a transaction's line. */
+static inline int weft_bank_of(const weft_channel *c, const weft_transaction *t)
+{
+    return (int)(t->line >> c->rules->column_bits & (uint32_t)(c->rules->banks - 1));
+}
+
+static inline int32_t weft_row_of(const weft_channel *c, const weft_transaction *t)
+{
+    return (int32_t)(t->line >> (c->rules->column_bits + c->rules->bank_bits));
+}
+
+static inline int weft_column_of(const weft_channel *c, const weft_transaction *t)
+{
+    return (int)(t->line & ((1u << c->rules->column_bits) - 1));
+}
 
 #endif

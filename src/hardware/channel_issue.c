@@ -106,22 +106,10 @@ static void finish_refresh(weft_channel *c)
 }
 
 /* Every read of the line is answered by one READ. */
-static void answer_reads(weft_channel *c, uint32_t transaction)
+static void answer_reads(weft_channel *c, uint16_t transaction)
 {
-    weft_channel_forget(c, transaction);
-    for (uint32_t t = transaction; t != WEFT_NONE;) {
-        uint32_t next = c->pool[t].rider;
-        weft_channel_return(c, WEFT_RETURN_READ, c->clock + c->rules->read_latency, &c->pool[t]);
-        c->pool[t].chain = c->free;
-        c->free = t;
-        t = next;
-    }
-}
-
-static void release(weft_channel *c, uint32_t transaction)
-{
-    c->pool[transaction].chain = c->free;
-    c->free = transaction;
+    for (uint16_t t = transaction; t != WEFT_NONE; t = c->pool[t].rider)
+        weft_channel_return(c, WEFT_RETURN_READ, c->clock + c->rules->read_latency, t);
 }
 
 /* The multiply takes 2 (n + 1) cycles, n at least the pipeline's depth. */
@@ -133,16 +121,17 @@ static int64_t compute_cycles(const weft_dram_rules *r, int64_t comps)
 static void issue_pim(weft_channel *c, const weft_pick *pick)
 {
     const weft_dram_rules *r = c->rules;
-    weft_transaction *t = &c->pool[pick->transaction];
+    const weft_transaction *t = &c->pool[pick->transaction];
+    uint16_t transaction = pick->transaction;
     weft_dram_totals *d = &c->totals;
-    int64_t comps = t->bank + 1, clock = c->clock;
-    bool last = t->column == 1;
+    int64_t comps = weft_bank_of(c, t) + 1, clock = c->clock;
+    bool last = weft_column_of(c, t) == 1;
     weft_ring_pop(&c->pim_queue);
     c->estimate_known = false;
     switch (pick->command) {
     case WEFT_DRAM_GWRITE:
         d->num_gwrite_cmds++;
-        weft_channel_return(c, WEFT_RETURN_GWRITE, clock + r->gwrite_latency, t);
+        weft_channel_return(c, WEFT_RETURN_GWRITE, clock + r->gwrite_latency, transaction);
         break;
     case WEFT_DRAM_COMPS_READRES: {
         bool holds = r->fixed & WEFT_QUIRK_COMPUTE_HOLDS_ROW;
@@ -154,7 +143,7 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
             raise_stamp(&c->stamp[WEFT_DRAM_PIM_PRECHARGE], clock + busy);
             raise_stamp(&c->stamp[WEFT_DRAM_G_ACTIVATE], clock + busy + r->precharge);
         }
-        weft_channel_return(c, WEFT_RETURN_RESULT, clock + r->read_latency + (holds ? busy : 0), t);
+        weft_channel_return(c, WEFT_RETURN_RESULT, clock + r->read_latency + (holds ? busy : 0), transaction);
         break;
     }
     case WEFT_DRAM_COMP:
@@ -162,7 +151,7 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
         if (!c->comp_since_result)
             raise_stamp(&c->stamp[WEFT_DRAM_READRES], clock + r->least_comps * r->timing.tCCD_S);
         c->comp_since_result = true;
-        weft_channel_return(c, WEFT_RETURN_COMP, clock, t);
+        weft_channel_return(c, WEFT_RETURN_COMP, clock, transaction);
         break;
     case WEFT_DRAM_READRES:
         d->num_readres_cmds++;
@@ -173,14 +162,13 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
             c->reserved_row = -1;
             c->stale |= c->waiting;
         }
-        weft_channel_return(c, WEFT_RETURN_RESULT, clock + r->read_latency, t);
+        weft_channel_return(c, WEFT_RETURN_RESULT, clock + r->read_latency, transaction);
         break;
     default: /* P_HEADER: takes the slot, changes nothing, and is not answered */
         d->num_header_cmds++;
-        release(c, pick->transaction);
-        return;
+        weft_channel_release(c, transaction);
+        break;
     }
-    release(c, pick->transaction);
 }
 
 static void tell(const weft_channel *c, const weft_pick *pick)
@@ -198,7 +186,7 @@ static void tell(const weft_channel *c, const weft_pick *pick)
         .bankgroup = pick->bank % r->banks_per_rank / r->banks_per_group,
         .bank = pick->bank % r->banks_per_group,
         .row = pick->row,
-        .count = pick->command == WEFT_DRAM_COMPS_READRES ? c->pool[pick->transaction].bank + 1 : 1,
+        .count = pick->command == WEFT_DRAM_COMPS_READRES ? weft_bank_of(c, &c->pool[pick->transaction]) + 1 : 1,
     };
     c->sink(c->sink_user, &event);
 }
@@ -229,7 +217,7 @@ void weft_channel_issue(weft_channel *c, const weft_pick *pick)
         bank->row_hits++;
         weft_banks_remove(c, b, pick->index);
         weft_channel_forget(c, pick->transaction);
-        release(c, pick->transaction);
+        weft_channel_release(c, pick->transaction);
         break;
     case WEFT_DRAM_ACTIVATE:
         d->num_act_cmds++;

@@ -17,10 +17,10 @@ static int32_t compute_row(const weft_channel *c, int b)
 static int64_t gwrite_estimate(const weft_channel *c, const weft_transaction *t)
 {
     const weft_dram_rules *r = c->rules;
-    int32_t row = c->bank[t->bank].row;
-    int64_t open = row == t->row ? 0
-                   : row < 0     ? r->precharge + r->activate_to_read
-                                 : r->read_to_precharge + r->precharge + r->activate_to_read;
+    int32_t row = c->bank[weft_bank_of(c, t)].row;
+    int64_t open = row == weft_row_of(c, t) ? 0
+                   : row < 0                ? r->precharge + r->activate_to_read
+                                            : r->read_to_precharge + r->precharge + r->activate_to_read;
     return open + r->gwrite_latency;
 }
 
@@ -28,13 +28,15 @@ static int64_t gwrite_estimate(const weft_channel *c, const weft_transaction *t)
 static int64_t header_estimate(const weft_channel *c, const weft_transaction *t)
 {
     const weft_dram_rules *r = c->rules;
-    int64_t activations = 0, precharges = 0, comps = 1ll << (t->column & 7), results = 1ll << t->bank % 32;
+    int64_t activations = 0, precharges = 0, comps = 1ll << (weft_column_of(c, t) & 7);
+    int64_t results = 1ll << weft_bank_of(c, t) % 32;
+    int32_t wanted = weft_row_of(c, t);
     for (int first = 0; first < r->banks; first += r->banks_per_group) {
         int other = 0, same = 0;
         for (int b = first; b < first + r->banks_per_group; b++) {
             int32_t row = compute_row(c, b);
-            same += row == t->row;
-            other += row >= 0 && row != t->row;
+            same += row == wanted;
+            other += row >= 0 && row != wanted;
         }
         if (same < r->banks_per_group) {
             activations++;
@@ -70,29 +72,32 @@ typedef struct want {
 /* GWRITE: reads through the normal row buffer. */
 static want gwrite_want(const weft_channel *c, const weft_transaction *t)
 {
-    const weft_bank *bank = &c->bank[t->bank];
-    weft_dram_command command = bank->row == t->row       ? WEFT_DRAM_GWRITE
-                                : bank->row >= 0          ? WEFT_DRAM_PRECHARGE
-                                : bank->pim_row == t->row ? WEFT_DRAM_PIM_PRECHARGE
-                                                          : WEFT_DRAM_ACTIVATE;
-    int64_t at = command == WEFT_DRAM_ACTIVATE ? weft_channel_activate(c, t->bank) : weft_channel_stamp(c, t->bank, command);
-    return (want){t->bank, command, at};
+    int b = weft_bank_of(c, t);
+    int32_t row = weft_row_of(c, t);
+    const weft_bank *bank = &c->bank[b];
+    weft_dram_command command = bank->row == row       ? WEFT_DRAM_GWRITE
+                                : bank->row >= 0       ? WEFT_DRAM_PRECHARGE
+                                : bank->pim_row == row ? WEFT_DRAM_PIM_PRECHARGE
+                                                       : WEFT_DRAM_ACTIVATE;
+    int64_t at = command == WEFT_DRAM_ACTIVATE ? weft_channel_activate(c, b) : weft_channel_stamp(c, b, command);
+    return (want){b, command, at};
 }
 
 /* Header: every bank must be free to open the row. The first bank with a legal command, else the earliest. */
 static want header_want(const weft_channel *c, const weft_transaction *t)
 {
+    int32_t row = weft_row_of(c, t);
     bool dual = c->rules->kind == WEFT_MEMORY_DUAL;
     want best = {-1, WEFT_DRAM_P_HEADER, WEFT_NEVER};
     for (int b = 0; b < c->rules->banks; b++) {
         const weft_bank *bank = &c->bank[b];
         weft_dram_command command = WEFT_DRAM_P_HEADER;
         if (!dual)
-            command = bank->row >= 0 && bank->row != t->row ? WEFT_DRAM_PRECHARGE : WEFT_DRAM_P_HEADER;
+            command = bank->row >= 0 && bank->row != row ? WEFT_DRAM_PRECHARGE : WEFT_DRAM_P_HEADER;
         else if (bank->pim_row < 0)
-            command = bank->row == t->row ? WEFT_DRAM_PRECHARGE : WEFT_DRAM_P_HEADER;
+            command = bank->row == row ? WEFT_DRAM_PRECHARGE : WEFT_DRAM_P_HEADER;
         else
-            command = bank->pim_row == t->row ? WEFT_DRAM_P_HEADER : WEFT_DRAM_PIM_PRECHARGE;
+            command = bank->pim_row == row ? WEFT_DRAM_P_HEADER : WEFT_DRAM_PIM_PRECHARGE;
         if (command == WEFT_DRAM_P_HEADER)
             continue;
         int64_t at = weft_channel_stamp(c, b, command);
@@ -101,7 +106,7 @@ static want header_want(const weft_channel *c, const weft_transaction *t)
         if (at <= c->clock)
             return best;
     }
-    return best.bank < 0 ? (want){t->bank, WEFT_DRAM_P_HEADER, 0} : best;
+    return best.bank < 0 ? (want){weft_bank_of(c, t), WEFT_DRAM_P_HEADER, 0} : best;
 }
 
 /* Computing: every group's row must be open; then all banks at once. */
@@ -156,12 +161,12 @@ static bool head_proceeds(weft_channel *c, const weft_transaction *t)
         if (!meets_deadline(c, t))
             return false;
         c->gwriting = true;
-        c->gwrite_bank = t->bank;
+        c->gwrite_bank = weft_bank_of(c, t);
         c->acted = true;
     } else if (t->type == WEFT_ACCESS_P_HEADER) {
         if (!meets_deadline(c, t))
             return false;
-        reserve_row(c, t->row);
+        reserve_row(c, weft_row_of(c, t));
         c->pim_mode = true;
     }
     return true;
@@ -173,13 +178,13 @@ weft_pick weft_pim_pick(weft_channel *c, bool *stop)
     bool single = c->rules->kind == WEFT_MEMORY_SINGLE;
     if (c->skip_pim || !c->pim_queue.count || c->in_refresh || (single && !c->pim_mode && c->waiting))
         return WEFT_NO_PICK;
-    uint32_t transaction = *(uint32_t *)weft_ring_head(&c->pim_queue);
+    uint16_t transaction = *(uint16_t *)weft_ring_head(&c->pim_queue);
     const weft_transaction *t = &c->pool[transaction];
     weft_pick pick = WEFT_NO_PICK;
     if (head_proceeds(c, t)) {
         want w = head_want(c, t);
         if (w.at <= c->clock) {
-            pick = (weft_pick){w.bank, w.command, WEFT_NONE, -1, t->row, false};
+            pick = (weft_pick){w.bank, w.command, WEFT_NONE, -1, weft_row_of(c, t), false};
             if (w.command == command_of[t->type])
                 pick.transaction = transaction;
         }
@@ -193,7 +198,7 @@ int64_t weft_pim_next(weft_channel *c)
     bool single = c->rules->kind == WEFT_MEMORY_SINGLE;
     if (c->skip_pim || !c->pim_queue.count || c->in_refresh || (single && !c->pim_mode && c->waiting))
         return WEFT_NEVER;
-    const weft_transaction *t = &c->pool[*(uint32_t *)weft_ring_head(&c->pim_queue)];
+    const weft_transaction *t = &c->pool[*(uint16_t *)weft_ring_head(&c->pim_queue)];
     if (c->gwriting && t->type != WEFT_ACCESS_GWRITE)
         return WEFT_NEVER; /* its response comes first */
     if (!c->gwriting && t->type == WEFT_ACCESS_GWRITE)

@@ -88,6 +88,12 @@ static inline uint64_t weft_dram_address(const weft_dram_rules *r, weft_dram_pla
     return address << r->offset_bits;
 }
 
+/* The place's number within its channel: columns lowest, then banks, then rows. */
+static inline uint32_t weft_dram_line(const weft_dram_rules *r, weft_dram_place p)
+{
+    return (uint32_t)(((uint64_t)p.row << r->bank_bits | (uint64_t)p.bank) << r->column_bits | (uint64_t)p.column);
+}
+
 /* Adds the counters of one channel to a sum. */
 void weft_dram_totals_add(weft_dram_totals *sum, const weft_dram_totals *);
 

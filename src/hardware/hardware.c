@@ -154,13 +154,21 @@ static weft_status check_memory(const weft_hardware_memory *m)
         {"memory request_bytes", m->request_bytes, 8, 4096, true},
         {"memory command_queue", m->command_queue, 1, 1024, false},
         {"memory transaction_queue", m->transaction_queue, 1, 1024, false},
-        {"memory response_limit", m->response_limit, 0, 1 << 20, false},
+        {"memory response_limit", m->response_limit, 0, 1 << 15, false},
         {"memory pim_lanes", m->pim_lanes, m->kind == WEFT_MEMORY_PLAIN ? 0 : 1, 4096, false},
         {"memory banks of a channel", (int64_t)m->ranks * m->bankgroups * m->banks_per_group, 1, 64, false},
     };
     weft_status status = check_frequency("memory mhz", m->mhz);
     if (status == WEFT_OK)
         status = check_wholes(rows, sizeof rows / sizeof rows[0]);
+    int64_t banks = (int64_t)m->ranks * m->bankgroups * m->banks_per_group;
+    if (status == WEFT_OK && banks * m->command_queue > 1 << 14)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "memory command_queue is %d; with %lld banks it must be at most %lld",
+                           m->command_queue, (long long)banks, (1ll << 14) / (long long)banks);
+    if (status == WEFT_OK && banks * m->rows * m->columns > (int64_t)1 << 32)
+        status =
+            weft_fail(WEFT_ERROR_ARGUMENT, "memory: %lld banks of %lld rows of %d columns are more than 2^32 lines a channel",
+                      (long long)banks, (long long)m->rows, m->columns);
     if (status == WEFT_OK)
         status = check_timing(&m->timing);
     if (status == WEFT_OK && m->timing.tREFI / m->ranks < 1)

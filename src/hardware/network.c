@@ -12,7 +12,7 @@ weft_status weft_network_open(weft_network *n, const weft_dram_rules *r, weft_ch
         weft_port *p = &n->ports[i];
         for (int lane = 0; lane < WEFT_LANES; lane++) {
             weft_ring_init(&p->core[lane], sizeof(weft_burst));
-            weft_ring_init(&p->memory[lane], sizeof(weft_packet));
+            weft_ring_init(&p->memory[lane], sizeof(weft_burst));
         }
         weft_ring_init(&p->there, sizeof(weft_packet));
         weft_ring_init(&p->back, sizeof(weft_packet));
@@ -48,13 +48,6 @@ void weft_network_send(weft_network *n, int channel, int lane, weft_burst burst)
     n->sending |= (uint64_t)1 << channel;
 }
 
-/* A line of the channel as a byte address. */
-static uint64_t address_of(const weft_dram_rules *r, int channel, uint64_t line)
-{
-    uint64_t column = line & ((1u << r->column_bits) - 1), rest = line >> r->column_bits;
-    return ((rest << r->channel_bits | (uint64_t)channel) << r->column_bits | column) << r->offset_bits;
-}
-
 static void travel(weft_network *n, weft_ring *ring, weft_packet packet)
 {
     packet.arrival = n->cycle + n->latency;
@@ -75,10 +68,8 @@ static void leave_core(weft_network *n, int channel)
         weft_burst *burst = weft_ring_head(&p->core[lane]);
         if (!burst)
             continue;
-        weft_packet packet = {.address = address_of(n->rules, channel, burst->line),
-                              .tag = burst->tag,
-                              .type = burst->type,
-                              .lane = (uint8_t)(n->one_lane ? WEFT_LANE_NPU : lane)};
+        weft_packet packet = {
+            .line = burst->line, .tag = burst->tag, .type = burst->type, .lane = (uint8_t)(n->one_lane ? WEFT_LANE_NPU : lane)};
         travel(n, &p->there, packet);
         n->there |= (uint64_t)1 << channel;
         burst->line++;
@@ -96,11 +87,12 @@ static void enter_memory(weft_network *n, int channel, int64_t clock)
     weft_channel *c = &n->channels[channel];
     bool more = false;
     for (int lane = 0; lane < WEFT_LANES; lane++) {
-        const weft_packet *packet = weft_ring_head(&p->memory[lane]);
-        if (packet && weft_channel_accepts(c, (weft_access_type)packet->type)) {
-            weft_channel_add(c, clock, (weft_access_type)packet->type, packet->address, packet->tag);
+        weft_burst *burst = weft_ring_head(&p->memory[lane]);
+        if (burst && weft_channel_accepts(c, (weft_access_type)burst->type)) {
+            weft_channel_add(c, clock, (weft_access_type)burst->type, burst->line++, burst->tag);
             n->poked |= (uint64_t)1 << channel;
-            weft_ring_pop(&p->memory[lane]);
+            if (--burst->count == 0)
+                weft_ring_pop(&p->memory[lane]);
         }
         more = more || p->memory[lane].count;
     }
@@ -112,11 +104,26 @@ static void leave_memory(weft_network *n, int channel)
 {
     weft_channel *c = &n->channels[channel];
     const weft_response *r = weft_ring_head(&c->responses);
-    travel(n, &n->ports[channel].back, (weft_packet){.address = r->address, .tag = r->tag, .type = (uint8_t)r->type});
+    travel(n, &n->ports[channel].back, (weft_packet){.tag = r->tag, .type = (uint8_t)r->type});
     n->back |= (uint64_t)1 << channel;
     weft_ring_pop(&c->responses);
     if (!c->responses.count)
         n->answering &= ~((uint64_t)1 << channel);
+}
+
+/* What waits for the controller may be the whole data of an operator: lines in a row are kept as one burst. */
+static void queue_up(weft_network *n, weft_ring *ring, const weft_packet *packet)
+{
+    weft_burst *last = ring->count ? weft_ring_at(ring, ring->count - 1) : NULL;
+    if (last && last->tag == packet->tag && last->type == packet->type && last->line + last->count == packet->line) {
+        last->count++;
+        return;
+    }
+    weft_burst *slot = weft_ring_push(ring);
+    if (slot)
+        *slot = (weft_burst){packet->line, 1, packet->tag, packet->type};
+    else
+        n->status = WEFT_ERROR_MEMORY;
 }
 
 static void arrive(weft_network *n, int channel)
@@ -125,11 +132,7 @@ static void arrive(weft_network *n, int channel)
     uint64_t bit = (uint64_t)1 << channel;
     const weft_packet *packet = n->there & bit ? weft_ring_head(&p->there) : NULL;
     if (packet && packet->arrival <= n->cycle) {
-        weft_packet *slot = weft_ring_push(&p->memory[packet->lane]);
-        if (slot)
-            *slot = *packet;
-        else
-            n->status = WEFT_ERROR_MEMORY;
+        queue_up(n, &p->memory[packet->lane], packet);
         n->waiting |= bit;
         weft_ring_pop(&p->there);
         if (!p->there.count)
@@ -139,7 +142,7 @@ static void arrive(weft_network *n, int channel)
     if (packet && packet->arrival <= n->cycle) {
         weft_response *slot = weft_ring_push(&p->arrived);
         if (slot)
-            *slot = (weft_response){packet->address, packet->tag, packet->type};
+            *slot = (weft_response){packet->tag, packet->type};
         else
             n->status = WEFT_ERROR_MEMORY;
         n->arrived |= bit;

@@ -6,24 +6,22 @@
 
 enum { WEFT_LANES = 2, WEFT_LANE_NPU = 0, WEFT_LANE_PIM = 1 };
 
-/* Requests of one instruction for one channel: `count` lines, each one line of that channel after the other. */
+/* Requests of one instruction for one channel: `count` lines of that channel, one after the other. */
 typedef struct weft_burst {
-    uint64_t line; /* within the channel: column lowest, then bank, group, rank, row */
-    uint32_t count, tag;
+    uint32_t line, count, tag; /* line: within the channel, as weft_transaction numbers them */
     uint8_t type;
 } weft_burst;
 
 typedef struct weft_packet {
-    uint64_t address;
     int64_t arrival; /* interconnect cycle */
-    uint32_t tag;
+    uint32_t line, tag;
     uint8_t type, lane;
 } weft_packet;
 
 typedef struct weft_port {
     weft_ring core[WEFT_LANES];   /* weft_burst, waiting in the core */
     weft_ring there, back;        /* weft_packet on their way */
-    weft_ring memory[WEFT_LANES]; /* weft_packet, waiting for the controller */
+    weft_ring memory[WEFT_LANES]; /* weft_burst, waiting for the controller */
     weft_ring arrived;            /* weft_response, waiting for the core */
 } weft_port;
 

@@ -173,7 +173,8 @@ static void fill(weft_buffer *b, uint32_t key)
 static void send_line(weft_core *c, uint64_t line, uint32_t tag, weft_access_type type, int lane)
 {
     int bits = c->work->rules->channel_bits;
-    weft_network_send(c->network, (int)(line & ((1u << bits) - 1)), lane, (weft_burst){line >> bits, 1, tag, (uint8_t)type});
+    weft_network_send(c->network, (int)(line & ((1u << bits) - 1)), lane,
+                      (weft_burst){(uint32_t)(line >> bits), 1, tag, (uint8_t)type});
 }
 
 /* A range of lines: each channel's are one burst. */
@@ -183,7 +184,7 @@ static void send_range(weft_core *c, int64_t first, int64_t last, uint32_t tag, 
     for (int64_t line = first; line <= last && line < first + channels; line++) {
         uint32_t count = (uint32_t)((last - line) / channels + 1);
         weft_network_send(c->network, (int)(line & (channels - 1)), lane,
-                          (weft_burst){(uint64_t)line >> bits, count, tag, (uint8_t)type});
+                          (weft_burst){(uint32_t)(line >> bits), count, tag, (uint8_t)type});
     }
 }
 
@@ -409,8 +410,8 @@ static void issue_pim_commands(weft_core *c)
         if (in->code == WEFT_PIM_READRES || in->code == WEFT_PIM_COMPS_READRES)
             reserve(c, &c->spad[WEFT_PIM_BUFFER], in->key, 1);
         weft_dram_place p = weft_dram_place_of(r, in->address);
-        uint64_t line = ((uint64_t)p.row << r->bank_bits | (uint64_t)p.bank) << r->column_bits | (uint64_t)p.column;
-        weft_network_send(c->network, p.channel, WEFT_LANE_PIM, (weft_burst){line, 1, tag, (uint8_t)types[in->code]});
+        weft_burst one = {weft_dram_line(r, p), 1, tag, (uint8_t)types[in->code]};
+        weft_network_send(c->network, p.channel, WEFT_LANE_PIM, one);
         c->stats.pim_commands++;
         c->acted = true;
     }

@@ -87,7 +87,8 @@ static void hand_over(replay *p, int index, int64_t clock)
         if (i < 0 || p->access[i].not_before > clock || !weft_channel_accepts(c, (weft_access_type)p->access[i].type))
             continue;
         weft_memory_access *a = &p->access[i];
-        weft_channel_add(c, clock + 1, (weft_access_type)a->type, a->address, (uint32_t)i);
+        weft_channel_add(c, clock + 1, (weft_access_type)a->type,
+                         weft_dram_line(&p->rules, weft_dram_place_of(&p->rules, a->address)), (uint32_t)i);
         p->head[index * INPUTS + k] = p->next[i];
         a->accepted = clock;
         p->waiting--;
