@@ -262,6 +262,10 @@ WEFT_API weft_value weft_mark(weft_graph *, weft_value, weft_mark_kind);
 WEFT_API weft_status weft_gradient(weft_graph *, weft_value y, weft_value cotangent, const weft_value *wrt, int n,
                                    weft_value *out);
 
+/* Gradients from now on compute what lies between two values marked WEFT_BLOCK_BOUNDARY once more instead of keeping it: about a
+ * third more work for a training step, and of each block only its boundary in memory. The numbers are the same to the bit. */
+WEFT_API void weft_graph_recompute(weft_graph *, bool on);
+
 /* The parameters in order of first use: names and values; answers how many there are. */
 WEFT_API int weft_graph_params(const weft_graph *, int i, const char **name, weft_value *value);
 /* Inputs, indices, counts and random leaves, then named values; for `weft info` and `weft run`. */

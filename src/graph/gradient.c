@@ -1,5 +1,9 @@
 /* Differentiation as a graph transformation: the gradient's own ops are appended to the graph, so that they are fused, planned
- * and differentiated like any others. An op without a gradient rule is lowered, and its lowering is pulled back. */
+ * and differentiated like any others. An op without a gradient rule is lowered, and its lowering is pulled back.
+ *
+ * Recomputing (weft_graph_recompute): what lies between two values marked as block boundaries is built once more, from the first
+ * of them, when the gradient comes to it, and the rules read that. The plan then has no use for the first building behind the
+ * forward pass: of each block only its boundary stays in memory (Chen et al., arXiv 1604.06174). */
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -11,7 +15,55 @@ typedef struct pullback {
     weft_value *cot; /* [count × outputs] cotangents so far */
     bool *reaches;   /* [count] depends on something in wrt */
     bool *end;       /* [count] in wrt, and nothing behind it is asked for */
+    int32_t *again;  /* [count] the value that stands for it in the rules: built once more, or itself; NULL: always itself */
+    int32_t built;   /* so far down blocks have been built once more */
 } pullback;
+
+/* ---- recomputing ---- */
+
+static bool boundary(const weft_graph *g, int32_t id)
+{
+    return (g->nodes[id].marks & WEFT_BLOCK_BOUNDARY) != 0;
+}
+
+/* Builds the block (boundary, boundary] that holds value id once more. Values that do not depend on its first boundary come out
+ * as they are, for equal ops on equal operands are one value; those that nobody reads are dropped as the graph is compiled. */
+static void build_again(pullback *b, int32_t id)
+{
+    weft_graph *g = b->g;
+    int32_t from = id - 1, to = id;
+    while (from > 0 && !boundary(g, from))
+        from--;
+    while (to < b->count && !boundary(g, to))
+        to++;
+    b->built = from;
+    if (from == 0 || to == b->count)
+        return; /* in front of the first boundary and behind the last nothing is built again */
+    for (int32_t i = from; i <= to && g->status == WEFT_OK; i++) {
+        const weft_node node = g->nodes[i];
+        if (node.op->kind == WEFT_OP_LEAF || node.op == weft_op_store)
+            continue;
+        if (i == from) {
+            const weft_value v = {i};
+            b->again[i] = weft_apply(g, weft_op_find("alias"), &v, 1, &(weft_attributes){.i = {g->count}}).id;
+            continue;
+        }
+        weft_value in[64]; /* a longer list is kept */
+        const bool fits = node.input_count <= 64;
+        for (int k = 0; fits && k < node.input_count; k++)
+            in[k].id = b->again[node.inputs[k].id];
+        if (fits)
+            b->again[i] = weft_apply(g, node.op, in, node.input_count, &node.attributes).id;
+    }
+    b->again[from] = from;
+}
+
+void weft_graph_recompute(weft_graph *g, bool on)
+{
+    g->recompute = on;
+}
+
+/* ---- the walk ---- */
 
 /* The cotangent in the used extent of the value it belongs to: less rows are marked, more rows are zeros. */
 static weft_value fit(weft_graph *g, weft_value d, weft_value like)
@@ -44,12 +96,14 @@ static void add(pullback *b, weft_value v, int output, weft_value d)
 static void step_back(pullback *b, int32_t id)
 {
     weft_graph *g = b->g;
-    weft_value v = {id};
+    if (b->again && id <= b->built)
+        build_again(b, id);
+    const weft_value v = {b->again ? b->again[id] : id};
     const weft_value *dy = &b->cot[(int64_t)id * WEFT_MAX_OUTPUTS];
     const weft_op *op = weft_node_of(g, v)->op;
     int n = weft_node_of(g, v)->input_count, outputs = weft_node_of(g, v)->output_count;
     if (op == weft_op_part) {
-        add(b, weft_operand_of(g, v, 0), (int)weft_node_of(g, v)->attributes.i[0], dy[0]);
+        add(b, g->nodes[id].inputs[0], (int)weft_node_of(g, v)->attributes.i[0], dy[0]);
         return;
     }
     weft_value *dx = calloc((size_t)n + 1, sizeof *dx);
@@ -57,8 +111,8 @@ static void step_back(pullback *b, int32_t id)
     if (!dx || !inputs) {
         weft_poison(g, "gradient: memory is short");
     } else {
-        memcpy(inputs, weft_node_of(g, v)->inputs, (size_t)n * sizeof *inputs);
-        bool first_alone = true; /* a rule knows the cotangent of output 0 */
+        memcpy(inputs, weft_node_of(g, v)->inputs, (size_t)n * sizeof *inputs); /* as the rule sees them */
+        bool first_alone = true;                                                /* a rule knows the cotangent of output 0 */
         for (int k = 1; k < outputs; k++)
             first_alone &= dy[k].id == 0;
         if (op->gradient && first_alone) {
@@ -81,9 +135,11 @@ static void step_back(pullback *b, int32_t id)
         } else {
             weft_poison(g, "op %s has no gradient", op->name);
         }
-        for (int i = 0; i < n && g->status == WEFT_OK; i++)
-            if (dx[i].id && b->reaches[inputs[i].id])
-                add(b, inputs[i], 0, dx[i]);
+        for (int i = 0; i < n && g->status == WEFT_OK; i++) {
+            const weft_value x = g->nodes[id].inputs[i];
+            if (dx[i].id && b->reaches[x.id])
+                add(b, x, 0, dx[i]);
+        }
     }
     free(dx);
     free(inputs);
@@ -98,7 +154,12 @@ void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int
     b.cot = calloc((size_t)g->count * WEFT_MAX_OUTPUTS, sizeof *b.cot);
     b.reaches = calloc((size_t)g->count, 1);
     b.end = calloc((size_t)g->count, 1);
-    if (!b.cot || !b.reaches || !b.end) {
+    const bool again = g->recompute && !stop; /* lowering inside a rule is no walk over blocks */
+    if (again && (b.again = malloc((size_t)g->count * sizeof *b.again)))
+        for (int32_t id = 0; id < b.count; id++)
+            b.again[id] = id;
+    b.built = b.count;
+    if (!b.cot || !b.reaches || !b.end || (again && !b.again)) {
         weft_poison(g, "gradient: memory is short");
     } else {
         for (int i = 0; i < n; i++) {
@@ -121,6 +182,7 @@ void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int
         for (int i = 0; i < n; i++)
             out[i] = b.cot[(int64_t)wrt[i].id * WEFT_MAX_OUTPUTS];
     }
+    free(b.again);
     free(b.cot);
     free(b.reaches);
     free(b.end);

@@ -201,9 +201,11 @@ weft_value weft_lm_embed(weft_lm_builder *b)
 weft_value weft_lm_stream(weft_lm_builder *b)
 {
     weft_value x = weft_lm_tap(b, weft_lm_embed(b), "hidden.0");
-    for (int64_t l = 0; l < b->c->layers; l++)
+    for (int64_t l = 0; l < b->c->layers; l++) {
+        weft_mark(b->g, x, WEFT_BLOCK_BOUNDARY);
         x = weft_lm_tap(b, weft_lm_block(b, l, x), "hidden.%lld", (long long)l + 1);
-    return x;
+    }
+    return weft_mark(b->g, x, WEFT_BLOCK_BOUNDARY);
 }
 
 weft_value weft_lm_hidden(weft_lm_builder *b)
