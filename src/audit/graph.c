@@ -47,6 +47,7 @@ static void begin(tuco_builder *b, const weft_tuco *t, const tuco_form *form, we
                                       .capacity = form->capacity,
                                       .rope_length = form->length,
                                       .rows = !form->tensors,
+                                      .unnamed = true,
                                       .round_scale = t->options.bf16,
                                       .scope = m->scope[0] ? m->scope : NULL,
                                       .adapter = m->adapter});

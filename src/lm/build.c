@@ -69,6 +69,8 @@ void weft_lm_leave(weft_lm_builder *b)
 
 weft_value weft_lm_tap(weft_lm_builder *b, weft_value v, const char *format, ...)
 {
+    if (b->form.unnamed)
+        return v;
     char name[256];
     va_list arguments;
     va_start(arguments, format);

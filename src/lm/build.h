@@ -27,6 +27,7 @@ typedef struct weft_lm_form {
     bool rows;           /* logits of the rows that the input rows [batch] names, each in its own stream */
     bool maps;           /* attention.L.scores and .probabilities are kept as named values */
     bool round_scale;    /* √width of the embeddings rounded to bf16, as models in bf16 do */
+    bool unnamed;        /* no value gets a name: two models then share what is equal in them */
     const char *scope;   /* in front of every parameter, state and named value; NULL: none */
     const weft_lm_adapter *adapter;
     double adapter_dropout; /* of the adapter's input, in training */

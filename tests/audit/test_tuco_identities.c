@@ -239,6 +239,155 @@ static void swapping_is_not_the_complement(void **state)
     case_close(&c);
 }
 
+/* Greedy steps behind the prompt: what the caches give is what reading the whole text anew gives. */
+static void caches_agree_with_reading_anew(weft_tuco *t, const tuco_case *c)
+{
+    int64_t ids[64];
+    enum { STEPS = 5 };
+    memcpy(ids, c->ids, (size_t)c->n * sizeof *ids);
+    weft_tuco_run *run;
+    MUST(weft_tuco_start(t, ids, c->n, STEPS, 1, &run));
+    for (int64_t s = 0; s < STEPS; s++) {
+        weft_tuco_reading *r;
+        MUST(weft_tuco_read(t, ids, c->n + s, &(weft_tuco_request){.alpha = 1}, &r));
+        assert_true(fabs(r->tuco - weft_tuco_run_tuco(run)) <= 1e-6);
+        for (int64_t v = 0; v < r->vocab; v++)
+            assert_true(fabsf(r->logits[v] - weft_tuco_run_logits(run)[v]) <= 1e-5f);
+        ids[c->n + s] = greedy(r->logits, r->vocab);
+        weft_tuco_reading_free(r);
+        MUST(weft_tuco_next(run, ids[c->n + s]));
+    }
+    weft_tuco_run_free(run);
+}
+
+/* The tuned model of a golden pair in its last layer, the base elsewhere. */
+static void write_last_layer_tuned(const tuco_case *c, const char *folder, const char *last)
+{
+    write_model(c->golden, folder, "base.");
+    char path[640];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    weft_params *params;
+    MUST(weft_params_open(path, &params));
+    for (int64_t i = 0; i < weft_arrays_count(c->golden); i++) {
+        weft_array a = weft_arrays_at(c->golden, i);
+        if (strncmp(a.name, "ft.", 3) == 0 && strstr(a.name, last))
+            MUST(weft_params_set(params, a.name + 3, a.tensor));
+    }
+    MUST(weft_params_save(params, path));
+    weft_params_free(params);
+}
+
+static void equal_layers_cost_and_add_nothing(void **state)
+{
+    (void)state;
+    static const char *const layers[][2] = {{"llama", ".layers.3."}, {"gpt2", ".h.2."}, {"gemma3", ".layers.2."}};
+    for (size_t f = 0; f < 3; f++) {
+        tuco_case c = case_open(layers[f][0]);
+        char folder[600];
+        snprintf(folder, sizeof folder, "%s.last", c.tuned);
+        write_last_layer_tuned(&c, folder, layers[f][1]);
+        weft_tuco *t = open_pair(one_thread, c.base, folder);
+        int64_t all, equal = weft_tuco_equal_tensors(t, &all);
+        assert_true(equal > 0 && equal < all);
+        weft_tuco_reading *r = read_pair(t, &c, (weft_tuco_request){.alpha = 1});
+        int64_t L = r->layers;
+        for (int64_t i = 0; i < (L - 1) * c.n; i++)
+            assert_true(r->ftc_l1[i] == 0);
+        for (int64_t i = (L - 1) * c.n; i < L * c.n; i++)
+            assert_true(r->ftc_l1[i] > 0);
+        weft_tuco_reading_free(r);
+        caches_agree_with_reading_anew(t, &c);
+        weft_tuco_free(t);
+        remove_model(folder);
+        case_close(&c);
+    }
+}
+
+/* An adapter on q and v of every layer, and the same merged into the weights. */
+static void write_adapter(const tuco_case *c, const char *adapter, const char *merged)
+{
+    char path[640], name[256];
+    weft_params *low, *whole;
+    MUST(weft_folder_make(adapter));
+    write_model(c->golden, merged, "base.");
+    snprintf(path, sizeof path, "%s/adapter_config.json", adapter);
+    static const char text[] =
+        "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\", \"v_proj\"]}";
+    MUST(weft_file_write(path, text, strlen(text)));
+    snprintf(path, sizeof path, "%s/model.safetensors", merged);
+    MUST(weft_params_open(path, &whole));
+    MUST(weft_params_new(&low));
+    uint32_t x = 1;
+    for (int l = 0; l < 4; l++)
+        for (int m = 0; m < 2; m++) {
+            weft_tensor w;
+            snprintf(name, sizeof name, "model.layers.%d.self_attn.%s_proj.weight", l, m ? "v" : "q");
+            assert_true(weft_params_get(whole, name, &w));
+            int64_t rows = w.dims.size[0], columns = w.dims.size[1];
+            float *a = malloc((size_t)(4 * columns) * sizeof *a), *b = malloc((size_t)(4 * rows) * sizeof *b);
+            float *sum = malloc(weft_tensor_bytes(w));
+            for (int64_t i = 0; i < 4 * columns; i++)
+                a[i] = (float)((x = x * 1664525u + 1013904223u) >> 8) * 0x1p-24f * 0.4f - 0.2f;
+            for (int64_t i = 0; i < 4 * rows; i++)
+                b[i] = (float)((x = x * 1664525u + 1013904223u) >> 8) * 0x1p-24f * 0.4f - 0.2f;
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t j = 0; j < columns; j++) {
+                    double dot = 0;
+                    for (int k = 0; k < 4; k++)
+                        dot += (double)b[i * 4 + k] * (double)a[k * columns + j];
+                    sum[i * columns + j] = (float)((double)((float *)w.data)[i * columns + j] + 2 * dot);
+                }
+            MUST(weft_params_set(whole, name, (weft_tensor){sum, WEFT_F32, w.dims}));
+            snprintf(name, sizeof name, "base_model.model.model.layers.%d.self_attn.%s_proj.lora_A.weight", l, m ? "v" : "q");
+            MUST(weft_params_set(low, name, (weft_tensor){a, WEFT_F32, DIMS(4, columns)}));
+            snprintf(name, sizeof name, "base_model.model.model.layers.%d.self_attn.%s_proj.lora_B.weight", l, m ? "v" : "q");
+            MUST(weft_params_set(low, name, (weft_tensor){b, WEFT_F32, DIMS(rows, 4)}));
+            free(a);
+            free(b);
+            free(sum);
+        }
+    MUST(weft_params_save(whole, path));
+    snprintf(path, sizeof path, "%s/adapter_model.safetensors", adapter);
+    MUST(weft_params_save(low, path));
+    weft_params_free(low);
+    weft_params_free(whole);
+}
+
+static void an_adapter_reads_like_its_merged_model(void **state)
+{
+    (void)state;
+    tuco_case c = case_open("llama");
+    char adapter[600], merged[600];
+    snprintf(adapter, sizeof adapter, "%s.adapter", c.tuned);
+    snprintf(merged, sizeof merged, "%s.merged", c.tuned);
+    write_adapter(&c, adapter, merged);
+    weft_tuco *low = open_pair(one_thread, c.base, adapter), *whole = open_pair(one_thread, c.base, merged);
+    weft_tuco_request request = {.alpha = 1, .outputco = true, .heads = true};
+    weft_tuco_reading *a = read_pair(low, &c, request), *b = read_pair(whole, &c, request);
+    assert_true(a->tuco > 0.01);
+    for (int64_t i = 0; i < c.n; i++) {
+        assert_true(fabs(a->tuco_pos[i] - b->tuco_pos[i]) <= 1e-5);
+        assert_true(fabs(a->outputco_pos[i] - b->outputco_pos[i]) <= 1e-5);
+    }
+    for (int64_t i = 0; i < a->layers * a->heads; i++)
+        assert_true(fabs(a->heads_l1[i] - b->heads_l1[i]) <= 1e-4);
+    /* the heads' parts add up to the attention's: by the triangle inequality their norms are no less */
+    for (int64_t l = 0; l < a->layers; l++) {
+        double sum = 0;
+        for (int64_t h = 0; h < a->heads; h++)
+            sum += a->heads_l1[l * a->heads + h];
+        assert_true(sum >= a->attn_l1[(a->layers + l) * c.n + c.n - 1] - 1e-5);
+    }
+    weft_tuco_reading_free(a);
+    weft_tuco_reading_free(b);
+    caches_agree_with_reading_anew(low, &c);
+    weft_tuco_free(low);
+    weft_tuco_free(whole);
+    remove_model(adapter);
+    remove_model(merged);
+    case_close(&c);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -259,10 +408,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_models_give_exactly_zero),       cmocka_unit_test(alpha_one_is_the_tuned_model_to_the_bit),
-        cmocka_unit_test(parts_add_up_to_the_stream),           cmocka_unit_test(streamed_layers_and_threads_change_no_bit),
-        cmocka_unit_test(prefixes_have_the_whole_prompts_tuco), cmocka_unit_test(chains_telescope),
+        cmocka_unit_test(equal_models_give_exactly_zero),
+        cmocka_unit_test(alpha_one_is_the_tuned_model_to_the_bit),
+        cmocka_unit_test(parts_add_up_to_the_stream),
+        cmocka_unit_test(streamed_layers_and_threads_change_no_bit),
+        cmocka_unit_test(prefixes_have_the_whole_prompts_tuco),
+        cmocka_unit_test(chains_telescope),
         cmocka_unit_test(swapping_is_not_the_complement),
+        cmocka_unit_test(equal_layers_cost_and_add_nothing),
+        cmocka_unit_test(an_adapter_reads_like_its_merged_model),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
