@@ -127,6 +127,8 @@ static weft_status answer(talk *t, const char *line)
                                   .user = t};
     if (status == WEFT_OK)
         status = weft_lm_generate(t->lm, &tokens, 1, &o, &made);
+    if (status == WEFT_ERROR_INTERRUPTED) /* Ctrl-C ends an answer, not the conversation */
+        status = WEFT_OK;
     if (status == WEFT_OK) {
         cli_say(a, "\n");
         if (made.end == WEFT_LM_END_LENGTH)

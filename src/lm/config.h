@@ -114,6 +114,8 @@ weft_status weft_lm_rope_read(weft_json_value root, const char *where, weft_lm_c
 /* Windows and layer_types (config_layers.c). */
 weft_status weft_lm_layers_read(weft_json_value root, const char *where, weft_lm_config *);
 
+/* Do the frequencies depend on the sequence's length? */
+bool weft_lm_rope_by_length(const weft_lm_config *);
 /* inv [rotary / 2] for sequences of `length` tokens, and the factor on cosines and sines. */
 void weft_lm_rope_frequencies(const weft_lm_rope *, int64_t rotary, int64_t length, double *inv, double *factor);
 

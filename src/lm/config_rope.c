@@ -202,6 +202,14 @@ static void longrope(const weft_lm_rope *r, int64_t rotary, int64_t length, doub
     *factor = longer > 1 && r->original_positions > 1 ? sqrt(1 + log(longer) / log((double)r->original_positions)) : 1;
 }
 
+bool weft_lm_rope_by_length(const weft_lm_config *c)
+{
+    bool any = false;
+    for (int i = 0; i < 2 && c->rotary > 0; i++)
+        any |= c->rope[i].type == WEFT_ROPE_DYNAMIC || c->rope[i].type == WEFT_ROPE_LONGROPE;
+    return any;
+}
+
 void weft_lm_rope_frequencies(const weft_lm_rope *r, int64_t rotary, int64_t length, double *inv, double *factor)
 {
     double theta = r->theta;

@@ -1,5 +1,6 @@
 /* Continuing prompts: all streams of a batch go on together, each until its own end. */
 #include "lm/generate.h"
+#include "lm/lm.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ typedef struct generation {
     weft_lm_generated *out;
     weft_lm_decoder *decoder;
     weft_sampler *sampler;
+    int64_t first;        /* number of stream 0 among all prompts */
     weft_lm_tokens *next; /* [streams] what each is fed */
 } generation;
 
@@ -43,7 +45,8 @@ static weft_status choose(generation *g, int64_t s, int64_t *id)
 {
     weft_lm_generated *r = &g->out[s];
     weft_sampler_history history = {g->prompts[s].ids, g->prompts[s].count, r->ids, r->count};
-    return weft_sampler_next(g->sampler, weft_lm_decoder_logits(g->decoder, s), &history, g->o->seed, (uint64_t)s, id);
+    return weft_sampler_next(g->sampler, weft_lm_decoder_logits(g->decoder, s), &history, g->o->seed, (uint64_t)(g->first + s),
+                             id);
 }
 
 /* Chooses for every stream that goes on; *going: how many do. */
@@ -66,7 +69,7 @@ static weft_status step(generation *g, int64_t *going)
         }
         r->ids[r->count++] = id;
         if (g->o->token)
-            status = g->o->token(g->o->user, s, id, &stop);
+            status = g->o->token(g->o->user, g->first + s, id, &stop);
         if (stop) {
             r->end = WEFT_LM_END_STOP;
             continue;
@@ -88,7 +91,7 @@ static weft_status prepare(generation *g)
     for (int64_t s = 0; s < g->streams; s++) {
         if (g->prompts[s].count < 1)
             return weft_fail(WEFT_ERROR_ARGUMENT, "prompt %lld is empty: a model continues from one token at least",
-                             (long long)s);
+                             (long long)(g->first + s));
         if (g->prompts[s].count >= context)
             return weft_fail(WEFT_ERROR_ARGUMENT, "the prompt has %lld tokens, the model's context holds %lld",
                              (long long)g->prompts[s].count, (long long)context);
@@ -113,15 +116,11 @@ static weft_status prepare(generation *g)
     return status == WEFT_OK ? weft_sampler_new(vocabulary(g), g->o->settings, &g->sampler) : status;
 }
 
-weft_status weft_lm_generate(weft_lm *lm, const weft_lm_tokens *prompts, int64_t count, const weft_lm_generate_options *options,
-                             weft_lm_generated *out)
+/* Prompts [first, first + count) together. */
+static weft_status run(weft_lm *lm, const weft_lm_tokens *prompts, int64_t first, int64_t count,
+                       const weft_lm_generate_options *options, weft_lm_generated *out)
 {
-    memset(out, 0, (size_t)count * sizeof *out);
-    generation g = {.lm = lm, .o = options, .prompts = prompts, .streams = count, .out = out};
-    if (options->decoder && count != 1)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "a decoder of one stream for %lld prompts", (long long)count);
-    if (options->tokens < 1 || options->tokens > 1 << 30)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "%lld new tokens: expected one at least", (long long)options->tokens);
+    generation g = {.lm = lm, .o = options, .prompts = prompts + first, .streams = count, .out = out + first, .first = first};
     weft_status status = prepare(&g);
     double begun = now(), prompted = begun;
     int64_t going = 1;
@@ -133,13 +132,29 @@ weft_status weft_lm_generate(weft_lm *lm, const weft_lm_tokens *prompts, int64_t
             status = step(&g, &going);
     }
     for (int64_t s = 0; s < count; s++) {
-        out[s].prompt_seconds = prompted - begun;
-        out[s].seconds = now() - prompted;
+        g.out[s].prompt_seconds = prompted - begun;
+        g.out[s].seconds = now() - prompted;
     }
     if (!options->decoder)
         weft_lm_decoder_free(g.decoder);
     weft_sampler_free(g.sampler);
     free(g.next);
+    return status;
+}
+
+weft_status weft_lm_generate(weft_lm *lm, const weft_lm_tokens *prompts, int64_t count, const weft_lm_generate_options *options,
+                             weft_lm_generated *out)
+{
+    memset(out, 0, (size_t)count * sizeof *out);
+    if (options->decoder && count != 1)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "a decoder of one stream for %lld prompts", (long long)count);
+    if (options->tokens < 1 || options->tokens > 1 << 30)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%lld new tokens: expected one at least", (long long)options->tokens);
+    /* ropes that go by the length of the cache would let neighbours' lengths matter: then each prompt goes by itself */
+    int64_t each = weft_lm_rope_by_length(&lm->config) ? 1 : count;
+    weft_status status = WEFT_OK;
+    for (int64_t first = 0; first < count && status == WEFT_OK; first += each)
+        status = run(lm, prompts, first, each, options, out);
     if (status != WEFT_OK)
         for (int64_t s = 0; s < count; s++)
             weft_lm_generated_free(&out[s]);

@@ -212,8 +212,8 @@ static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *p
     weft_status status = weft_evaluate(&e, r->request, out);
     weft_graph_free(g);
     weft_tensor logits, hidden;
-    const char *main_output = r->c->family->encoder ? "mlm_logits" : "logits";
-    if (status == WEFT_OK && weft_arrays_find(out, main_output, &logits) && weft_arrays_find(out, "hidden", &hidden))
+    if (status == WEFT_OK && (weft_arrays_find(out, "logits", &logits) || weft_arrays_find(out, "mlm_logits", &logits)) &&
+        weft_arrays_find(out, "hidden", &hidden))
         status = weft_lm_check_finite(logits, hidden);
     return status;
 }
