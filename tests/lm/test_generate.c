@@ -121,7 +121,7 @@ static void endings(void **state)
     o.token = NULL;
 
     o.vocabulary = 10; /* rows of the embedding that no token has are never chosen */
-    MUST(weft_lm_generate(lm, prompts, 1, &o, &cut));
+    MUST(weft_lm_generate(lm, &(weft_lm_tokens){(int64_t[]){3, 9, 2}, 3}, 1, &o, &cut));
     for (int64_t i = 0; i < cut.count; i++)
         assert_true(cut.ids[i] < 10);
     weft_lm_generated_free(&cut);
