@@ -242,7 +242,7 @@ static void show(const job *j, const weft_lm_generated *g)
     int64_t made = 0;
     for (int64_t i = 0; i < j->count; i++) {
         made += g[i].count;
-        if (j->live) {
+        if (j->live && j->streams[i].decoding) {
             cli_say(a, "\n");
         } else if (j->streams[i].decoding) {
             cli_say(a, "%s%s\n", i ? "---\n" : "", j->streams[i].text.data ? j->streams[i].text.data : "");

@@ -65,6 +65,10 @@ fi
 says "Once upon a time, there was a little girl named Lily. She loved to play outside in the park." \
     lm generate "$stories" --prompt "" --tokens 60
 says '"ids": [403, 407, 261, 378, 432' lm generate "$stories" --ids 1 --tokens 8 --json
+cp "$stories/config.json" "$stories/model.safetensors" model/
+[ "$("$weft" lm generate model --ids 1 --tokens 5)" = 403,407,261,378,432 ] || wrong "tokens without a tokenizer"
+fails 1 "there is no tokenizer.json here" lm generate model --prompt a
+says '"logits_hash": ' lm check "$stories" --json
 says '"finish_reason": "length"' lm generate "$stories" --ids 1 --tokens 8 --json
 says '"text": " She loved to play outside", ' lm generate "$stories" --json --stop " in the" \
     --prompt "Once upon a time, there was a little girl named Lily."
