@@ -2,7 +2,6 @@
 #include "tabular/candidates.h"
 
 #include "base/files.h"
-#include "io/io.h"
 #include "tabular/model.h"
 #include "train/checkpoint.h"
 #include "weft/train.h"
@@ -43,7 +42,7 @@ static weft_status content_sum(const weft_arrays *arrays, const char *next, cons
     return status;
 }
 
-static weft_status check_sums(const weft_arrays *arrays, const char *path, const char *trained)
+weft_status weft_candidates_check(const weft_arrays *arrays, const char *path, const char *trained)
 {
     const char *sum = weft_arrays_metadata(arrays, key_sum), *of = weft_arrays_metadata(arrays, key_trained),
                *next = weft_arrays_metadata(arrays, key_next);
@@ -162,7 +161,7 @@ weft_status weft_candidates_open(const char *path, const weft_tabular_config *c,
     int64_t next = 0;
     weft_status status = weft_safetensors_open(path, &arrays);
     if (status == WEFT_OK)
-        status = check_sums(arrays, path, trained);
+        status = weft_candidates_check(arrays, path, trained);
     if (status == WEFT_OK)
         status = weft_rows_from_arrays(c, arrays, "", path, &data);
     if (status == WEFT_OK && !data)

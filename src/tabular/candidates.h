@@ -6,6 +6,7 @@
 #ifndef WEFT_TABULAR_CANDIDATES_H
 #define WEFT_TABULAR_CANDIDATES_H
 
+#include "io/io.h"
 #include "tabular/retrieval.h"
 
 #define WEFT_CANDIDATES_SUM 17 /* 16 hexadecimal digits of XXH64 */
@@ -13,6 +14,9 @@
 /* `trained`: the checksum in config.json; NULL: these are the rows of training, whose checksum goes to `sum`. */
 weft_status weft_candidates_save(const char *path, const weft_table *, int64_t next_row, const char *trained,
                                  char sum[WEFT_CANDIDATES_SUM]);
+
+/* Compares the checksums of an open file: of its content, where its metadata has one, and `trained` (NULL: not compared). */
+weft_status weft_candidates_check(const weft_arrays *, const char *path, const char *trained);
 
 /* Checks tensors against the configuration and checksums where they are there (trained NULL: not compared). *rows and *table
  * (NULL: not wanted) are the content, once as the model reads it and once as a table. */

@@ -131,10 +131,11 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
             break;
         for (int64_t k = 0; k < n * width; k++)
             output[from * width + k] = (double)((const float *)y.data)[k];
+        int64_t wide = w.dims.size[1], before = wide - m; /* the ablation designs put the row itself before its context */
         for (int64_t k = 0; probs && k < n * m; k++)
-            probs[from * m + k] = (double)((const float *)w.data)[k];
+            probs[from * m + k] = (double)((const float *)w.data)[k / m * wide + before + k % m];
         for (int64_t k = 0; distance && k < n * m; k++)
-            distance[from * m + k] = -(double)((const float *)d.data)[k];
+            distance[from * m + k] = -(double)((const float *)d.data)[k / m * wide + before + k % m];
         if (context)
             memcpy(context + from * m, p->context, (size_t)(n * m) * sizeof *context);
     }

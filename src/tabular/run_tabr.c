@@ -2,6 +2,7 @@
  * (not folded), so that every intermediate can be asked for. */
 #include "graph/engine.h"
 #include "graph/graph.h"
+#include "tabular/candidates.h"
 #include "tabular/model.h"
 
 #include <stdio.h>
@@ -45,7 +46,9 @@ static weft_status read_candidates(tabr_run *t, const char *folder)
     status = path.failed ? short_of_memory() : weft_safetensors_open(path.data, &arrays);
     if (status != WEFT_OK)
         weft_fail_in(status, "no candidates among the inputs, and none in the folder");
-    else
+    if (status == WEFT_OK)
+        status = weft_candidates_check(arrays, path.data, NULL);
+    if (status == WEFT_OK)
         status = weft_rows_from_arrays(&t->config, arrays, "", path.data, &t->candidates);
     if (status == WEFT_OK && !t->candidates)
         status = weft_fail(WEFT_ERROR_FORMAT, "%s: holds no x_num, x_bin or x_cat", path.data);

@@ -140,6 +140,14 @@ case $seen in *o*) ;; *) wrong "no kill came early enough: $seen" ;; esac
 rm -rf model
 cp -r start model
 
+# ---- an ablation that puts the row itself before its context: the weights of the others stay within 1
+sed 's/}/, "design": "step1"}/' small.json >design.json
+ran tabular train table.csv --target y --out design --split split.csv --config design.json --context-size 8 --epochs 1
+ran tabular predict design table.csv --out d.csv --neighbors 8
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /_weight$/) w[i] = 1; next }
+    { sum = 0; for (i in w) sum += $i; if (sum > 1.00001 || sum < 0.01) print NR ": " sum }' d.csv >faults
+[ ! -s faults ] || wrong "weights of a design: $(head -3 faults)"
+
 # ---- into another folder
 ran tabular extend model new.csv --out other/place
 cmp -s model/model.safetensors other/place/model.safetensors || wrong "--out does not hold the model's weights"
