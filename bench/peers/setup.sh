@@ -13,7 +13,7 @@ venv=${VENV:-$(cd "$here/../.." && pwd)/.venv}
 "$venv/bin/python" -m pip install --quiet faiss-cpu || echo "setup.sh: no faiss-cpu wheel here: the search peers will be left out" >&2
 "$venv/bin/python" - <<'EOF'
 import importlib.metadata as m
-for name in ("numpy", "torch", "pandas", "scikit-learn", "xgboost", "lightgbm", "safetensors", "faiss-cpu"):
+for name in ("numpy", "torch", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "optuna", "tabm", "safetensors", "faiss-cpu"):
     try:
         print(f"{name} {m.version(name)}")
     except m.PackageNotFoundError:

@@ -236,8 +236,8 @@ weft_status weft_fit_members(weft_engine *engine, const weft_tabular_config *con
     if (members == 1)
         return weft_fit(engine, config, params, train, val, options, results);
     team t = {engine, config, options, train, val, members, NULL};
-    weft_status status = WEFT_OK;
-    if (options->folder) {
+    weft_status status = weft_fit_check(config, train);
+    if (status == WEFT_OK && options->folder) {
         if (weft_run_finished(options->folder) || !options->resume) /* a kill in a run's last moment may have left them */
             status = weft_members_forget(options->folder);
         if (status == WEFT_OK)

@@ -185,15 +185,22 @@ static weft_status init_params(const weft_tabular_config *c, weft_params *params
     return status;
 }
 
+weft_status weft_fit_check(const weft_tabular_config *config, const weft_rows_data *train)
+{
+    if (config->arch != WEFT_TABULAR_TABR || train->rows - 1 >= config->context_size)
+        return WEFT_OK;
+    return weft_fail(
+        WEFT_ERROR_ARGUMENT,
+        "%lld training rows are too few for a context of %lld (a row never looks at itself): use --context-size %lld or less",
+        (long long)train->rows, (long long)config->context_size, (long long)(train->rows > 1 ? train->rows - 1 : 1));
+}
+
 weft_status weft_fit(weft_engine *engine, const weft_tabular_config *config, weft_params *params, const weft_rows_data *train,
                      const weft_rows_data *val, const weft_fit_options *options, weft_train_result *out)
 {
     fit f = {.config = config, .options = options, .train = train, .val = val, .order_epoch = -1, .best = -INFINITY};
-    if (config->arch == WEFT_TABULAR_TABR && train->rows - 1 < config->context_size)
-        return weft_fail(
-            WEFT_ERROR_ARGUMENT,
-            "%lld training rows are too few for a context of %lld (a row never looks at itself): use --context-size %lld or less",
-            (long long)train->rows, (long long)config->context_size, (long long)(train->rows > 1 ? train->rows - 1 : 1));
+    if (weft_fit_check(config, train) != WEFT_OK)
+        return WEFT_ERROR_ARGUMENT;
     f.steps = (train->rows + options->batch_size - 1) / options->batch_size;
     f.order = malloc((size_t)(train->rows + 1) * sizeof *f.order);
     f.output = malloc((size_t)(val->rows * weft_tabular_outputs(config) + 1) * sizeof *f.output);

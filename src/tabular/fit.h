@@ -71,6 +71,9 @@ typedef struct weft_fit_options {
 /* TabR-S defaults: lr, weight decay, decay_all, patience 16; batch size by the number of rows. */
 weft_fit_options weft_fit_default(int64_t train_rows);
 
+/* Whether there are rows enough for the context of each. */
+weft_status weft_fit_check(const weft_tabular_config *, const weft_rows_data *train);
+
 /* Trains `params` (initialised from the seed where they are missing) on `train`, stopping by the score on `val`. */
 weft_status weft_fit(weft_engine *, const weft_tabular_config *, weft_params *, const weft_rows_data *train,
                      const weft_rows_data *val, const weft_fit_options *, weft_train_result *out);

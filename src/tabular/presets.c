@@ -27,7 +27,7 @@ static const struct {
      3.121273641315169e-4,
      1.2260352006404615e-6},
     {"tabr", WEFT_TABULAR_TABR, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.24}, 128, 0.32, 0.3, 0, 0, 0, 7e-4, 0},
-    {"mlp-plr", WEFT_TABULAR_MLP, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.1}, 0, 0, 0, 3, 384, 0.25, 5e-4, 1e-5},
+    {"mlp-plr", WEFT_TABULAR_MLP, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.05}, 0, 0, 0, 3, 384, 0.25, 5e-4, 1e-5},
     {"mlp", WEFT_TABULAR_MLP, {0}, 0, 0, 0, 4, 512, 0.1, 3.121273641315169e-4, 1.2260352006404615e-6},
 };
 

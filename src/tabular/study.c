@@ -262,7 +262,9 @@ weft_status weft_study_open(const weft_study_options *options, weft_study **out)
     *s = (weft_study){.options = *options, .table = {.space = options->space}, .trial = -1};
     s->options.ended = NULL; /* what is there already was told then */
     char *path = journal_path(options->folder), *trials = inside(options->folder, -1, NULL);
-    weft_status status = path && trials ? weft_folder_make(trials) : WEFT_ERROR_MEMORY;
+    weft_status status = path && trials ? weft_fit_check(options->config, options->train) : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK)
+        status = weft_folder_make(trials);
     if (status == WEFT_OK)
         status = weft_journal_open(path, &s->journal);
     if (status == WEFT_OK)

@@ -151,6 +151,9 @@ tune embedded --arch mlp-plr --trials 2 || wrong "an MLP with embeddings: $(cat 
 grep -q '"n_frequencies": ' embedded/journal.jsonl || wrong "an MLP with embeddings: frequencies are not searched"
 
 # ---- refused
+tune none --context-size 500
+refused "too few.*--context-size" "too large a context" $?
+[ ! -e none ] || wrong "too large a context: left $(ls -A none)"
 tune none --resume
 refused "no search to resume" "a folder without a search" $?
 tune none --trials 0
