@@ -21,7 +21,8 @@ struct weft_study {
     weft_study_options options;
     weft_journal *journal;
     weft_study_table table;
-    bool *told; /* [table.capacity at that time] trials whose end was told */
+    weft_text settings; /* of this process, as the journal's first line holds them */
+    bool *told;         /* [table.capacity at that time] trials whose end was told */
     int64_t told_capacity;
     double began; /* seconds of the clock when this process began to work */
     /* the trial that this process is at */
@@ -155,7 +156,11 @@ weft_status weft_study_forget(const char *folder)
 static weft_status take_line(void *user, const char *text, size_t length, int64_t number)
 {
     weft_study *s = user;
-    return weft_study_take_line(&s->table, text, length, weft_journal_path(s->journal), number);
+    bool first = !s->table.settings;
+    weft_status status = weft_study_take_line(&s->table, text, length, weft_journal_path(s->journal), number);
+    if (status == WEFT_OK && first && s->table.settings) /* before trials are read that only make sense with the same */
+        status = weft_settings_same(s->options.folder, s->table.settings, s->settings.data);
+    return status;
 }
 
 weft_status weft_study_look(weft_study *s)
@@ -201,6 +206,9 @@ static weft_status add_settings(const weft_study *s, weft_text *out)
 {
     const weft_fit_options *fit = s->options.fit;
     weft_text model = {0};
+    weft_json *json = NULL;
+    weft_json_value value;
+    const char *key;
     char number[32];
     weft_json_writer w = weft_json_to(out, 0);
     weft_json_open_object(&w);
@@ -208,8 +216,13 @@ static weft_status add_settings(const weft_study *s, weft_text *out)
     snprintf(number, sizeof number, "%llu", (unsigned long long)fit->seed);
     weft_json_add_string(&w, number);
     weft_fit_settings(s->options.config, fit, &model);
-    weft_json_add_key(&w, "model");
-    weft_json_add_string(&w, model.data);
+    weft_status status = model.failed ? short_of_memory(s) : weft_json_parse(model.data, model.length, "settings", &json);
+    for (int64_t i = 0; (key = weft_json_key(weft_json_root(json), i, &value)) != NULL; i++) {
+        weft_json_add_key(&w, key);
+        weft_json_add_value(&w, value);
+    }
+    weft_json_free(json);
+    weft_text_free(&model);
     weft_json_add_key(&w, "axes");
     weft_json_open_list(&w);
     weft_space_write(s->options.space, &w);
@@ -222,35 +235,27 @@ static weft_status add_settings(const weft_study *s, weft_text *out)
     weft_json_add_bool(&w, s->options.prune);
     weft_json_add_key(&w, "data");
     weft_json_open_list(&w);
-    for (int i = 0; fit->run && i < fit->run->data_count; i++) {
-        uint64_t checksum;
+    for (int i = 0; fit->run && i < fit->run->data_count && status == WEFT_OK; i++) {
+        uint64_t checksum = 0;
         int64_t bytes;
-        weft_status status = weft_file_checksum(fit->run->data[i], &checksum, &bytes);
-        if (status != WEFT_OK)
-            return status;
+        status = weft_file_checksum(fit->run->data[i], &checksum, &bytes);
         snprintf(number, sizeof number, "%016llx", (unsigned long long)checksum);
         weft_json_add_string(&w, number);
     }
     weft_json_close_list(&w);
     weft_json_close_object(&w);
-    bool failed = model.failed;
-    weft_text_free(&model);
-    return failed || out->failed ? short_of_memory(s) : WEFT_OK;
+    return status == WEFT_OK && out->failed ? short_of_memory(s) : status;
 }
 
-/* The first process writes the settings, later ones compare theirs. */
-static weft_status agree(weft_study *s)
+/* Reads the journal; the first process of a study writes the settings. */
+static weft_status join_study(weft_study *s)
 {
-    weft_text mine = {0}, line = {0};
-    weft_status status = add_settings(s, &mine);
-    if (status == WEFT_OK && s->table.settings) {
-        status = weft_settings_same(s->options.folder, s->table.settings, mine.data);
-    } else if (status == WEFT_OK) {
-        weft_text_add(&line, "{\"study\": %s}", mine.data);
-        status = add_line(s, &line);
-    }
-    weft_text_free(&mine);
-    return status;
+    weft_text line = {0};
+    weft_status status = weft_study_look(s);
+    if (status != WEFT_OK || s->table.settings)
+        return status;
+    weft_text_add(&line, "{\"study\": %s}", s->settings.data);
+    return add_line(s, &line);
 }
 
 weft_status weft_study_open(const weft_study_options *options, weft_study **out)
@@ -264,15 +269,15 @@ weft_status weft_study_open(const weft_study_options *options, weft_study **out)
     char *path = journal_path(options->folder), *trials = inside(options->folder, -1, NULL);
     weft_status status = path && trials ? weft_fit_check(options->config, options->train) : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK)
+        status = add_settings(s, &s->settings);
+    if (status == WEFT_OK)
         status = weft_folder_make(trials);
     if (status == WEFT_OK)
         status = weft_journal_open(path, &s->journal);
     if (status == WEFT_OK)
         status = weft_journal_lock(s->journal);
     if (status == WEFT_OK) {
-        status = weft_study_look(s);
-        if (status == WEFT_OK)
-            status = agree(s);
+        status = join_study(s);
         weft_journal_unlock(s->journal);
     }
     free(path);
@@ -292,6 +297,7 @@ void weft_study_close(weft_study *s)
         return;
     weft_journal_close(s->journal);
     weft_study_table_free(&s->table);
+    weft_text_free(&s->settings);
     free(s->told);
     free(s);
 }
