@@ -7,7 +7,7 @@
 static const cli_positional files[] = {{"CASE.json", 1, 1, "system, sub_batch, model and requests_seq_ch"}, {0}};
 
 static const cli_option options[] = {
-    CLI_SIM_ENGINE_OPTIONS("compat"),
+    CLI_SIM_ENGINE_OPTIONS("event", "compat"),
     {.name = "system",
      .value = "NAME",
      .kind = CLI_CHOICE,

@@ -5,13 +5,13 @@
 #include "cli/cli.h"
 #include "weft/hardware.h"
 
-/* Rows of an option table; `behaviour` is the action's default. */
-#define CLI_SIM_ENGINE_OPTIONS(behaviour_) \
+/* Rows of an option table; mode_ and behaviour_ are the action's defaults. */
+#define CLI_SIM_ENGINE_OPTIONS(mode_, behaviour_) \
     {.name = "mode", \
      .value = "MODE", \
      .kind = CLI_CHOICE, \
      .choices = "exact|event|analytic", \
-     .otherwise = "event", \
+     .otherwise = mode_, \
      .group = "Engine", \
      .help = "exact runs every clock, event jumps between those at which something happens, analytic computes formulas"}, \
         {.name = "order", \

@@ -341,6 +341,23 @@ weft_status weft_llm_parse(const char *json, size_t size, const char *name, weft
     return status;
 }
 
+/* A model that does not say its name has its file's, or its folder's: "llama-3-8b/config.json" is llama-3-8b. */
+static void name_by_path(const char *path, weft_llm *m)
+{
+    size_t end = strlen(path);
+    const char *const tails[] = {"/config.json", "config.json", ".json", "/"};
+    for (int i = 0; i < 4; i++) {
+        size_t length = strlen(tails[i]);
+        if (end > length && memcmp(path + end - length, tails[i], length) == 0)
+            end -= length;
+    }
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    if (end > begin && path[begin] != '.')
+        snprintf(m->name, sizeof m->name, "%.*s", (int)(end - begin < 90 ? end - begin : 90), path + begin);
+}
+
 weft_status weft_llm_open(const char *model, weft_llm *out)
 {
     for (int i = 0; weft_llm_preset_at(i); i++)
@@ -362,6 +379,8 @@ weft_status weft_llm_open(const char *model, weft_llm *out)
     weft_status status = weft_file_read(path ? path : model, CONFIG_BYTES, &text, &size);
     if (status == WEFT_OK)
         status = weft_llm_parse(text, size, path ? path : model, out);
+    if (status == WEFT_OK && strcmp(out->name, out->family) == 0)
+        name_by_path(model, out);
     free(text);
     free(path);
     return status;

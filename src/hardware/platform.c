@@ -71,11 +71,12 @@ bool weft_platform_preset(int i, weft_platform *out)
     out->machine.memory = presets[i].hbm1 ? hbm1() : memory_of(presets[i].kind);
     /* NVLink 3 as the A100 has it: 300 GB/s a direction (NVIDIA A100 data sheet). */
     out->link = (weft_link){.bandwidth = 300e9, .latency = 1e-6};
-    /* A100 40 GB SXM: 312 TFLOP/s of 16-bit products, 1555 GB/s, 400 W (data sheet). */
+    /* A100 40 GB SXM: 312 TFLOP/s of 16-bit products, 1555 GB/s, 400 W, a die of 826 mm2 (data sheet). */
     out->gpu = (weft_gpu){.compute = 312e12,
                           .bandwidth = 1555e9,
                           .memory = 40.0 * (1 << 30),
                           .power = 400,
+                          .area = 826e-6,
                           .compute_efficiency = 1,
                           .bandwidth_efficiency = 1};
     /* 7 nm (Jouppi et al., ISCA 2021, table 2): a 16-bit multiply 0.34 pJ and a 32-bit add 0.38 pJ; 1 MiB of SRAM 14 pJ for eight

@@ -23,6 +23,7 @@ typedef struct weft_gpu {
     double bandwidth;          /* bytes a second */
     double memory;             /* bytes */
     double power;              /* W while it works */
+    double area;               /* m² of its die, without memory */
     double compute_efficiency; /* of the two peaks, 0 … 1; 1 is the roofline itself */
     double bandwidth_efficiency;
 } weft_gpu;

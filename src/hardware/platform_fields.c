@@ -87,6 +87,7 @@ const weft_platform_field weft_platform_fields[] = {
     REAL("gpu", "bandwidth", BANDWIDTH, gpu.bandwidth, 1, 1, 1e18),
     REAL("gpu", "memory", BYTES, gpu.memory, 1, 1, 1e18),
     REAL("gpu", "power", POWER, gpu.power, 1, 0, 1e6),
+    REAL("gpu", "area", AREA, gpu.area, 1, 0, 1),
     REAL("gpu", "compute_efficiency", NONE, gpu.compute_efficiency, 1, 1e-6, 1),
     REAL("gpu", "bandwidth_efficiency", NONE, gpu.bandwidth_efficiency, 1, 1e-6, 1),
     REAL("energy", "mac", ENERGY, energy.mac, 1, 0, 1),

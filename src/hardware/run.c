@@ -1,11 +1,14 @@
 /* One call for every engine: the table of engines, checks of the work, and the result's memory. */
 #include "hardware/engines.h"
 
+#include "hardware/analytic.h"
+
 #include <stdlib.h>
 
 static const weft_hardware_engine engines[] = {
     {"event", WEFT_HARDWARE_EVENT, weft_engine_event},
     {"exact", WEFT_HARDWARE_EXACT, weft_engine_exact},
+    {"analytic", WEFT_HARDWARE_ANALYTIC, weft_run_analytic},
     {NULL, WEFT_HARDWARE_EVENT, NULL},
 };
 

@@ -74,6 +74,8 @@ typedef struct weft_chart {
     const char *x_label, *y_label; /* NULL: none; say the unit */
     const char *note;              /* a line under the chart; NULL: none */
     bool log_x, log_y;             /* lines and scatter; falls back to linear when nothing is positive */
+    bool points;                   /* lines: points alone, no line between them */
+    bool wide;                     /* as wide as the page; timelines are */
 } weft_chart;
 
 typedef struct weft_series {
@@ -111,6 +113,18 @@ void weft_report_heatmap(weft_report *, const weft_chart *, const char *const *r
  * (mark >= count: none). A piece that ends in a line break breaks the line. */
 void weft_report_shaded_text(weft_report *, const weft_chart *, const char *const *pieces, const double *values, size_t count,
                              double low, double high, size_t mark);
+
+typedef struct weft_report_bar {
+    size_t track;
+    double from, to;
+    unsigned style;    /* 0 … 5, the series' colours */
+    const char *label; /* in the bar where it fits, and its tool-tip; NULL: none */
+} weft_report_bar;
+
+/* A row a track (at most 80), a bar from its beginning to its end; later bars are drawn over earlier ones. Bars of
+ * one style that would touch are drawn as one, unless they have labels. */
+void weft_report_timeline(weft_report *, const weft_chart *, const char *const *tracks, size_t track_count,
+                          const weft_report_bar *bars, size_t count);
 
 typedef struct weft_reliability_bin {
     double confidence; /* mean predicted probability in the bin, 0 … 1 */

@@ -5,7 +5,7 @@ void weft_svg_open(weft_report *report, const weft_chart *chart, double width, d
 {
     weft_text *out = &report->body;
     weft_report_switch(report, WEFT_RUN_FIGURES);
-    weft_text_add(out, "<figure>");
+    weft_text_add(out, chart->wide ? "<figure class=\"wide\">" : "<figure>");
     if (chart->title && *chart->title) {
         weft_text_add(out, "<figcaption>");
         weft_report_escape(out, chart->title);

@@ -14,6 +14,7 @@ enum {
 typedef struct weft_plot {
     weft_axis x, y;
     weft_text *out;
+    bool points;
 } weft_plot;
 
 static double x_of(const weft_series *series, size_t i)
@@ -66,9 +67,9 @@ static void draw_points(const weft_plot *plot, const weft_series *series, size_t
     char x[WEFT_NUMBER_TEXT], y[WEFT_NUMBER_TEXT];
     for (size_t i = 0; i < series->count; i++) {
         bool alone = (i == 0 || !drawable(plot, series, i - 1)) && (i + 1 == series->count || !drawable(plot, series, i + 1));
-        if (!drawable(plot, series, i) || (series->count > TIPS && !alone))
+        if (!drawable(plot, series, i) || (series->count > TIPS && !alone && !plot->points))
             continue;
-        bool shown = series->count <= MARKERS || alone;
+        bool shown = series->count <= MARKERS || alone || plot->points;
         if (shown)
             weft_text_add(plot->out, "<circle class=\"f%zu\" r=\"2.4\"", style);
         else
@@ -84,6 +85,10 @@ static void draw_points(const weft_plot *plot, const weft_series *series, size_t
 
 static void draw_series(const weft_plot *plot, const weft_series *series, size_t style)
 {
+    if (plot->points) {
+        draw_points(plot, series, style);
+        return;
+    }
     weft_text_add(plot->out, "<path class=\"line l%zu\" d=\"", style);
     size_t before = plot->out->length;
     if (series->count > LONG) {
@@ -152,7 +157,7 @@ static void describe(weft_text *text, const weft_series *series)
 void weft_report_lines(weft_report *report, const weft_chart *chart, const weft_series *series, size_t series_count, double mark,
                        const char *mark_label)
 {
-    weft_plot plot = {.out = &report->body};
+    weft_plot plot = {.out = &report->body, .points = chart->points};
     weft_range x = {0}, y = {0};
     weft_text description = {0};
     const char *names[SHOWN];

@@ -298,6 +298,50 @@ static void large_charts_are_thinned_the_same_way(void **state)
     free(y);
 }
 
+/* Bars of one style that touch are one; others, and those with labels, stand for themselves; what has no track or time is left
+ * out. */
+static void timelines_draw_their_bars(void **state)
+{
+    (void)state;
+    const char *const tracks[] = {"first & <second>", "third"};
+    weft_report_bar bars[1006];
+    for (size_t i = 0; i < 1000; i++)
+        bars[i] = (weft_report_bar){0, (double)i, (double)i + 0.9, 0, NULL};
+    bars[1000] = (weft_report_bar){1, 0, 400, 2, "a \"label\""};
+    bars[1001] = (weft_report_bar){1, 400, 1000, 2, "another"};
+    bars[1002] = (weft_report_bar){7, 0, 10, 0, NULL};
+    bars[1003] = (weft_report_bar){0, NAN, 10, 0, NULL};
+    bars[1004] = (weft_report_bar){0, 0, INFINITY, 0, NULL};
+    bars[1005] = (weft_report_bar){0, 990, 1000, 1, NULL};
+    weft_report *report = weft_report_new("timeline");
+    weft_report_timeline(report, &(weft_chart){.title = "What ran", .x_label = "cycles"}, tracks, 2, bars, 1006);
+    const char *text = html(report);
+    check_well_formed(text);
+    assert_int_equal(times(text, "<rect class=\"f0\""), 1);
+    assert_int_equal(times(text, "<rect class=\"f1\""), 1);
+    assert_int_equal(times(text, "<rect class=\"f2\""), 2);
+    assert_int_equal(times(text, "<figure class=\"wide\">"), 1);
+    weft_report_timeline(report, &(weft_chart){.title = "Nothing"}, tracks, 2, bars + 1002, 3);
+    check_well_formed(html(report));
+    weft_report_free(report);
+}
+
+static void points_stand_without_lines(void **state)
+{
+    (void)state;
+    double x[50], y[50];
+    for (int i = 0; i < 50; i++)
+        x[i] = i * 7 % 50, y[i] = i + 1;
+    weft_series series = {"s", x, y, 50};
+    weft_report *report = weft_report_new("points");
+    weft_report_lines(report, &(weft_chart){.title = "p", .points = true}, &series, 1, NAN, NULL);
+    const char *text = html(report);
+    check_well_formed(text);
+    assert_int_equal(times(text, "<circle"), 50);
+    assert_int_equal(times(text, "<path"), 0);
+    weft_report_free(report);
+}
+
 static void tables_show_each_type(void **state)
 {
     (void)state;
@@ -359,6 +403,8 @@ int main(void)
         cmocka_unit_test(every_chart_takes_any_values),
         cmocka_unit_test(charts_draw_what_they_are_given),
         cmocka_unit_test(large_charts_are_thinned_the_same_way),
+        cmocka_unit_test(timelines_draw_their_bars),
+        cmocka_unit_test(points_stand_without_lines),
         cmocka_unit_test(tables_show_each_type),
         cmocka_unit_test(saving_writes_the_page),
     };
