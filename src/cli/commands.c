@@ -24,8 +24,13 @@
     ROW(tuco) \
     ROW(tuco_compare) \
     ROW(tuco_sweep) \
+    ROW(sim) \
     ROW(sim_case) \
     ROW(sim_replay) \
+    ROW(sim_hardware) \
+    ROW(sim_trace) \
+    ROW(sim_serve) \
+    ROW(sim_sweep) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \
@@ -48,8 +53,8 @@ static const struct {
 } rooms[] = {
     {"tabular", "models on tables: retrieval-augmented (TabR) and plain networks"},
     {"lm", "language models: run, generate, train, tokenizers, chat templates"},
-    {"sim", "cycles, traffic and energy of serving on an NPU whose memory computes"},
     {"tuco", "what fine-tuning contributes to a response"},
+    {"sim", "cycles, energy and latency of batched inference on NPUs, PIM and GPUs"},
 };
 
 const char *cli_room_summary(const char *name)

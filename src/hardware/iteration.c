@@ -177,6 +177,10 @@ static weft_status run_kinds(const weft_platform *p, const weft_llm *m, const we
                                         .sink = k ? NULL : o->sink,
                                         .sink_user = o->sink_user,
                                         .sink_dram = o->sink_dram};
+        /* The published NPU-only system is one device; a device's share of a layer is timed as the other systems' is. This bit
+         * alone changes no time. */
+        if (o->system == WEFT_SERVE_NPU && m->tensor_parallel > 1)
+            engine.fixed |= WEFT_QUIRK_REQUEST_LIMIT;
         weft_hardware_result *result = NULL;
         status = weft_hardware_run(&p->machine, &kinds[k].shape, requests, count, &engine, &result);
         if (status != WEFT_OK)

@@ -62,6 +62,7 @@ static weft_hardware_result *sized(int64_t count, int64_t length, weft_hardware_
     weft_hardware hardware = weft_hardware_default();
     weft_hardware_shape shape = {.embed = 4096, .heads = 32, .tensor_parallel = 4};
     weft_hardware_options o = {.mode = WEFT_HARDWARE_ANALYTIC, .system = system, .sub_batch = halves};
+    o.fixed = system == WEFT_SYSTEM_NPU ? WEFT_QUIRK_REQUEST_LIMIT : 0; /* the published one knows no tensor parallelism */
     weft_hardware_result *r = NULL;
     for (int64_t i = 0; i < count; i++)
         requests[i] = (weft_hardware_request){.length = length, .channel = (int)(i % 32)};
