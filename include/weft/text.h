@@ -103,16 +103,33 @@ WEFT_API weft_status weft_decoding_finish(weft_decoding *, weft_text *out); /* w
 
 /* ---- training ---- */
 
+/* Byte-level byte pairs learnt from text (Sennrich et al., arXiv 1508.07909; over bytes as in GPT-2): again and again the pair of
+ * neighbours that occurs most often becomes a token; of equals the one whose tokens are older. The same text gives the same
+ * tokenizer, and the one that `tokenizers` learns from it. */
 typedef struct weft_bpe_options {
-    int64_t vocabulary;         /* tokens in all, the 256 bytes and the special ones included */
+    int64_t vocabulary;         /* tokens in all, the special ones and the 256 bytes included */
     int64_t least_count;        /* pairs that occur less often are not merged; 0: 2 */
-    const char *pattern;        /* how text is cut before it is counted: "gpt2", "llama3" or "qwen2"; NULL: "gpt2" */
-    const char *const *special; /* special tokens, which get the first ids */
+    const char *pattern;        /* how text is cut before pairs are counted: "gpt2", "llama3" or "qwen2"; NULL: "gpt2" */
+    const char *const *special; /* special tokens [special_count], which get the first ids */
     int special_count;
-    const char *bos, *eos, *pad; /* names among `special` for tokenizer_config.json; NULL: none */
-    void (*progress)(void *user, int64_t done, int64_t total);
+    const char *bos, *eos, *pad; /* what tokenizer_config.json calls so, each one of `special`; NULL: none */
+    void (*progress)(void *user, int64_t done, int64_t total); /* of learning, in tokens; NULL: not told */
     void *user;
 } weft_bpe_options;
+
+typedef struct weft_bpe_trainer weft_bpe_trainer;
+
+WEFT_API weft_status weft_bpe_trainer_new(const weft_bpe_options *, weft_bpe_trainer **out);
+WEFT_API void weft_bpe_trainer_free(weft_bpe_trainer *);
+/* Counts the words of one document; broken UTF-8 counts as U+FFFD. Memory grows with the number of different words; from eight
+ * million on, the rarest are forgotten. */
+WEFT_API weft_status weft_bpe_trainer_add(weft_bpe_trainer *, const char *text, size_t length);
+/* Once, after all documents. Stops early where no pair occurs often enough. */
+WEFT_API weft_status weft_bpe_trainer_learn(weft_bpe_trainer *);
+WEFT_API int64_t weft_bpe_trainer_size(const weft_bpe_trainer *);  /* tokens there are */
+WEFT_API int64_t weft_bpe_trainer_words(const weft_bpe_trainer *); /* different words counted */
+/* tokenizer.json and tokenizer_config.json into `folder`, which is made. */
+WEFT_API weft_status weft_bpe_trainer_save(const weft_bpe_trainer *, const char *folder);
 
 #ifdef __cplusplus
 }

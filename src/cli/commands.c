@@ -19,6 +19,7 @@
     ROW(lm_generate) \
     ROW(lm_perplexity) \
     ROW(lm_tokenize) \
+    ROW(lm_tokenizer_learn) \
     ROW(lm_chat_template) \
     ROW(lm_sample) \
     ROW(tuco) \

@@ -1,14 +1,10 @@
 /* weft lm tokenize: texts to token ids, and ids to text. */
-#include "base/files.h"
-#include "base/utf8.h"
-#include "cli/cli.h"
+#include "cli/lm_texts.h"
 #include "weft/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LARGEST_FILE ((size_t)4 << 30)
 
 static const cli_positional files[] = {{"DIR", 1, 1, "a folder with a tokenizer, or a tokenizer's file"}, {0}};
 
@@ -45,8 +41,9 @@ static void say_tokens(job *j)
 }
 
 /* `where`: the place of the text, for messages. */
-static weft_status tokenize(job *j, const char *text, size_t length, const char *where)
+static weft_status tokenize(void *user, const char *text, size_t length, const char *where)
 {
+    job *j = user;
     weft_status status = weft_encode(j->encoding, text, length, &j->options);
     if (status != WEFT_OK)
         return weft_fail_in(status, "%s", where);
@@ -66,53 +63,6 @@ static weft_status tokenize(job *j, const char *text, size_t length, const char 
     say_tokens(j);
     j->tokens += (int64_t)count;
     return WEFT_OK;
-}
-
-/* A line {"text": …}, or a text alone. */
-static weft_status tokenize_line(job *j, const char *line, size_t length, const char *where)
-{
-    weft_json *json = NULL;
-    weft_text repaired = {0};
-    size_t broken = weft_utf8_is_valid(line, length) ? 0 : weft_utf8_repair(line, length, &repaired);
-    if (broken)
-        weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; %zu broken places are read as U+FFFD", where, broken);
-    weft_status status =
-        repaired.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", where)
-                        : weft_json_parse_zeros(broken ? repaired.data : line, broken ? repaired.length : length, where, &json);
-    if (status == WEFT_OK) {
-        weft_json_value root = weft_json_root(json);
-        const char *text = weft_json_bytes(weft_json_get(root, "text"), &length);
-        if (!text && weft_json_kind_of(root) == WEFT_JSON_STRING)
-            text = weft_json_bytes(root, &length);
-        status = text ? tokenize(j, text, length, where) : weft_fail(WEFT_ERROR_FORMAT, "%s: expected {\"text\": \"…\"}", where);
-    }
-    weft_json_free(json);
-    weft_text_free(&repaired);
-    return status;
-}
-
-static weft_status tokenize_file(job *j, const char *path)
-{
-    char *bytes = NULL;
-    size_t size = 0;
-    int64_t number = 0;
-    weft_status status = weft_file_read(path, LARGEST_FILE, &bytes, &size);
-    for (const char *at = bytes, *end = bytes + size, *next; status == WEFT_OK && at < end; at = next) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        next = stop ? stop + 1 : end;
-        stop = stop ? stop : end;
-        weft_text where = {0};
-        weft_text_add(&where, "%s line %lld", path, (long long)++number);
-        const char *from = at;
-        while (from < stop && (*from == ' ' || *from == '\t' || *from == '\r'))
-            from++;
-        if (from < stop)
-            status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path)
-                                  : tokenize_line(j, at, (size_t)(stop - at), where.data);
-        weft_text_free(&where);
-    }
-    free(bytes);
-    return status;
 }
 
 static weft_status decode(cli_arguments *a, const weft_tokenizer *t, bool skip_special)
@@ -160,7 +110,7 @@ static weft_status run_job(job *j)
     if (cli_given(a, "text"))
         status = tokenize(j, cli_text(a, "text"), strlen(cli_text(a, "text")), "--text");
     else
-        status = tokenize_file(j, cli_text(a, "file"));
+        status = cli_read_lines(cli_text(a, "file"), tokenize, j);
     weft_json_close_list(cli_json(a));
     cli_json_integer(a, "tokens", j->tokens);
     return status;

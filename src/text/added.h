@@ -14,6 +14,7 @@ typedef struct weft_added_token {
     bool single_word;    /* not inside a word */
     bool lstrip, rstrip; /* the white space on its left or right belongs to it */
     bool normalized;     /* is looked for in the normalised text, itself normalised */
+    bool spelled;        /* with normalized: the content is in its normalised spelling */
     bool special;        /* dropped when decoding without special tokens; not looked for in literal text */
 } weft_added_token;
 

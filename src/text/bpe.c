@@ -296,23 +296,31 @@ static weft_status encode_cached(const weft_token_model *m, weft_model_work *w, 
     return WEFT_OK;
 }
 
+/* Whether a piece may be cut beside the character: not where unknown ones might be joined into one token. */
+static bool stands_alone(const weft_bpe *bpe, uint32_t code)
+{
+    int32_t symbol = bpe->neighbours->anywhere ? 0 : symbol_of(bpe, code);
+    return symbol >= 0 && symbol < bpe->token_count;
+}
+
 weft_status weft_bpe_encode(const weft_token_model *m, weft_model_work *w, weft_span piece, weft_tokens *out)
 {
     const weft_bpe *bpe = &m->bpe;
-    if (bpe->border_length == 0)
+    if (!bpe->neighbours)
         return encode_cached(m, w, piece, out);
     weft_status status = WEFT_OK;
-    size_t from = 0, at = 0;
-    while (at < piece.length && status == WEFT_OK) {
-        while (piece.length - at >= bpe->border_length && memcmp(piece.data + at, bpe->border, bpe->border_length) == 0)
-            at += bpe->border_length; /* the run that a word begins with */
-        const char *next = at < piece.length ? memchr(piece.data + at, bpe->border[0], piece.length - at) : NULL;
-        while (next && (piece.length - (size_t)(next - piece.data) < bpe->border_length ||
-                        memcmp(next, bpe->border, bpe->border_length) != 0))
-            next = memchr(next + 1, bpe->border[0], piece.length - (size_t)(next + 1 - piece.data));
-        at = next ? (size_t)(next - piece.data) : piece.length;
-        status = encode_cached(m, w, weft_span_part(piece, from, at), out);
-        from = at;
+    const char *from = piece.data, *at = piece.data, *end = piece.data + piece.length;
+    uint32_t left = at < end ? weft_utf8_next(&at) : 0;
+    while (at < end && status == WEFT_OK) {
+        const char *border = at;
+        uint32_t right = weft_utf8_next(&at);
+        if (!weft_bpe_may_join(bpe->neighbours, left, right) && stands_alone(bpe, left) && stands_alone(bpe, right)) {
+            status = encode_cached(m, w, weft_span_part(piece, (size_t)(from - piece.data), (size_t)(border - piece.data)), out);
+            from = border;
+        }
+        left = right;
     }
+    if (status == WEFT_OK && from < end)
+        status = encode_cached(m, w, weft_span_part(piece, (size_t)(from - piece.data), piece.length), out);
     return status;
 }

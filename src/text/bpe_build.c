@@ -100,27 +100,6 @@ static weft_status set_merges(weft_bpe *bpe, const weft_merge *merges, size_t co
     return WEFT_OK;
 }
 
-/* Texts in which ▁ begins every word can be cut before it when no merge makes a token that has ▁ behind another character:
- * then no merge ever crosses such a place, and the words can be encoded one by one. */
-static void find_border(weft_token_model *m, const weft_merge *merges, size_t count)
-{
-    static const char mark[] = "\xE2\x96\x81";
-    weft_bpe *bpe = &m->bpe;
-    int32_t id = weft_vocabulary_find(&m->vocabulary, mark, 3);
-    if (id < 0 || bpe->prefix || bpe->suffix || bpe->whole_pieces || bpe->reads_bytes)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        size_t length, lead = 0;
-        const char *token = weft_vocabulary_token(&m->vocabulary, merges[i].result, &length);
-        while (token && length - lead >= 3 && memcmp(token + lead, mark, 3) == 0)
-            lead += 3;
-        if (token && memmem(token + lead, length - lead, mark, 3))
-            return;
-    }
-    memcpy(bpe->border, mark, 3);
-    bpe->border_length = 3;
-}
-
 static weft_status finish(weft_token_model *m, const weft_merge *merges, size_t count, const weft_vocabulary *more)
 {
     weft_bpe *bpe = &m->bpe;
@@ -134,8 +113,8 @@ static weft_status finish(weft_token_model *m, const weft_merge *merges, size_t 
     weft_status status = set_letters(bpe, &m->vocabulary, more);
     if (status == WEFT_OK)
         status = set_merges(bpe, merges, count);
-    if (status == WEFT_OK)
-        find_border(m, merges, count);
+    if (status == WEFT_OK && !bpe->prefix && !bpe->suffix && !bpe->whole_pieces && !bpe->reads_bytes)
+        status = weft_bpe_find_neighbours(m, merges, count);
     return status;
 }
 

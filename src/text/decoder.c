@@ -158,8 +158,9 @@ static int byte_token(part p)
     return byte;
 }
 
-/* A run of byte tokens becomes one text; one that is not UTF-8 a U+FFFD a byte. */
-static void byte_fallback(const weft_texts *in, weft_texts *out, size_t *cut)
+/* A run of byte tokens becomes one text; one that is not UTF-8 a U+FFFD a byte. Of a growing text only the bytes that are broken
+ * become so, as what has been read stays. */
+static void byte_fallback(const weft_texts *in, bool growing, weft_texts *out, size_t *cut)
 {
     weft_text run = {0};
     *cut = 0;
@@ -184,17 +185,16 @@ static void byte_fallback(const weft_texts *in, weft_texts *out, size_t *cut)
             weft_texts_end(out);
             continue;
         }
-        for (size_t k = 0; k < run.length; k++) {
-            weft_text_bytes(&out->bytes, "\xEF\xBF\xBD", 3);
+        for (const char *at = run.data, *end = run.data + run.length; at < end;) {
+            weft_utf8 c = growing ? weft_utf8_at(at, end) : (weft_utf8){.length = 1};
+            if (c.valid)
+                weft_text_bytes(&out->bytes, at, c.length);
+            for (int k = 0; !c.valid && k < c.length; k++)
+                weft_text_bytes(&out->bytes, "\xEF\xBF\xBD", 3);
             weft_texts_end(out);
-        }
-        if (i == in->count) { /* the run may still become whole */
-            const char *at = run.data, *end = run.data + run.length;
-            weft_utf8 c = {0};
-            for (; at < end && (c = weft_utf8_at(at, end)).valid; at += c.length)
-                ;
-            if (c.cut)
-                *cut = 3 * run.length;
+            at += c.length;
+            if (c.cut && at == end && i == in->count)
+                *cut = 3 * (size_t)c.length; /* may still become whole */
         }
     }
     out->failed |= run.failed;
@@ -255,12 +255,12 @@ static void bpe(const weft_decoder_step *d, const weft_texts *in, weft_texts *ou
     }
 }
 
-static weft_status run(const weft_decoder_step *d, weft_texts *texts, weft_texts *spare, size_t *cut)
+static weft_status run(const weft_decoder_step *d, bool growing, weft_texts *texts, weft_texts *spare, size_t *cut)
 {
     weft_status status = WEFT_OK;
     if (d->kind == WEFT_DECODER_SEQUENCE) {
         for (int i = 0; i < d->step_count && status == WEFT_OK; i++)
-            status = run(&d->steps[i], texts, spare, cut);
+            status = run(&d->steps[i], growing, texts, spare, cut);
         return status;
     }
     spare->bytes.length = 0;
@@ -276,7 +276,7 @@ static weft_status run(const weft_decoder_step *d, weft_texts *texts, weft_texts
         metaspace(d, texts, spare);
         break;
     case WEFT_DECODER_BYTE_FALLBACK:
-        byte_fallback(texts, spare, cut);
+        byte_fallback(texts, growing, spare, cut);
         break;
     case WEFT_DECODER_FUSE:
         weft_text_bytes(&spare->bytes, texts->bytes.data, texts->bytes.length);
@@ -302,10 +302,10 @@ static weft_status run(const weft_decoder_step *d, weft_texts *texts, weft_texts
     return status;
 }
 
-weft_status weft_decoder_run(const weft_decoder_step *d, weft_texts *texts, weft_texts *spare, size_t *cut)
+weft_status weft_decoder_run(const weft_decoder_step *d, bool growing, weft_texts *texts, weft_texts *spare, size_t *cut)
 {
     *cut = 0;
-    return run(d, texts, spare, cut);
+    return run(d, growing, texts, spare, cut);
 }
 
 void weft_decoder_clean_up(const char *text, size_t length, weft_text *out)

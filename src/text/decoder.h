@@ -43,9 +43,9 @@ typedef struct weft_texts {
 void weft_texts_free(weft_texts *);
 void weft_texts_end(weft_texts *); /* ends the text that bytes were added to */
 
-/* Runs the steps on `texts`, using `spare`. *cut: bytes at the end of the result that stand for a character whose bytes have not
- * all come; 0 when the text ends well. */
-weft_status weft_decoder_run(const weft_decoder_step *, weft_texts *texts, weft_texts *spare, size_t *cut);
+/* Runs the steps on `texts`, using `spare`; `growing`: more tokens may follow. *cut: bytes at the end of the result that stand
+ * for a character whose bytes have not all come; 0 when the text ends well. */
+weft_status weft_decoder_run(const weft_decoder_step *, bool growing, weft_texts *texts, weft_texts *spare, size_t *cut);
 
 /* The clean-up of English punctuation: " ." becomes ".", " n't" "n't", …, each rule in turn over the whole text. */
 void weft_decoder_clean_up(const char *text, size_t length, weft_text *out);

@@ -18,8 +18,8 @@ static void free_work(decode_work *w)
 }
 
 /* The text of ids in w->texts.bytes. *cut: bytes at its end that may still change. */
-static weft_status decode(const weft_tokenizer *t, const int64_t *ids, size_t count, const weft_decode_options *o, decode_work *w,
-                          size_t *cut)
+static weft_status decode(const weft_tokenizer *t, const int64_t *ids, size_t count, const weft_decode_options *o, bool growing,
+                          decode_work *w, size_t *cut)
 {
     bool joined = t->decoder.kind == WEFT_DECODER_SEQUENCE && t->decoder.step_count == 0;
     w->texts.count = 0;
@@ -39,7 +39,7 @@ static weft_status decode(const weft_tokenizer *t, const int64_t *ids, size_t co
     *cut = 0;
     if (w->texts.failed || w->texts.bytes.failed)
         return weft_fail(WEFT_ERROR_MEMORY, "memory is short for the text of %zu tokens", count);
-    weft_status status = joined ? WEFT_OK : weft_decoder_run(&t->decoder, &w->texts, &w->spare, cut);
+    weft_status status = joined ? WEFT_OK : weft_decoder_run(&t->decoder, growing, &w->texts, &w->spare, cut);
     if (status == WEFT_OK && o->clean_up && w->texts.bytes.length) {
         weft_text clean = {0};
         weft_decoder_clean_up(w->texts.bytes.data, w->texts.bytes.length, &clean);
@@ -57,7 +57,7 @@ weft_status weft_decode(const weft_tokenizer *t, const int64_t *ids, size_t coun
     weft_decode_options o = options ? *options : (weft_decode_options){0};
     decode_work w = {0};
     size_t cut;
-    weft_status status = decode(t, ids, count, &o, &w, &cut);
+    weft_status status = decode(t, ids, count, &o, false, &w, &cut);
     if (status == WEFT_OK)
         weft_text_bytes(out, w.texts.bytes.data, w.texts.bytes.length);
     free_work(&w);
@@ -103,7 +103,7 @@ static weft_status slide(weft_decoding *d)
     keep = keep < CONTEXT_MOST ? keep : CONTEXT_MOST;
     memmove(d->window, d->window + d->count - keep, keep * sizeof *d->window);
     d->count = d->known = keep;
-    weft_status status = decode(d->tokenizer, d->window, d->count, &d->options, &d->work, &cut);
+    weft_status status = decode(d->tokenizer, d->window, d->count, &d->options, true, &d->work, &cut);
     d->given = d->work.texts.bytes.length;
     return status;
 }
@@ -111,7 +111,7 @@ static weft_status slide(weft_decoding *d)
 static weft_status give(weft_decoding *d, bool all, weft_text *out)
 {
     size_t cut;
-    weft_status status = decode(d->tokenizer, d->window, d->count, &d->options, &d->work, &cut);
+    weft_status status = decode(d->tokenizer, d->window, d->count, &d->options, true, &d->work, &cut);
     if (status != WEFT_OK)
         return status;
     const weft_text *text = &d->work.texts.bytes;

@@ -125,7 +125,8 @@ static weft_status read_whitespace(weft_json_value part, int depth, weft_splitte
 {
     (void)part;
     (void)depth;
-    static const char words[] = "\\w+|[^\\w\\s]+";
+    /* \w+|[^\w\s]+ of another library, whose \w has the joiners, too */
+    static const char words[] = "[\\w\\x{200c}\\x{200d}]+|[^\\w\\s\\x{200c}\\x{200d}]+";
     out->kind = WEFT_SPLITTER_SPLIT;
     out->behavior = WEFT_SPLIT_REMOVED;
     out->invert = true;

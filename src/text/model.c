@@ -44,6 +44,7 @@ void weft_token_model_free(weft_token_model *m)
         free(m->bpe.letters);
         free(m->bpe.prefix);
         free(m->bpe.suffix);
+        weft_bpe_neighbours_free(m->bpe.neighbours);
     } else if (m->kind == WEFT_MODEL_UNIGRAM) {
         weft_trie_free(&m->unigram.pieces);
         free(m->unigram.scores);

@@ -35,6 +35,19 @@ typedef struct weft_merge {
     uint32_t rank; /* the lowest goes first; of equal ones the leftmost */
 } weft_merge;
 
+/* Characters that stand side by side in the result of some merge. Between two that do not, no merge ever reaches: a long piece
+ * may be cut there, and its parts encoded one by one. */
+enum { WEFT_NEAR = 129 }; /* ASCII, and ▁ as the last: their pairs have a table */
+typedef struct weft_bpe_neighbours {
+    bool near[WEFT_NEAR][WEFT_NEAR];
+    uint64_t *far; /* hash table of the other pairs; 0: an empty slot */
+    uint64_t mask;
+    bool anywhere; /* characters without a symbol become bytes, so that pieces may be cut beside them, too */
+} weft_bpe_neighbours;
+
+bool weft_bpe_may_join(const weft_bpe_neighbours *, uint32_t left, uint32_t right);
+void weft_bpe_neighbours_free(weft_bpe_neighbours *);
+
 typedef struct weft_bpe {
     weft_merge *merges; /* hash table by (left, right); result -1: an empty slot */
     uint64_t mask;
@@ -50,9 +63,8 @@ typedef struct weft_bpe {
     int32_t fallback[256]; /* byte_fallback: the tokens <0xHH>; -1: none */
     int32_t unknown;       /* -1: unknown characters are dropped */
     bool byte_fallback, fuse_unknown, whole_pieces /* ignore_merges */, reads_bytes;
-    char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL: none */
-    char border[5];        /* no token has this character behind another one: pieces may be cut before it; "": none */
-    size_t border_length;
+    char *prefix, *suffix;                  /* continuing_subword_prefix, end_of_word_suffix; NULL: none */
+    struct weft_bpe_neighbours *neighbours; /* which characters stand side by side in a token; NULL: pieces are not cut */
 } weft_bpe;
 
 /* ---- the others ---- */
@@ -138,6 +150,8 @@ weft_status weft_bpe_finish(weft_token_model *, const weft_merge *merges, size_t
 /* The merges that SentencePiece's scores mean: two pieces merge when their joined text is a piece, the highest score first.
  * `joins` [token count]: whether a token takes part. */
 weft_status weft_bpe_finish_scores(weft_token_model *, const float *scores, const bool *joins);
+/* Called by both: fills neighbours, unless merges reach where the text of tokens does not tell it. */
+weft_status weft_bpe_find_neighbours(weft_token_model *, const weft_merge *merges, size_t count);
 weft_status weft_unigram_finish(weft_token_model *, const bool *joins);
 weft_status weft_word_piece_finish(weft_token_model *, const char *prefix);
 

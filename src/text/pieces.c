@@ -39,8 +39,11 @@ static weft_status add_pieces(const weft_piece_list *l, weft_tokenizer *t, float
         joins[i] = p->type == WEFT_PIECE_NORMAL;
         bool special = p->type == WEFT_PIECE_CONTROL || p->type == WEFT_PIECE_UNKNOWN;
         status = weft_vocabulary_add(&t->model.vocabulary, p->text, p->length, (int64_t)i);
-        if (status == WEFT_OK && (special || p->type == WEFT_PIECE_USER_DEFINED))
-            status = weft_added_put(&t->added, p->text, p->length, (weft_added_token){.id = (int32_t)i, .special = special});
+        if (status == WEFT_OK && special)
+            status = weft_added_put(&t->added, p->text, p->length, (weft_added_token){.id = (int32_t)i, .special = true});
+        if (status == WEFT_OK && p->type == WEFT_PIECE_USER_DEFINED) /* looked for behind the dummy prefix */
+            status = weft_added_put(&t->added, p->text, p->length,
+                                    (weft_added_token){.id = (int32_t)i, .normalized = true, .spelled = true});
     }
     return status;
 }
@@ -64,6 +67,13 @@ static weft_status set_model(const weft_piece_list *l, weft_tokenizer *t, const 
     return weft_unigram_finish(m, joins);
 }
 
+static weft_status replace_spaces(weft_normalizer *sequence, const char *pattern, const char *content)
+{
+    weft_status status = weft_normalizer_replace(sequence, "", content);
+    return status == WEFT_OK ? weft_regex_new(pattern, strlen(pattern), &sequence->steps[sequence->step_count - 1].regex)
+                             : status;
+}
+
 static weft_status set_normalizer(const weft_piece_list *l, weft_normalizer *out)
 {
     weft_status status = WEFT_OK;
@@ -75,16 +85,10 @@ static weft_status set_normalizer(const weft_piece_list *l, weft_normalizer *out
         map->longest = true;
         status = weft_charsmap_read(l->charsmap, l->charsmap_size, &map->map);
     }
-    if (status == WEFT_OK && l->remove_extra_spaces) {
-        weft_normalizer *strip = weft_normalizer_step(out), *one = strip ? weft_normalizer_step(out) : NULL;
-        if (!one)
-            return weft_fail(WEFT_ERROR_MEMORY, "memory is short");
-        out->steps[out->step_count - 2] = (weft_normalizer){.kind = WEFT_NORMALIZER_STRIP, .left = true, .right = true};
-        one->kind = WEFT_NORMALIZER_REPLACE;
-        one->content = weft_copy_text(" ", 1);
-        one->content_length = 1;
-        status = one->content ? weft_regex_new(" {2,}", 5, &one->regex) : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
-    }
+    if (status == WEFT_OK && l->remove_extra_spaces)
+        status = replace_spaces(out, "\\A +| +\\z", "");
+    if (status == WEFT_OK && l->remove_extra_spaces)
+        status = replace_spaces(out, " {2,}", " ");
     if (status == WEFT_OK && l->add_dummy_prefix)
         status = weft_normalizer_prepend(out, l->escape_spaces ? MARK : " ");
     if (status == WEFT_OK && l->escape_spaces)

@@ -49,6 +49,8 @@ void weft_spelling_clear(weft_spelling *s, bool traced)
 
 weft_span weft_spelling_span(const weft_spelling *s, size_t begin, size_t end)
 {
+    if (!s->data) /* nothing was ever added */
+        return (weft_span){"", 0, NULL, 0};
     return (weft_span){s->data + begin, end - begin, s->traced ? s->origin + begin : NULL, 0};
 }
 

@@ -111,7 +111,7 @@ static weft_status finish_added(weft_tokenizer *t)
     for (size_t i = 0; i < count && status == WEFT_OK; i++) {
         const weft_added_token *a = &t->added.list[i];
         weft_span out = {a->content, a->length, NULL, 0};
-        if (a->normalized)
+        if (a->normalized && !a->spelled)
             status = weft_normalize(&t->normalizer, match, out, room, &out);
         begin[i] = all.length;
         weft_text_bytes(&all, out.data, status == WEFT_OK ? out.length : 0);
