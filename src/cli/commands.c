@@ -32,6 +32,9 @@
     ROW(sim_trace) \
     ROW(sim_serve) \
     ROW(sim_sweep) \
+    ROW(lm_train) \
+    ROW(lm_finetune) \
+    ROW(lm_merge) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \

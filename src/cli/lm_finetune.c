@@ -1,0 +1,209 @@
+/* weft lm finetune: a model's weights, or a LoRA adapter beside them, trained further. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "cli/lm_training.h"
+
+static const cli_positional files[] = {{"MODEL", 1, 1, "the model's folder"}, {0}};
+
+static const cli_option options[] = {
+    CLI_LM_DATA_OPTIONS,
+    {.name = "template",
+     .value = "NAME",
+     .kind = CLI_CHOICE,
+     .choices = "chatml|llama2|llama3|mistral|gemma|zephyr|vicuna|alpaca",
+     .help = "chat template in place of the model's",
+     .group = "Data"},
+    {.name = "prompt",
+     .value = "TEMPLATE",
+     .kind = CLI_TEXT,
+     .help = "the prompt of {instruction, input, output} records, in Jinja2's language with the record's keys; then no chat "
+             "template is used for them",
+     .group = "Data"},
+    {.name = "no-packing",
+     .kind = CLI_FLAG,
+     .help = "a row a record, filled up, in place of several in one row",
+     .group = "Data"},
+    {.name = "lora", .kind = CLI_FLAG, .help = "train an adapter of low rank and leave the weights as they are", .group = "LoRA"},
+    {.name = "rank",
+     .value = "R",
+     .kind = CLI_INT,
+     .least = 1,
+     .most = 4096,
+     .otherwise = "8",
+     .help = "rank of the adapter's matrices",
+     .group = "LoRA"},
+    {.name = "alpha",
+     .value = "A",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1e6,
+     .otherwise = "16",
+     .help = "its output is multiplied by alpha / rank",
+     .group = "LoRA",
+     .traits = CLI_ABOVE_LEAST},
+    {.name = "targets",
+     .value = "A,B",
+     .kind = CLI_LIST,
+     .help = "names of the linear layers that it stands beside, as q_proj,v_proj (default: all of attention and MLP)",
+     .group = "LoRA"},
+    {.name = "dropout",
+     .value = "P",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1,
+     .otherwise = "0",
+     .help = "dropout of the adapter's input",
+     .group = "LoRA",
+     .traits = CLI_BELOW_MOST},
+    {.name = "rslora", .kind = CLI_FLAG, .help = "alpha / sqrt(rank) in place of alpha / rank", .group = "LoRA"},
+    {.name = "dpo",
+     .kind = CLI_FLAG,
+     .help = "learn preferences from {instruction or prompt, chosen, rejected}; the reference is the model as it is",
+     .group = "Preferences"},
+    {.name = "dpo-beta",
+     .value = "B",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 100,
+     .otherwise = "0.1",
+     .help = "how strongly to stay with the reference",
+     .group = "Preferences",
+     .traits = CLI_ABOVE_LEAST},
+    CLI_LM_TRAINING_OPTIONS,
+    {0},
+};
+
+/* adapter_config.json as PEFT writes it. */
+static weft_status adapter_config(cli_lm_plan *p)
+{
+    cli_arguments *a = p->arguments;
+    const char *const *targets;
+    int count = cli_list(a, "targets", &targets);
+    weft_json_writer w = weft_json_to(&p->config, 2);
+    weft_json_open_object(&w);
+    const struct {
+        const char *key, *value;
+    } texts[] = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}, {"base_model_name_or_path", p->source}, {"bias", "none"}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        weft_json_add_key(&w, texts[i].key);
+        weft_json_add_string(&w, texts[i].value);
+    }
+    weft_json_add_key(&w, "r");
+    weft_json_add_integer(&w, cli_int(a, "rank"));
+    weft_json_add_key(&w, "lora_alpha");
+    weft_json_add_number(&w, cli_number(a, "alpha"));
+    weft_json_add_key(&w, "lora_dropout");
+    weft_json_add_number(&w, cli_number(a, "dropout"));
+    weft_json_add_key(&w, "target_modules");
+    if (count) {
+        weft_json_open_list(&w);
+        for (int i = 0; i < count; i++)
+            weft_json_add_string(&w, targets[i]);
+        weft_json_close_list(&w);
+    } else {
+        weft_json_add_string(&w, "all-linear");
+    }
+    const struct {
+        const char *key;
+        bool value;
+    } flags[] = {{"fan_in_fan_out", p->lm->config.family->conv1d},
+                 {"use_rslora", cli_flag(a, "rslora")},
+                 {"use_dora", false},
+                 {"inference_mode", true}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        weft_json_add_key(&w, flags[i].key);
+        weft_json_add_bool(&w, flags[i].value);
+    }
+    weft_json_close_object(&w);
+    weft_text_add(&p->config, "\n");
+    return p->config.failed ? weft_fail(WEFT_ERROR_MEMORY, "memory is short") : WEFT_OK;
+}
+
+static weft_status finish(void *user)
+{
+    cli_lm_plan *p = user;
+    return p->lm->adapter ? weft_lm_adapter_save(p->out, p->config.data, p->lm->adapter)
+                          : weft_lm_folder_save(p->out, p->source, NULL, p->lm->params);
+}
+
+static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
+{
+    cli_arguments *a = p->arguments;
+    bool lora = cli_flag(a, "lora");
+    weft_status status = cli_lm_check_folder(p);
+    if (status == WEFT_OK)
+        status = weft_lm_open(engine, p->source, NULL, &p->lm);
+    if (status == WEFT_OK && p->lm->config.family->encoder)
+        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is an encoder; next-token training wants a decoder", p->source,
+                           p->lm->config.family->model_type);
+    if (status == WEFT_OK && lora)
+        status = adapter_config(p);
+    if (status == WEFT_OK)
+        status = lora ? weft_lm_adapt(p->lm, p->config.data, (uint64_t)cli_int(a, "seed")) : weft_lm_own_weights(p->lm);
+    if (status != WEFT_OK)
+        return status;
+    int64_t trained = 0;
+    const weft_params *params = lora ? p->lm->adapter->params : p->lm->params;
+    for (int64_t i = 0; i < weft_params_count(params); i++) {
+        weft_tensor t;
+        weft_params_at(params, i, &t);
+        trained += weft_dims_count(t.dims);
+    }
+    cli_json_integer(a, "trained", trained);
+    cli_say(a, "%lld of %lld parameters are trained\n", (long long)trained,
+            (long long)(lora ? weft_lm_parameters(p->lm) + trained : trained));
+    p->length = p->lm->config.positions < 512 ? p->lm->config.positions : 512;
+    return cli_lm_training(p);
+}
+
+static weft_status run(cli_arguments *a)
+{
+    static const char *const lora_only[] = {"rank", "alpha", "targets", "dropout", "rslora"};
+    weft_engine *engine = cli_engine(a);
+    bool lora = cli_flag(a, "lora"), dpo = cli_flag(a, "dpo");
+    for (size_t i = 0; i < sizeof lora_only / sizeof lora_only[0]; i++)
+        if (cli_given(a, lora_only[i]) && !lora)
+            return cli_misuse(a, "--%s says how an adapter is made: it wants --lora beside it", lora_only[i]);
+    if (cli_given(a, "dpo-beta") && !dpo)
+        return cli_misuse(a, "--dpo-beta wants --dpo beside it");
+    if (dpo && cli_given(a, "val"))
+        return cli_misuse(a, "--val: preferences are not validated");
+    cli_lm_plan p = {.arguments = a,
+                     .out = cli_text(a, "out"),
+                     .source = cli_positional_at(a, 0),
+                     .tokenizer = cli_positional_at(a, 0),
+                     .proof = lora ? "adapter_model.safetensors" : "model.safetensors",
+                     .lr = dpo    ? (lora ? 5e-5 : 1e-6)
+                           : lora ? 2e-4
+                                  : 2e-5,
+                     .warmup_share = 0.03,
+                     .dpo = dpo,
+                     .finish = finish};
+    weft_status status = engine ? finetune(&p, engine) : WEFT_ERROR_MEMORY;
+    weft_lm_free(p.lm);
+    weft_text_free(&p.config);
+    return status;
+}
+
+const cli_command cli_lm_finetune = {
+    .name = "lm",
+    .action = "finetune",
+    .summary = "train a language model further: all of it, or a LoRA adapter",
+    .description =
+        "Records are {\"messages\": […]}, {\"prompt\": …, \"completion\": …}, {\"instruction\": …, \"input\": …, \"output\": …} "
+        "or "
+        "{\"text\": …}; the loss counts response tokens alone (of a text all). They go through the model's chat template where "
+        "it "
+        "has one, else through Alpaca's prompt, or the one of --prompt. Several records share a row, each seeing itself "
+        "alone.\n\n"
+        "The default rates are 2e-5, with --lora 2e-4, with --dpo 1e-6 and 5e-5. With --lora DIR gets adapter_config.json and "
+        "adapter_model.safetensors in PEFT's layout, for --adapter of other commands and for weft lm merge.",
+    .positionals = files,
+    .options = options,
+    .example =
+        "weft lm finetune stories260K --data records.json --lora --out tales-lora\n"
+        "weft lm finetune stories260K --data records.json --prompt 'User: {{ instruction }}\\nAssistant:' --epochs 3 --out tales",
+    .run = run,
+};

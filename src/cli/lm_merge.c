@@ -1,0 +1,66 @@
+/* weft lm merge: an adapter worked into the weights it was trained for. */
+#include "base/files.h"
+#include "cli/cli.h"
+#include "lm/folder.h"
+
+#include <stdlib.h>
+
+static const cli_positional files[] = {{"MODEL", 1, 1, "the base model's folder"}, {0}};
+
+static const cli_option options[] = {
+    {.name = "adapter",
+     .value = "DIR",
+     .kind = CLI_PATH,
+     .help = "the adapter's folder, in PEFT's layout",
+     .traits = CLI_REQUIRED},
+    {.name = "out", .value = "DIR2", .kind = CLI_PATH, .help = "the merged model's folder", .traits = CLI_REQUIRED},
+    {.name = "force", .kind = CLI_FLAG, .help = "write over a model in DIR2"},
+    {0},
+};
+
+static weft_status merge(cli_arguments *a, weft_engine *engine)
+{
+    const char *folder = cli_positional_at(a, 0), *out = cli_text(a, "out");
+    weft_lm *lm = NULL;
+    weft_params *merged = NULL;
+    char *config = NULL, *path = weft_path_join(folder, "config.json");
+    size_t size;
+    weft_status status = path ? cli_may_write(a, out, "model.safetensors") : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    if (status == WEFT_OK)
+        status = weft_lm_open(engine, folder, &(weft_lm_options){.adapter = cli_text(a, "adapter")}, &lm);
+    if (status == WEFT_OK)
+        status = weft_file_read(path, (size_t)16 << 20, &config, &size);
+    if (status == WEFT_OK)
+        status = weft_lm_merge(lm, &merged);
+    if (status == WEFT_OK)
+        status = weft_lm_folder_save(out, folder, config, merged);
+    if (status == WEFT_OK) {
+        cli_say(a, "%s with %s worked in is in %s\n", folder, cli_text(a, "adapter"), out);
+        cli_json_string(a, "out", out);
+        cli_json_integer(a, "tensors", weft_params_count(merged));
+    }
+    weft_params_free(merged);
+    weft_lm_free(lm);
+    free(config);
+    free(path);
+    return status;
+}
+
+static weft_status run(cli_arguments *a)
+{
+    weft_engine *engine = cli_engine(a);
+    return engine ? merge(a, engine) : WEFT_ERROR_MEMORY;
+}
+
+const cli_command cli_lm_merge = {
+    .name = "lm",
+    .action = "merge",
+    .summary = "work an adapter into its base model",
+    .description =
+        "W + s B A of each adapted layer, computed in float32 and written in the base's type. DIR2 is a model's folder of "
+        "its own, with the base's tokenizer.",
+    .positionals = files,
+    .options = options,
+    .example = "weft lm merge stories260K --adapter tales-lora --out tales",
+    .run = run,
+};

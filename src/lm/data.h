@@ -1,0 +1,66 @@
+/* Texts and records as tokens to learn from: documents, which of their tokens count, and rows of a batch made of them. */
+#ifndef WEFT_LM_DATA_H
+#define WEFT_LM_DATA_H
+
+#include "text/template.h"
+#include "weft/text.h"
+
+/* Tokens of all documents, one after the other. Document d is [starts[d], starts[d + 1]). */
+typedef struct weft_lm_data {
+    int32_t *ids;
+    unsigned char *learned; /* 1: the loss counts this token as a target */
+    int64_t count, capacity;
+    int64_t *starts;
+    int64_t documents, document_capacity;
+    int64_t cut;      /* documents cut at the longest length */
+    int64_t left_out; /* records with nothing to learn */
+} weft_lm_data;
+
+typedef struct weft_lm_data_options {
+    const weft_chat_template *chat; /* for messages, and for the others too where `prompt` is NULL; NULL: none */
+    const char *prompt;             /* a template for {instruction, input, …}, its keys being variables; NULL: alpaca's */
+    int64_t longest;                /* tokens a document; 0: any */
+    int64_t bos, eos;               /* put around prompt and response; −1: none */
+    bool pairs;                     /* {chosen, rejected}: two documents a record */
+} weft_lm_data_options;
+
+/* A text file as one document, all of it learned. */
+weft_status weft_lm_data_text(weft_lm_data *, const weft_tokenizer *, const char *path, const weft_lm_data_options *);
+/* JSON lines or a list of {text}, {messages}, {prompt, completion}, {instruction, input, output}; responses alone are learned
+ * (of {text} all). */
+weft_status weft_lm_data_records(weft_lm_data *, const weft_tokenizer *, const char *path, const weft_lm_data_options *);
+/* By the file's name: .json and .jsonl are records, all else is text. */
+weft_status weft_lm_data_read(weft_lm_data *, const weft_tokenizer *, const char *path, const weft_lm_data_options *);
+void weft_lm_data_free(weft_lm_data *);
+/* Cuts off the last `share` of the data: of one document its end, of several the last ones. */
+weft_status weft_lm_data_split(weft_lm_data *, double share, weft_lm_data *tail);
+/* Adds a document. */
+weft_status weft_lm_data_add(weft_lm_data *, const int64_t *ids, const unsigned char *learned, int64_t count);
+
+/* ---- Rows. A piece of n tokens is n − 1 places of a row: each sees its token and is asked for the next. ---- */
+
+typedef struct weft_lm_piece {
+    int64_t from, count;
+} weft_lm_piece;
+
+typedef struct weft_lm_rows {
+    int64_t length, count; /* places a row, rows */
+    weft_lm_piece *pieces; /* of row r: [first[r], first[r + 1]) */
+    int64_t *first;        /* [count + 1] */
+    bool packed;           /* some row has several pieces */
+} weft_lm_rows;
+
+/* Documents of `length` + 1 tokens and more are cut into windows, one behind the other, the rest of each a shorter one. `packed`:
+ * short ones share rows (best fit, longest first); else each has a row, filled up with nothing. */
+weft_status weft_lm_rows_make(const weft_lm_data *, int64_t length, bool packed, weft_lm_rows *out);
+void weft_lm_rows_free(weft_lm_rows *);
+
+/* A batch's inputs, [batch, length] each. */
+typedef struct weft_lm_batch {
+    int64_t *ids, *labels, *positions, *segments;
+    int64_t labelled; /* how many labels count */
+} weft_lm_batch;
+/* Rows which[0 … batch): −1 is an empty one. Positions and segments (from 0, what is empty its own) begin anew in each piece. */
+void weft_lm_rows_fill(const weft_lm_rows *, const weft_lm_data *, const int64_t *which, int64_t batch, weft_lm_batch *out);
+
+#endif

@@ -1,0 +1,403 @@
+/* Training a language model: which rows each step sees, validation, and the loop's job. */
+#include "lm/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/engine.h"
+#include "io/io.h"
+
+typedef struct fit {
+    weft_lm *lm;
+    const weft_lm_fit_options *options;
+    const weft_lm_data *data, *val;
+    const weft_lm_rows *rows, *val_rows;
+    weft_optimizer *optimizer;
+    weft_lm_pass *pass, *scorer;
+    int64_t *order, order_epoch; /* of the rows, or of the pairs */
+    int64_t *which;              /* [accumulate · batch], then room for twice a batch */
+    double *reference;           /* DPO: [documents] */
+    double best, loss_sum, margin_sum;
+    int64_t loss_count, right, pairs_seen; /* since the last evaluation */
+} fit;
+
+/* Rows, or pairs, of the data. */
+static int64_t examples(const fit *f)
+{
+    return f->options->dpo ? f->rows->count / 2 : f->rows->count;
+}
+
+/* Example number `at` of the endless sequence: pass after pass over the data, each in an order of its own. */
+static int64_t example_at(fit *f, int64_t at)
+{
+    int64_t n = examples(f), epoch = at / n;
+    if (f->order_epoch != epoch) {
+        weft_epoch_order(f->options->seed, epoch, n, f->order);
+        f->order_epoch = epoch;
+    }
+    return f->order[at % n];
+}
+
+static int64_t labels_of(const fit *f, int64_t row)
+{
+    int64_t count = 0;
+    for (int64_t p = f->rows->first[row]; p < f->rows->first[row + 1]; p++)
+        for (int64_t i = 1; i < f->rows->pieces[p].count; i++)
+            count += f->data->learned[f->rows->pieces[p].from + i];
+    return count;
+}
+
+/* ---- Preferences. ---- */
+
+/* Rows of the pairs in which[0 … batch): all chosen ones, then all rejected ones. */
+static void fill_pairs(fit *f, weft_lm_pass *pass, const int64_t *which)
+{
+    int64_t B = f->options->batch, *both = f->which + f->options->batch * f->options->accumulate;
+    double *reference = weft_lm_pass_reference(pass);
+    for (int64_t b = 0; b < B; b++)
+        for (int k = 0; k < 2; k++) {
+            both[k * B + b] = which[b] < 0 ? -1 : 2 * which[b] + k;
+            reference[k * B + b] = f->reference && which[b] >= 0 ? f->reference[2 * which[b] + k] : 0;
+        }
+    weft_lm_rows_fill(f->rows, f->data, both, 2 * B, weft_lm_pass_inputs(pass));
+}
+
+/* Losses of the frozen start weights: with LoRA those without the adapter, whose B starts at zero, so that they are the same. */
+static weft_status measure_reference(fit *f)
+{
+    int64_t B = f->options->batch, n = examples(f);
+    double *sums = malloc(2 * (size_t)B * sizeof *sums), *all = calloc(2 * (size_t)n + 1, sizeof *all), loss;
+    weft_status status = sums && all ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    for (int64_t from = 0; from < n && status == WEFT_OK; from += B) {
+        for (int64_t b = 0; b < B; b++)
+            f->which[b] = from + b < n ? from + b : -1;
+        fill_pairs(f, f->scorer, f->which);
+        if ((status = weft_lm_pass_run(f->scorer, 1, 0, 0, &loss)) == WEFT_OK)
+            status = weft_lm_pass_sums(f->scorer, sums);
+        for (int64_t b = 0; status == WEFT_OK && b < B && from + b < n; b++) {
+            all[2 * (from + b)] = sums[b];
+            all[2 * (from + b) + 1] = sums[B + b];
+        }
+    }
+    free(sums);
+    if (status == WEFT_OK)
+        f->reference = all;
+    else
+        free(all);
+    return status;
+}
+
+/* How often the chosen response gained more than the rejected one, and by how much. */
+static weft_status count_rewards(fit *f, const int64_t *which)
+{
+    int64_t B = f->options->batch;
+    double *sums = malloc(2 * (size_t)B * sizeof *sums);
+    weft_status status = sums ? weft_lm_pass_sums(f->pass, sums) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    for (int64_t b = 0; status == WEFT_OK && b < B; b++) {
+        if (which[b] < 0)
+            continue;
+        double chosen = f->reference[2 * which[b]] - sums[b], rejected = f->reference[2 * which[b] + 1] - sums[B + b];
+        f->margin_sum += f->options->beta * (chosen - rejected);
+        f->right += chosen > rejected;
+        f->pairs_seen++;
+    }
+    free(sums);
+    return status;
+}
+
+/* ---- Steps. ---- */
+
+static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, double *loss, weft_session **gradients)
+{
+    fit *f = user;
+    const weft_lm_fit_options *o = f->options;
+    int64_t step = epoch * o->interval + step_in_epoch, each = o->batch * o->accumulate, labelled = 0;
+    if (step_in_epoch == 0) {
+        f->loss_sum = f->margin_sum = 0;
+        f->loss_count = f->right = f->pairs_seen = 0;
+    }
+    for (int64_t i = 0; i < each; i++) {
+        f->which[i] = example_at(f, step * each + i);
+        labelled += o->dpo ? 1 : labels_of(f, f->which[i]);
+    }
+    *loss = 0;
+    weft_status status = WEFT_OK;
+    for (int64_t k = 0; k < o->accumulate && status == WEFT_OK; k++) {
+        double part = 0;
+        const int64_t *which = f->which + k * o->batch;
+        if (o->dpo)
+            fill_pairs(f, f->pass, which);
+        else
+            weft_lm_rows_fill(f->rows, f->data, which, o->batch, weft_lm_pass_inputs(f->pass));
+        status = weft_lm_pass_run(f->pass, 1 / (double)labelled, o->seed, (uint64_t)(step * o->accumulate + k), &part);
+        if (status == WEFT_OK && o->accumulate > 1)
+            status = weft_optimizer_accumulate(f->optimizer, weft_lm_pass_session(f->pass), 1);
+        if (status == WEFT_OK && o->dpo)
+            status = count_rewards(f, which);
+        *loss += part;
+    }
+    if (o->accumulate == 1)
+        *gradients = weft_lm_pass_session(f->pass);
+    f->loss_sum += *loss;
+    f->loss_count++;
+    return status;
+}
+
+static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_text *metrics)
+{
+    fit *f = user;
+    const weft_lm_fit_options *o = f->options;
+    double train = f->loss_count ? f->loss_sum / (double)f->loss_count : NAN, val = NAN;
+    bool validates = f->val_rows && f->val_rows->count > 0;
+    weft_status status = WEFT_OK;
+    if (validates) {
+        int64_t count = o->evaluated && o->evaluated < f->val_rows->count ? o->evaluated : f->val_rows->count;
+        status = weft_lm_mean_loss(f->lm, f->val, f->val_rows, count, o->batch, o->bf16, &val);
+    }
+    if (status != WEFT_OK)
+        return status;
+    *score = validates ? -val : (double)(epoch + 1); /* without validation the last weights are the ones to keep */
+    weft_json_writer w = weft_json_to(metrics, 0);
+    weft_json_open_object(&w);
+    weft_json_add_key(&w, "train_loss");
+    weft_json_add_number(&w, train);
+    if (validates) {
+        weft_json_add_key(&w, "val_loss");
+        weft_json_add_number(&w, val);
+    }
+    if (o->dpo && f->pairs_seen) {
+        weft_json_add_key(&w, "reward_margin");
+        weft_json_add_number(&w, f->margin_sum / (double)f->pairs_seen);
+        weft_json_add_key(&w, "reward_accuracy");
+        weft_json_add_number(&w, (double)f->right / (double)f->pairs_seen);
+    }
+    weft_json_close_object(&w);
+    bool best = *score > f->best;
+    if (best)
+        f->best = *score;
+    if (o->epoch)
+        o->epoch(o->user, (epoch + 1) * o->interval, train, val, best);
+    return WEFT_OK;
+}
+
+static weft_status fit_finish(void *user)
+{
+    fit *f = user;
+    return f->options->finish ? f->options->finish(f->options->user) : WEFT_OK;
+}
+
+/* ---- Checkpoints: what the loop does not know. ---- */
+
+static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
+{
+    const fit *f = user;
+    weft_json_writer w = weft_json_to(json, 0);
+    weft_json_open_object(&w);
+    const struct {
+        const char *key;
+        double value;
+    } rows[] = {{"best", f->best},
+                {"loss_sum", f->loss_sum},
+                {"margin_sum", f->margin_sum},
+                {"loss_count", (double)f->loss_count},
+                {"right", (double)f->right},
+                {"pairs_seen", (double)f->pairs_seen}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        weft_json_add_key(&w, rows[i].key);
+        weft_json_add_number(&w, rows[i].value); /* −Inf is null: nothing was evaluated */
+    }
+    weft_json_add_key(&w, "settings");
+    weft_json_add_string(&w, f->options->settings ? f->options->settings : "");
+    weft_json_close_object(&w);
+    if (json->failed)
+        return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    weft_tensor reference = {f->reference, WEFT_F64, DIMS(f->rows->count)};
+    return f->reference ? weft_arrays_add_copy(arrays, "reference", reference) : WEFT_OK;
+}
+
+static weft_status fit_load(void *user, const char *text, const weft_arrays *arrays)
+{
+    fit *f = user;
+    weft_json *json = NULL;
+    weft_tensor reference;
+    if (!text)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint was not made by training a language model", f->options->folder);
+    weft_status status = weft_json_parse(text, strlen(text), f->options->folder, &json);
+    if (status != WEFT_OK)
+        return status;
+    weft_json_value root = weft_json_root(json);
+    const char *settings = weft_json_string(weft_json_get(root, "settings"), "");
+    f->best = weft_json_number(weft_json_get(root, "best"), -INFINITY);
+    f->loss_sum = weft_json_number(weft_json_get(root, "loss_sum"), 0);
+    f->margin_sum = weft_json_number(weft_json_get(root, "margin_sum"), 0);
+    f->loss_count = (int64_t)weft_json_number(weft_json_get(root, "loss_count"), 0);
+    f->right = (int64_t)weft_json_number(weft_json_get(root, "right"), 0);
+    f->pairs_seen = (int64_t)weft_json_number(weft_json_get(root, "pairs_seen"), 0);
+    if (f->options->settings && strcmp(settings, f->options->settings) != 0)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the run there was begun with other settings: %.200s; now %.200s",
+                           f->options->folder, settings, f->options->settings);
+    weft_json_free(json);
+    if (status != WEFT_OK || !f->options->dpo)
+        return status;
+    if (!weft_arrays_find(arrays, "reference", &reference) || reference.dtype != WEFT_F64 ||
+        !weft_dims_equal(reference.dims, DIMS(f->rows->count)))
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint lacks the reference of these %lld rows", f->options->folder,
+                         (long long)f->rows->count);
+    memcpy(f->reference, reference.data, weft_tensor_bytes(reference));
+    return WEFT_OK;
+}
+
+static void fit_progress(void *user, const char *phase, int64_t done, int64_t total, const char *note)
+{
+    fit *f = user;
+    if (f->options->progress)
+        f->options->progress(f->options->user, phase, done, total, note);
+}
+
+/* ---- The whole. ---- */
+
+static weft_status prepare(fit *f)
+{
+    const weft_lm_fit_options *o = f->options;
+    if (examples(f) < 1)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "there is nothing to learn in the data");
+    size_t each = (size_t)(o->batch * o->accumulate + 2 * o->batch);
+    f->which = malloc(each * sizeof *f->which);
+    f->order = malloc((size_t)examples(f) * sizeof *f->order);
+    if (!f->which || !f->order)
+        return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    static const weft_parameter_group no_decay[] = {{.covers = weft_covers_vectors, .rate = 1}};
+    weft_optimizer_options adamw = WEFT_ADAMW(o->weight_decay);
+    adamw.beta1 = o->beta1;
+    adamw.beta2 = o->beta2;
+    adamw.eps = o->eps;
+    adamw.clip_norm = o->clip;
+    adamw.groups = no_decay;
+    adamw.group_count = 1;
+    weft_params *trained = f->lm->adapter ? f->lm->adapter->params : f->lm->params;
+    weft_lm_pass_form form = {.batch = o->batch,
+                              .length = f->rows->length,
+                              .segments = f->rows->packed,
+                              .gradients = true,
+                              .dpo = o->dpo,
+                              .bf16 = o->bf16,
+                              .beta = o->beta,
+                              .adapter_dropout = o->adapter_dropout};
+    weft_status status = weft_optimizer_new(f->lm->engine, trained, &adamw, &f->optimizer);
+    if (status == WEFT_OK)
+        status = weft_lm_pass_new(f->lm, &form, &f->pass);
+    form.gradients = false;
+    if (status == WEFT_OK && o->dpo)
+        status = weft_lm_pass_new(f->lm, &form, &f->scorer);
+    return status == WEFT_OK && o->dpo ? measure_reference(f) : status;
+}
+
+weft_status weft_lm_fit(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, const weft_lm_data *validation,
+                        const weft_lm_rows *validation_rows, const weft_lm_fit_options *o, weft_train_result *out)
+{
+    fit f = {.lm = lm,
+             .options = o,
+             .data = data,
+             .rows = rows,
+             .val = validation,
+             .val_rows = validation_rows,
+             .order_epoch = -1,
+             .best = -INFINITY};
+    weft_status status = prepare(&f);
+    if (status == WEFT_OK) {
+        weft_train_job job = {.params = lm->adapter ? lm->adapter->params : lm->params,
+                              .optimizer = f.optimizer,
+                              .schedule = &o->schedule,
+                              .steps_per_epoch = o->interval,
+                              .max_epochs = (o->steps + o->interval - 1) / o->interval,
+                              .patience = o->patience,
+                              .seed = o->seed,
+                              .folder = o->folder,
+                              .run = o->run,
+                              .resume = o->resume,
+                              .checkpoint_steps = o->checkpoint_steps,
+                              .log_steps = 1,
+                              .user = &f,
+                              .step = fit_step,
+                              .evaluate = fit_evaluate,
+                              .finish = fit_finish,
+                              .save = fit_save,
+                              .load = fit_load,
+                              .progress = fit_progress};
+        status = weft_train(&job, out);
+    }
+    weft_lm_pass_free(f.pass);
+    weft_lm_pass_free(f.scorer);
+    weft_optimizer_free(f.optimizer);
+    free(f.order);
+    free(f.which);
+    free(f.reference);
+    return status;
+}
+
+weft_status weft_lm_mean_loss(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, int64_t count, int64_t batch,
+                              bool bf16, double *out)
+{
+    weft_lm_pass *pass = NULL;
+    weft_lm_pass_form form = {.batch = batch, .length = rows->length, .segments = rows->packed, .bf16 = bf16};
+    int64_t *which = malloc((size_t)batch * sizeof *which), labels = 0;
+    double sum = 0, part;
+    weft_status status = which ? weft_lm_pass_new(lm, &form, &pass) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    for (int64_t from = 0; from < count && status == WEFT_OK; from += batch) {
+        for (int64_t b = 0; b < batch; b++)
+            which[b] = from + b < count ? from + b : -1;
+        weft_lm_rows_fill(rows, data, which, batch, weft_lm_pass_inputs(pass));
+        status = weft_lm_pass_run(pass, 1, 0, 0, &part);
+        sum += part;
+        labels += weft_lm_pass_inputs(pass)->labelled;
+    }
+    *out = labels ? sum / (double)labels : NAN;
+    weft_lm_pass_free(pass);
+    free(which);
+    return status;
+}
+
+weft_status weft_lm_own_weights(weft_lm *lm)
+{
+    weft_params *own = NULL;
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_lm_builder b;
+    weft_status status = g ? weft_params_new(&own) : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK) {
+        weft_lm_begin(&b, g, &lm->config, &(weft_lm_form){.batch = 1, .tokens = 1});
+        weft_lm_outputs(&b, true);
+        status = weft_graph_status(g);
+    }
+    int n = status == WEFT_OK ? weft_graph_params(g, -1, NULL, NULL) : 0;
+    for (int i = 0; i < n && status == WEFT_OK; i++) {
+        const char *name;
+        weft_value v;
+        weft_tensor from;
+        weft_graph_params(g, i, &name, &v);
+        if (!weft_params_get(lm->params, name, &from)) {
+            status = weft_fail(WEFT_ERROR_FORMAT, "tensor %s is missing", name);
+            break;
+        }
+        int64_t count = weft_dims_count(from.dims);
+        float *values = malloc((size_t)(count + 1) * sizeof *values);
+        if (values) {
+            lm->engine->kernels->f32->widen(from.dtype, count, from.data, values);
+            status = weft_params_set(own, name, (weft_tensor){values, WEFT_F32, from.dims});
+        } else {
+            status = weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+        }
+        free(values);
+    }
+    weft_graph_free(g);
+    if (status != WEFT_OK) {
+        weft_params_free(own);
+        return status;
+    }
+    for (int i = 0; i < lm->set_count; i++)
+        if (lm->sets[i] == lm->params)
+            lm->sets[i] = own;
+    weft_params_free(lm->params);
+    lm->params = own;
+    return WEFT_OK;
+}

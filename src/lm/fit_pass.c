@@ -1,0 +1,195 @@
+/* One pass over a batch: its graph, forward and with gradients. */
+#include "lm/fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct weft_lm_pass {
+    weft_lm *lm;
+    weft_lm_pass_form form;
+    int64_t rows; /* batch, DPO 2 · batch */
+    weft_graph *graph;
+    weft_plan *plan;
+    weft_session *session;
+    weft_lm_batch inputs;
+    double *reference;
+    float *shown; /* reference in the graph's type */
+    float scale;
+};
+
+/* What is trained: of an adapted model the adapter's tensors. */
+static bool is_trained(const weft_lm *lm, const char *name)
+{
+    return !lm->adapter || strncmp(name, WEFT_LM_ADAPTER_PREFIX, strlen(WEFT_LM_ADAPTER_PREFIX)) == 0;
+}
+
+/* Summed losses a row [rows] of token losses [rows · length]. */
+static weft_value dpo_loss(weft_lm_pass *p, weft_value losses, weft_value scale)
+{
+    weft_graph *g = p->graph;
+    int64_t B = p->form.batch;
+    weft_value sums = weft_sum(g, weft_reshape(g, losses, DIMS(p->rows, p->form.length)), 1, 1);
+    sums = weft_reshape(g, sums, DIMS(p->rows));
+    weft_value reference = weft_input(g, "reference", WEFT_F32, DIMS(p->rows));
+    weft_value gain = weft_sub(g, reference, sums); /* log π − log π_ref of each response */
+    weft_value margin = weft_scale(g, weft_sub(g, weft_rows(g, gain, 0, B), weft_rows(g, gain, B, 2 * B)), p->form.beta);
+    weft_value counted = weft_input(g, "counted", WEFT_F32, DIMS(B)); /* 1 for a pair, 0 for an empty place */
+    weft_name(g, sums, "sums");
+    return weft_mul(g, weft_sum_all(g, weft_mul(g, weft_softplus(g, weft_neg(g, margin)), counted)), scale);
+}
+
+static weft_status compile(weft_lm_pass *p, weft_value loss)
+{
+    weft_graph *g = p->graph;
+    int n = p->form.gradients ? weft_graph_params(g, -1, NULL, NULL) : 0, trained = 0, wanted_count = 1;
+    weft_value *wrt = calloc(2 * (size_t)n + 3, sizeof *wrt), *wanted = wrt ? wrt + n : NULL;
+    const char **names = calloc((size_t)n + 1, sizeof *names);
+    weft_status status = wrt && names ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    for (int i = 0; status == WEFT_OK && i < n; i++) {
+        weft_graph_params(g, i, &names[trained], &wrt[trained]);
+        trained += is_trained(p->lm, names[trained]);
+    }
+    if (status == WEFT_OK) {
+        wanted[0] = loss;
+        if (trained)
+            status = weft_gradient(g, loss, (weft_value){0}, wrt, trained, wanted + 1);
+        for (int i = 0; i < trained && status == WEFT_OK; i++)
+            wanted[wanted_count++] = weft_name(g, wanted[1 + i], "grad.%s", names[i]);
+        if (p->form.dpo)
+            wanted[wanted_count++] = weft_find(g, "sums");
+    }
+    if (status == WEFT_OK)
+        status = weft_compile(p->lm->engine, g, NULL, 0, wanted, wanted_count, &p->plan);
+    free(wrt);
+    free(names);
+    return status == WEFT_OK ? weft_session_new(p->plan, p->lm->sets, p->lm->set_count, &p->session) : status;
+}
+
+static weft_status build(weft_lm_pass *p)
+{
+    const weft_lm_config *c = &p->lm->config;
+    int64_t places = p->rows * p->form.length;
+    weft_lm_builder b;
+    weft_graph *g = p->graph = weft_lm_graph(p->lm);
+    if (!g)
+        return WEFT_ERROR_MEMORY;
+    if (p->form.bf16)
+        weft_graph_bf16(g, true);
+    weft_lm_begin(&b, g, c,
+                  &(weft_lm_form){.batch = p->rows,
+                                  .tokens = p->form.length,
+                                  .segments = p->form.segments,
+                                  .adapter = p->lm->adapter,
+                                  .adapter_dropout = p->form.gradients ? p->form.adapter_dropout : 0});
+    weft_value h = weft_reshape(g, weft_lm_final(&b, weft_lm_stream(&b)), DIMS(places, c->width));
+    weft_value losses = weft_lm_row_losses(&b, h, weft_labels(g, "labels", DIMS(places), c->vocab));
+    weft_value scale = weft_input(g, "scale", WEFT_F32, SCALAR);
+    weft_value loss = p->form.dpo ? dpo_loss(p, losses, scale) : weft_mul(g, weft_sum_all(g, losses), scale);
+    return compile(p, weft_name(g, loss, "loss"));
+}
+
+weft_status weft_lm_pass_new(weft_lm *lm, const weft_lm_pass_form *form, weft_lm_pass **out)
+{
+    *out = NULL;
+    weft_lm_pass *p = calloc(1, sizeof *p);
+    if (!p)
+        return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    p->lm = lm;
+    p->form = *form;
+    p->rows = form->dpo ? 2 * form->batch : form->batch;
+    size_t n = (size_t)(p->rows * form->length);
+    int64_t *all = calloc(4 * n, sizeof *all);
+    p->inputs = all ? (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, 0} : (weft_lm_batch){0};
+    p->reference = calloc((size_t)p->rows, sizeof *p->reference);
+    p->shown = calloc(2 * (size_t)p->rows, sizeof *p->shown);
+    weft_status status = all && p->reference && p->shown ? build(p) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    if (status == WEFT_OK)
+        *out = p;
+    else
+        weft_lm_pass_free(p);
+    return status;
+}
+
+void weft_lm_pass_free(weft_lm_pass *p)
+{
+    if (!p)
+        return;
+    weft_session_free(p->session);
+    weft_plan_free(p->plan);
+    weft_graph_free(p->graph);
+    free(p->inputs.ids);
+    free(p->reference);
+    free(p->shown);
+    free(p);
+}
+
+weft_lm_batch *weft_lm_pass_inputs(weft_lm_pass *p)
+{
+    return &p->inputs;
+}
+
+double *weft_lm_pass_reference(weft_lm_pass *p)
+{
+    return p->reference;
+}
+
+weft_session *weft_lm_pass_session(weft_lm_pass *p)
+{
+    return p->session;
+}
+
+static weft_status bind(weft_lm_pass *p, double scale)
+{
+    weft_dims dims = DIMS(p->rows, p->form.length);
+    const weft_lm_batch *in = &p->inputs;
+    p->scale = (float)scale;
+    bool positions = weft_find(p->graph, "position_ids").id != 0;
+    for (int64_t r = 0; r < p->rows; r++) {
+        p->shown[r] = (float)p->reference[r];
+        bool counted = false;
+        for (int64_t t = 0; t < p->form.length && !counted; t++)
+            counted = in->labels[r * p->form.length + t] != WEFT_IGNORE;
+        p->shown[p->rows + r] = counted;
+    }
+    const struct {
+        const char *name;
+        weft_tensor tensor;
+        bool there;
+    } rows[] = {
+        {"input_ids", {in->ids, WEFT_I64, dims}, true},
+        {"labels", {in->labels, WEFT_I64, DIMS(p->rows * p->form.length)}, true},
+        {"position_ids", {in->positions, WEFT_I64, dims}, positions},
+        {"segments", {in->segments, WEFT_I64, dims}, p->form.segments},
+        {"scale", {&p->scale, WEFT_F32, SCALAR}, true},
+        {"reference", {p->shown, WEFT_F32, DIMS(p->rows)}, p->form.dpo},
+        {"counted", {p->shown + p->rows, WEFT_F32, DIMS(p->form.batch)}, p->form.dpo},
+    };
+    weft_status status = WEFT_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == WEFT_OK; i++)
+        if (rows[i].there)
+            status = weft_bind(p->session, rows[i].name, rows[i].tensor);
+    return status;
+}
+
+weft_status weft_lm_pass_run(weft_lm_pass *p, double scale, uint64_t seed, uint64_t step, double *loss)
+{
+    weft_tensor value;
+    weft_status status = bind(p, scale);
+    weft_seed(p->session, seed, step);
+    if (status == WEFT_OK)
+        status = weft_run(p->session);
+    if (status == WEFT_OK)
+        status = weft_fetch(p->session, "loss", &value);
+    if (status == WEFT_OK)
+        *loss = value.dtype == WEFT_F64 ? *(const double *)value.data : (double)*(const float *)value.data;
+    return status;
+}
+
+weft_status weft_lm_pass_sums(weft_lm_pass *p, double *out)
+{
+    weft_tensor sums;
+    weft_status status = weft_fetch(p->session, "sums", &sums);
+    for (int64_t i = 0; status == WEFT_OK && i < p->rows; i++)
+        out[i] = sums.dtype == WEFT_F64 ? ((const double *)sums.data)[i] : (double)((const float *)sums.data)[i];
+    return status;
+}
