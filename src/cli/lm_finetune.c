@@ -192,12 +192,11 @@ const cli_command cli_lm_finetune = {
     .action = "finetune",
     .summary = "train a language model further: all of it, or a LoRA adapter",
     .description =
-        "Records are {\"messages\": […]}, {\"prompt\": …, \"completion\": …}, {\"instruction\": …, \"input\": …, \"output\": …} "
-        "or "
-        "{\"text\": …}; the loss counts response tokens alone (of a text all). They go through the model's chat template where "
-        "it "
-        "has one, else through Alpaca's prompt, or the one of --prompt. Several records share a row, each seeing itself "
-        "alone.\n\n"
+        "Records hold messages; prompt and completion; instruction, input and output; or text. The loss counts response tokens "
+        "alone "
+        "(of a text all). They go through the model's chat template where it has one, else through Alpaca's prompt, or the one "
+        "of "
+        "--prompt. Several records share a row, each seeing itself alone.\n\n"
         "The default rates are 2e-5, with --lora 2e-4, with --dpo 1e-6 and 5e-5. With --lora DIR gets adapter_config.json and "
         "adapter_model.safetensors in PEFT's layout, for --adapter of other commands and for weft lm merge.",
     .positionals = files,

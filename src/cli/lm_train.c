@@ -215,13 +215,12 @@ const cli_command cli_lm_train = {
     .name = "lm",
     .action = "train",
     .summary = "train a language model from scratch",
-    .description =
-        "A text file is one stream, cut into rows of --length tokens; a .jsonl or .json file holds records {\"text\": …}, "
-        "{\"messages\": […]}, {\"prompt\": …, \"completion\": …} or {\"instruction\": …, \"input\": …, \"output\": …}, of which "
-        "the "
-        "responses alone are learned. The weights of the best validation are kept. A run that was interrupted or killed goes on "
-        "with --resume.\n\n"
-        "DIR gets config.json, model.safetensors, the tokenizer's files, run.json and metrics.jsonl (a line a step).",
+    .description = "A text file is one stream, cut into rows of --length tokens. A .jsonl or .json file holds records with text; "
+                   "with messages; "
+                   "with prompt and completion; or with instruction, input and output: of these the responses alone are learned. "
+                   "The weights "
+                   "of the best validation are kept. A run that was interrupted or killed goes on with --resume.\n\n"
+                   "DIR gets config.json, model.safetensors, the tokenizer's files, run.json and metrics.jsonl (a line a step).",
     .options = options,
     .example = "weft lm train --data tales.txt --tokenizer stories260K --arch llama-260k --length 128 --steps 500 --out tales\n"
                "weft lm train --data tales.txt --tokenizer stories260K --config my.json --epochs 3 --out mine",

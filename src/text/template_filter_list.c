@@ -146,12 +146,13 @@ static jinja_value sorted(jinja_run *run, const jinja_value *items, const jinja_
     return list;
 }
 
-/* What items are compared by: an attribute, several with commas, lower case unless case_sensitive. */
-static jinja_value *keys_of(jinja_run *run, const jinja_value *items, int64_t count, jinja_value attribute, bool case_sensitive)
+/* What items are compared by (weft_jinja_pick_key). */
+static jinja_value *keys_of(jinja_run *run, const jinja_value *items, int64_t count, jinja_value attribute, bool case_sensitive,
+                            bool several)
 {
     jinja_value *keys = weft_jinja_get(run, (size_t)count, sizeof *keys);
     for (int64_t i = 0; keys && i < count && run->status == WEFT_OK; i++)
-        keys[i] = weft_jinja_pick_key(run, items[i], attribute, case_sensitive);
+        keys[i] = weft_jinja_pick_key(run, items[i], attribute, case_sensitive, several);
     return keys;
 }
 
@@ -160,7 +161,7 @@ static jinja_value sort(jinja_run *run, row *filter, jinja_value self, given *ar
     (void)filter;
     int64_t count;
     const jinja_value *a = arguments->items, *items = weft_jinja_iterate(run, self, &count);
-    const jinja_value *keys = keys_of(run, items, count, a[2], weft_jinja_truth(a[1]));
+    const jinja_value *keys = keys_of(run, items, count, a[2], weft_jinja_truth(a[1]), true);
     return run->status == WEFT_OK ? sorted(run, items, keys, count, weft_jinja_truth(a[0])) : weft_jinja_undefined;
 }
 
@@ -176,7 +177,8 @@ static jinja_value dictsort(jinja_run *run, row *filter, jinja_value self, given
     if (run->status != WEFT_OK)
         return pairs;
     int64_t count = pairs.as.sequence->count;
-    const jinja_value *keys = keys_of(run, pairs.as.sequence->items, count, weft_jinja_integer(by_value), weft_jinja_truth(a[0]));
+    const jinja_value *keys =
+        keys_of(run, pairs.as.sequence->items, count, weft_jinja_integer(by_value), weft_jinja_truth(a[0]), false);
     return run->status == WEFT_OK ? sorted(run, pairs.as.sequence->items, keys, count, weft_jinja_truth(a[2])) : pairs;
 }
 
@@ -185,7 +187,7 @@ static jinja_value unique(jinja_run *run, row *filter, jinja_value self, given *
     (void)filter;
     int64_t count, kept = 0;
     const jinja_value *a = arguments->items, *items = weft_jinja_iterate(run, self, &count);
-    const jinja_value *keys = keys_of(run, items, count, a[1], weft_jinja_truth(a[0]));
+    const jinja_value *keys = keys_of(run, items, count, a[1], weft_jinja_truth(a[0]), false);
     jinja_value list = weft_jinja_sequence(run, JINJA_GENERATOR, count), seen = weft_jinja_dict(run, 0), ignored;
     for (int64_t i = 0; i < count && run->status == WEFT_OK; i++) {
         if (weft_jinja_dict_get(run, seen.as.dict, keys[i], &ignored))
@@ -203,7 +205,7 @@ static jinja_value extreme(jinja_run *run, row *filter, jinja_value self, given 
 {
     int64_t count, best = 0;
     const jinja_value *a = arguments->items, *items = weft_jinja_iterate(run, self, &count);
-    const jinja_value *keys = keys_of(run, items, count, a[1], weft_jinja_truth(a[0]));
+    const jinja_value *keys = keys_of(run, items, count, a[1], weft_jinja_truth(a[0]), false);
     for (int64_t i = 1; i < count && run->status == WEFT_OK; i++)
         if (weft_jinja_order(run, keys[i], keys[best], filter->which > 0 ? ">" : "<") * filter->which > 0)
             best = i;
@@ -272,7 +274,7 @@ static jinja_value groupby(jinja_run *run, row *filter, jinja_value self, given 
     (void)filter;
     int64_t count, groups = 0;
     const jinja_value *a = arguments->items, *items = weft_jinja_iterate(run, self, &count);
-    const jinja_value *keys = keys_of(run, items, count, a[0], weft_jinja_truth(a[1]));
+    const jinja_value *keys = keys_of(run, items, count, a[0], weft_jinja_truth(a[1]), false);
     if (run->status != WEFT_OK)
         return weft_jinja_undefined;
     jinja_value order = sorted(run, items, keys, count, false), sorted_keys = sorted(run, keys, keys, count, false);

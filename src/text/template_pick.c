@@ -46,13 +46,11 @@ static jinja_value without_case(jinja_run *run, jinja_value value, bool case_sen
     return lower->call(run, lower, value, &(jinja_arguments){0});
 }
 
-jinja_value weft_jinja_pick_key(jinja_run *run, jinja_value item, jinja_value attribute, bool case_sensitive)
+jinja_value weft_jinja_pick_key(jinja_run *run, jinja_value item, jinja_value attribute, bool case_sensitive, bool several)
 {
     if (attribute.kind <= JINJA_NONE)
         return without_case(run, item, case_sensitive);
-    const char *comma =
-        attribute.kind == JINJA_STRING ? memchr(attribute.as.string->bytes, ',', attribute.as.string->length) : NULL;
-    if (!comma)
+    if (!several || attribute.kind != JINJA_STRING)
         return without_case(run, weft_jinja_pick(run, item, attribute), case_sensitive);
     int64_t count = 1;
     const char *path = attribute.as.string->bytes, *end = path + attribute.as.string->length;
@@ -60,7 +58,7 @@ jinja_value weft_jinja_pick_key(jinja_run *run, jinja_value item, jinja_value at
         count += *at == ',';
     jinja_value key = weft_jinja_sequence(run, JINJA_LIST, count);
     for (int64_t i = 0; i < count && run->status == WEFT_OK; i++) {
-        comma = memchr(path, ',', (size_t)(end - path));
+        const char *comma = memchr(path, ',', (size_t)(end - path));
         size_t length = (size_t)((comma ? comma : end) - path);
         key.as.sequence->items[i] = without_case(run, pick_path(run, item, path, length), case_sensitive);
         path += length + 1;
@@ -75,6 +73,13 @@ static jinja_arguments rest_of(given *arguments, int64_t from)
     rest.items += from;
     rest.count -= from;
     return rest;
+}
+
+/* What is false has no items for these filters, whatever it is. */
+static jinja_value *items_of(jinja_run *run, jinja_value value, int64_t *count)
+{
+    *count = 0;
+    return weft_jinja_truth(value) ? weft_jinja_iterate(run, value, count) : NULL;
 }
 
 static jinja_value map(jinja_run *run, row *filter, jinja_value self, given *arguments)
@@ -101,7 +106,7 @@ static jinja_value map(jinja_run *run, row *filter, jinja_value self, given *arg
     }
     (void)filter;
     int64_t count;
-    const jinja_value *items = weft_jinja_iterate(run, self, &count);
+    const jinja_value *items = items_of(run, self, &count);
     jinja_value list = weft_jinja_sequence(run, JINJA_GENERATOR, count);
     jinja_arguments rest = through ? rest_of(arguments, 1) : *arguments;
     if (!weft_jinja_deeper(run))
@@ -132,7 +137,7 @@ static jinja_value pick(jinja_run *run, row *filter, jinja_value self, given *ar
                                    name.kind == JINJA_STRING ? name.as.string->bytes : weft_jinja_type(name));
     }
     jinja_arguments rest = test ? rest_of(arguments, at + 1) : *arguments;
-    const jinja_value *items = weft_jinja_iterate(run, self, &count);
+    const jinja_value *items = items_of(run, self, &count);
     jinja_value list = weft_jinja_sequence(run, JINJA_GENERATOR, count);
     if (!weft_jinja_deeper(run))
         return list;

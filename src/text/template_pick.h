@@ -6,7 +6,8 @@
 
 /* item.a.b of "a.b"; a number is an item's place. */
 jinja_value weft_jinja_pick(jinja_run *, jinja_value item, jinja_value attribute);
-/* What an item is compared by: itself or its attribute, a tuple of several ("a,b"); texts in lower case unless case_sensitive. */
-jinja_value weft_jinja_pick_key(jinja_run *, jinja_value item, jinja_value attribute, bool case_sensitive);
+/* What an item is compared by: itself, its attribute, or with `several` a list of its attributes "a,b", be it of one; texts in
+ * lower case unless case_sensitive. */
+jinja_value weft_jinja_pick_key(jinja_run *, jinja_value item, jinja_value attribute, bool case_sensitive, bool several);
 
 #endif
