@@ -57,19 +57,39 @@ static weft_status read_alphas(cli_arguments *a, sweep *s)
     return s->one < 0 ? cli_misuse(a, "--alphas wants 1 among its values") : WEFT_OK;
 }
 
-/* The token that begins choice c behind the question: where the two encodings part. */
-static weft_status choice_token(tuco_job *job, const weft_prompt *q, int c, const int64_t *ids, int64_t n, int64_t *out)
+enum { MOST_CHOICES = 64 };
+
+/* The question with its choices, each as ids: they part behind their first *shared tokens, and tokens[c] is choice c's next one.
+ */
+static weft_status encode_choices(tuco_job *job, const weft_prompt *q, int64_t **ids, int64_t *shared,
+                                  int64_t tokens[MOST_CHOICES])
 {
-    int64_t *with, count;
-    weft_status status = weft_prompt_encode(&job->encoder, q, q->choices[c], &with, &count);
-    int64_t at = 0;
-    while (status == WEFT_OK && at < n && at < count && with[at] == ids[at])
-        at++;
-    if (status == WEFT_OK && at >= count)
-        status = weft_fail(WEFT_ERROR_ARGUMENT, "line %lld: choice \"%.40s\" adds no token", (long long)q->line, q->choices[c]);
-    if (status == WEFT_OK)
-        *out = with[at];
-    free(with);
+    int64_t *with[MOST_CHOICES] = {NULL}, count[MOST_CHOICES] = {0};
+    weft_status status = WEFT_OK;
+    for (int c = 0; c < q->choice_count && status == WEFT_OK; c++)
+        status = weft_prompt_encode(&job->encoder, q, q->choices[c], &with[c], &count[c]);
+    *shared = status == WEFT_OK ? count[0] : 0;
+    for (int c = 1; c < q->choice_count && status == WEFT_OK; c++) {
+        int64_t at = 0;
+        while (at < *shared && at < count[c] && with[c][at] == with[0][at])
+            at++;
+        *shared = at;
+    }
+    for (int c = 0; c < q->choice_count && status == WEFT_OK; c++) {
+        if (*shared >= count[c])
+            status = weft_fail(WEFT_ERROR_ARGUMENT, "line %lld: choice \"%.40s\" is how another one begins", (long long)q->line,
+                               q->choices[c]);
+        else
+            tokens[c] = with[c][*shared];
+        for (int d = 0; d < c && status == WEFT_OK; d++)
+            if (tokens[c] == tokens[d])
+                status =
+                    weft_fail(WEFT_ERROR_ARGUMENT, "line %lld: choices \"%.40s\" and \"%.40s\" begin alike, the others do not",
+                              (long long)q->line, q->choices[d], q->choices[c]);
+    }
+    *ids = with[0];
+    for (int c = 1; c < q->choice_count; c++)
+        free(with[c]);
     return status;
 }
 
@@ -82,28 +102,23 @@ static bool answered(const weft_prompt *q, const int64_t *tokens, const float *l
     return true;
 }
 
-static weft_status ask(tuco_job *job, sweep *s, const tuco_texts *texts, int64_t i)
+static weft_status ask(tuco_job *job, sweep *s, const weft_prompts *questions, int64_t i)
 {
-    const weft_prompt *q = &texts->prompts.at[i];
-    int64_t tokens[64];
-    weft_status status = WEFT_OK;
-    for (int c = 0; c < q->choice_count && status == WEFT_OK; c++)
-        status = choice_token(job, q, c, texts->ids[i], texts->n[i], &tokens[c]);
-    for (int c = 1; c < q->choice_count && status == WEFT_OK; c++)
-        for (int d = 0; d < c; d++)
-            if (tokens[c] == tokens[d])
-                return weft_fail(WEFT_ERROR_ARGUMENT, "line %lld: choices \"%.40s\" and \"%.40s\" begin with the same token",
-                                 (long long)q->line, q->choices[d], q->choices[c]);
+    const weft_prompt *q = &questions->at[i];
+    int64_t tokens[MOST_CHOICES], *ids, n;
+    weft_status status = encode_choices(job, q, &ids, &n, tokens);
     for (int k = 0; k < s->alphas && status == WEFT_OK; k++) {
         weft_tuco_reading *r = NULL;
-        status = weft_tuco_read(job->pair, texts->ids[i], texts->n[i], &(weft_tuco_request){.alpha = s->alpha[k]}, &r);
+        status = weft_tuco_read(job->pair, ids, n, &(weft_tuco_request){.alpha = s->alpha[k]}, &r);
         if (status == WEFT_OK) {
             s->correct[(int64_t)k * s->count + i] = answered(q, tokens, r->logits);
             if (k == s->one)
                 s->tuco[i] = r->tuco;
-        }
+        } else
+            status = weft_fail_in(status, "line %lld", (long long)q->line);
         weft_tuco_reading_free(r);
     }
+    free(ids);
     return status;
 }
 
@@ -155,23 +170,21 @@ static weft_status tell(cli_arguments *a, const sweep *s)
 static weft_status run(cli_arguments *a)
 {
     tuco_job job = {0};
-    tuco_texts texts = {0};
+    weft_prompts questions = {0};
     sweep s = {0};
     weft_status status = read_alphas(a, &s);
     if (status == WEFT_OK)
-        status = weft_questions_read(cli_positional_at(a, 0), &texts.prompts);
+        status = weft_questions_read(cli_positional_at(a, 0), &questions);
     if (status == WEFT_OK)
         status = tuco_job_open(a, true, &job);
-    if (status == WEFT_OK)
-        status = tuco_texts_encode(&job, &texts);
-    s.count = texts.prompts.count;
+    s.count = questions.count;
     s.correct = calloc((size_t)(s.alphas * s.count) + 1, 1);
     s.tuco = calloc((size_t)s.count + 1, sizeof *s.tuco);
     if (status == WEFT_OK && (!s.correct || !s.tuco))
         status = weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
     weft_progress *progress = status == WEFT_OK ? weft_progress_new(cli_progress, a, "reading", s.count, "questions") : NULL;
     for (int64_t i = 0; i < s.count && status == WEFT_OK; i++) {
-        status = weft_interrupted() ? weft_fail(WEFT_ERROR_INTERRUPTED, "interrupted") : ask(&job, &s, &texts, i);
+        status = weft_interrupted() ? weft_fail(WEFT_ERROR_INTERRUPTED, "interrupted") : ask(&job, &s, &questions, i);
         if (status == WEFT_OK)
             weft_progress_update(progress, i + 1, "%s", "");
     }
@@ -180,7 +193,7 @@ static weft_status run(cli_arguments *a)
         status = tell(a, &s);
     free(s.correct);
     free(s.tuco);
-    tuco_texts_free(&texts);
+    weft_prompts_free(&questions);
     tuco_job_close(&job);
     return status;
 }
@@ -189,7 +202,9 @@ const cli_command cli_tuco_sweep = {
     .name = "tuco",
     .action = "sweep",
     .summary = "accuracy on multiple-choice questions as fine-tuning's contribution is scaled",
-    .description = "A question counts as answered when its answer's first token is likelier than every other choice's.",
+    .description =
+        "A question counts as answered when its answer's first token is likelier than every other choice's; tokens that all "
+        "choices begin with are read first.",
     .positionals = files,
     .options = options,
     .example = "weft tuco sweep agreeableness.jsonl --base stories260K --tuned stories260K-sft --wrap 'User: {}\\nAssistant:'",
