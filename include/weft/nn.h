@@ -48,11 +48,7 @@ typedef enum weft_activation {
 WEFT_API weft_value weft_activate(weft_graph *, weft_value x, weft_activation);
 WEFT_API weft_value weft_gated(weft_graph *, weft_value gate, weft_value up, weft_activation);
 
-/* Attention with all scores written out: q [batch, heads, m, head], k and v [batch, heads, n, head] → [batch, heads, m, head];
- * scale 0: 1/√head. bias broadcasts to [batch, heads, m, n] ({0}: none); causal: key j is seen by query i where j ≤ i + n − m. */
-WEFT_API weft_value weft_attend(weft_graph *, weft_value q, weft_value k, weft_value v, weft_value bias, bool causal,
-                                double scale);
-/* [batch, tokens, heads · head] ↔ [batch, heads, tokens, head] */
+/* [batch, tokens, heads · head] ↔ [batch, tokens, heads, head], as weft_attention takes and gives it. */
 WEFT_API weft_value weft_heads(weft_graph *, weft_value x, int heads);
 WEFT_API weft_value weft_merge_heads(weft_graph *, weft_value x);
 

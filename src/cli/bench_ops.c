@@ -135,7 +135,9 @@ static weft_value encoder_layer(weft_graph *g, weft_value x, int layer)
     weft_value h = weft_layer_norm(g, x, "ln_1", 1e-5);
     weft_value q = weft_heads(g, weft_linear(g, h, "q", 768), 12), k = weft_heads(g, weft_linear(g, h, "k", 768), 12);
     weft_value v = weft_heads(g, weft_linear(g, h, "v", 768), 12);
-    x = weft_add(g, x, weft_linear(g, weft_merge_heads(g, weft_attend(g, q, k, v, (weft_value){0}, true, 0)), "proj", 768));
+    x = weft_add(
+        g, x,
+        weft_linear(g, weft_merge_heads(g, weft_attention(g, q, k, v, (weft_attention_options){.causal = true})), "proj", 768));
     h = weft_linear(g, weft_layer_norm(g, x, "ln_2", 1e-5), "fc_1", 3072);
     x = weft_add(g, x, weft_linear(g, weft_gelu(g, h), "fc_2", 768));
     weft_leave(g);
