@@ -203,6 +203,6 @@ const cli_command cli_lm_finetune = {
     .options = options,
     .example =
         "weft lm finetune stories260K --data records.json --lora --out tales-lora\n"
-        "weft lm finetune stories260K --data records.json --prompt 'User: {{ instruction }}\\nAssistant:' --epochs 3 --out tales",
+        "weft lm finetune stories260K --data records.json --prompt 'User: {{ instruction }}{{ \"\\n\" }}Assistant:' --out tales",
     .run = run,
 };

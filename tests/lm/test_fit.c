@@ -1,0 +1,408 @@
+/* Training language models: the golden five steps, accumulated passes, packed rows, LoRA merged, preferences, and runs that are
+ * stopped and resumed to the bit. */
+#include "lm_case.h"
+
+#include "base/random.h"
+#include "lm/fit.h"
+#include "lm/folder.h"
+
+static weft_engine *engine;
+
+static const char small[] =
+    "{\"model_type\": \"llama\", \"vocab_size\": 40, \"hidden_size\": 16, \"intermediate_size\": 24, \"num_hidden_layers\": 2, "
+    "\"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"max_position_embeddings\": 64, \"tie_word_embeddings\": true}";
+
+/* A model with fresh weights from the text of a config.json. */
+static weft_lm *fresh(const char *config, uint64_t seed)
+{
+    weft_json *json;
+    weft_lm *lm = calloc(1, sizeof *lm);
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_lm_builder b;
+    assert_non_null(lm);
+    lm->engine = engine;
+    MUST(weft_json_parse(config, strlen(config), "config", &json));
+    MUST(weft_lm_config_read(weft_json_root(json), "config", &lm->config));
+    MUST(weft_params_new(&lm->params));
+    weft_lm_begin(&b, g, &lm->config, &(weft_lm_form){.batch = 1, .tokens = 1});
+    weft_lm_outputs(&b, true);
+    MUST(weft_params_init(lm->params, g, WEFT_F32, seed));
+    lm->sets[lm->set_count++] = lm->params;
+    weft_graph_free(g);
+    weft_json_free(json);
+    return lm;
+}
+
+static weft_lm_fit_options plain(void)
+{
+    return (weft_lm_fit_options){.batch = 2,
+                                 .accumulate = 1,
+                                 .steps = 12,
+                                 .interval = 4,
+                                 .patience = -1,
+                                 .schedule = {WEFT_COSINE, .peak = 1e-2, .floor = 1e-3, .warmup = 2, .steps = 12},
+                                 .weight_decay = 0.1,
+                                 .beta1 = 0.9,
+                                 .beta2 = 0.95,
+                                 .eps = 1e-8,
+                                 .clip = 1,
+                                 .beta = 0.1,
+                                 .seed = 7};
+}
+
+/* Documents in which each token follows from the one before. */
+static void make_data(weft_lm_data *data, int documents, int64_t longest)
+{
+    weft_random_key key = weft_random_stream(3, "documents");
+    int64_t ids[64];
+    *data = (weft_lm_data){0};
+    for (int d = 0; d < documents; d++) {
+        int64_t count = 4 + (int64_t)weft_random_below(key, 0, (uint64_t)d, 0, (uint64_t)longest - 4);
+        ids[0] = (int64_t)weft_random_below(key, 1, (uint64_t)d, 0, 40);
+        for (int64_t i = 1; i < count; i++)
+            ids[i] = (ids[i - 1] * 3 + 1) % 40;
+        MUST(weft_lm_data_add(data, ids, NULL, count));
+    }
+}
+
+static double largest_difference(const weft_params *a, const weft_params *b)
+{
+    double most = 0;
+    for (int64_t i = 0; i < weft_params_count(a); i++) {
+        weft_tensor s, t;
+        const char *name = weft_params_at(a, i, &s);
+        assert_true(weft_params_get(b, name, &t) && weft_dims_equal(s.dims, t.dims));
+        for (int64_t k = 0; k < weft_dims_count(s.dims); k++)
+            most = fmax(most, fabs((double)((const float *)s.data)[k] - (double)((const float *)t.data)[k]));
+    }
+    return most;
+}
+
+/* ---- The golden: five steps on three records (tests/golden/lm/finetune_trace.safetensors). ---- */
+
+static void golden_trace(void **state)
+{
+    (void)state;
+    const char *data = getenv("WEFT_DATA");
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/lm/stories260K", data ? data : WEFT_SOURCE_DIR "/../shared/data");
+    if (!weft_path_is_folder(folder)) {
+        print_message("skipped: %s is not there\n", folder);
+        skip();
+    }
+    weft_arrays *golden;
+    weft_lm *lm;
+    weft_lm_pass *pass;
+    weft_optimizer *optimizer;
+    MUST(weft_safetensors_open(WEFT_SOURCE_DIR "/tests/golden/lm/finetune_trace.safetensors", &golden));
+    MUST(weft_lm_open(engine, folder, NULL, &lm));
+    MUST(weft_lm_own_weights(lm));
+    weft_tensor ids = tensor_of(golden, "input_ids"), labels = tensor_of(golden, "labels");
+    int64_t B = ids.dims.size[0], T = ids.dims.size[1], labelled = 0, compared = 0;
+    MUST(weft_lm_pass_new(lm, &(weft_lm_pass_form){.batch = B, .length = T, .gradients = true}, &pass));
+    weft_lm_batch *in = weft_lm_pass_inputs(pass);
+    for (int64_t i = 0; i < B * T; i++) {
+        in->ids[i] = ids.dtype == WEFT_I64 ? ((int64_t *)ids.data)[i] : ((int32_t *)ids.data)[i];
+        in->labels[i] = labels.dtype == WEFT_I64 ? ((int64_t *)labels.data)[i] : ((int32_t *)labels.data)[i];
+        in->positions[i] = i % T;
+        labelled += in->labels[i] != WEFT_IGNORE;
+    }
+    static const weft_parameter_group no_decay[] = {{.covers = weft_covers_vectors, .rate = 1}};
+    weft_optimizer_options adamw = WEFT_ADAMW(0.1);
+    adamw.beta2 = 0.95;
+    adamw.clip_norm = 1;
+    adamw.groups = no_decay;
+    adamw.group_count = 1;
+    MUST(weft_optimizer_new(engine, lm->params, &adamw, &optimizer));
+    const double *losses = tensor_of(golden, "losses").data, *norms = tensor_of(golden, "grad_norms").data;
+    for (int step = 0; step < 5; step++) {
+        double loss;
+        MUST(weft_lm_pass_run(pass, 1 / (double)labelled, 0, (uint64_t)step, &loss));
+        if (fabs(loss - losses[step]) > 2e-5)
+            fail_msg("step %d: loss %.8f, expected %.8f", step, loss, losses[step]);
+        for (int64_t i = 0; step == 0 && i < weft_params_count(lm->params); i++) {
+            char name[300];
+            weft_tensor got, t;
+            const char *own = weft_params_at(lm->params, i, &t);
+            snprintf(name, sizeof name, "grad.%s", own);
+            MUST(weft_fetch(weft_lm_pass_session(pass), name, &got));
+            snprintf(name, sizeof name, "grad1.%s", own);
+            weft_tensor kept;
+            if (!weft_arrays_find(golden, name, &kept)) /* the file holds some */
+                continue;
+            compared++;
+            const float *want = kept.data;
+            double most = 0, worst = 0;
+            for (int64_t k = 0; k < weft_dims_count(t.dims); k++) {
+                most = fmax(most, fabs((double)want[k]));
+                worst = fmax(worst, fabs((double)want[k] - (double)((const float *)got.data)[k]));
+            }
+            if (worst > 2e-5 * most)
+                fail_msg("%s: off by %g of %g", name, worst, most);
+        }
+        MUST(weft_optimizer_step(optimizer, weft_lm_pass_session(pass), 1e-3));
+        assert_true(fabs(weft_optimizer_norm(optimizer) - norms[step]) < 5e-5 * norms[step]);
+    }
+    for (int64_t i = 0; i < weft_params_count(lm->params); i++) {
+        char name[300];
+        weft_tensor t;
+        weft_tensor kept;
+        snprintf(name, sizeof name, "final.%s", weft_params_at(lm->params, i, &t));
+        if (!weft_arrays_find(golden, name, &kept))
+            continue;
+        compared++;
+        const float *want = kept.data;
+        for (int64_t k = 0; k < weft_dims_count(t.dims); k++)
+            assert_true(fabs((double)want[k] - (double)((const float *)t.data)[k]) < 5e-5);
+    }
+    assert_true(compared > 4);
+    weft_lm_pass_free(pass);
+    weft_optimizer_free(optimizer);
+    weft_lm_free(lm);
+    weft_arrays_free(golden);
+}
+
+/* ---- Properties on small models. ---- */
+
+/* Rows shared by several documents give the loss, and the gradients, of a row each. */
+static void packed_is_alone(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows alone, together;
+    weft_lm *lm = fresh(small, 1);
+    double a, b;
+    make_data(&data, 30, 20);
+    MUST(weft_lm_rows_make(&data, 40, false, &alone));
+    MUST(weft_lm_rows_make(&data, 40, true, &together));
+    assert_true(together.packed && together.count < alone.count);
+    MUST(weft_lm_mean_loss(lm, &data, &alone, alone.count, 4, false, &a));
+    MUST(weft_lm_mean_loss(lm, &data, &together, together.count, 3, false, &b));
+    assert_true(fabs(a - b) < 1e-5);
+    weft_lm_rows_free(&alone);
+    weft_lm_rows_free(&together);
+    weft_lm_data_free(&data);
+    weft_lm_free(lm);
+}
+
+static void train(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, const weft_lm_fit_options *o)
+{
+    MUST(weft_lm_fit(lm, data, rows, NULL, NULL, o, NULL));
+}
+
+/* Two passes of two rows are one of four, but for rounding; and the loss falls. */
+static void accumulation(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows rows;
+    double before, after;
+    weft_lm *one = fresh(small, 1), *two = fresh(small, 1);
+    weft_lm_fit_options o = plain();
+    make_data(&data, 64, 20);
+    MUST(weft_lm_rows_make(&data, 24, true, &rows));
+    MUST(weft_lm_mean_loss(one, &data, &rows, rows.count, 4, false, &before));
+    o.batch = 4;
+    train(one, &data, &rows, &o);
+    o.batch = 2;
+    o.accumulate = 2;
+    train(two, &data, &rows, &o);
+    assert_true(largest_difference(one->params, two->params) < 1e-4);
+    MUST(weft_lm_mean_loss(one, &data, &rows, rows.count, 4, false, &after));
+    assert_true(after < before - 0.3);
+    weft_lm_rows_free(&rows);
+    weft_lm_data_free(&data);
+    weft_lm_free(one);
+    weft_lm_free(two);
+}
+
+static int64_t stop_at;
+static void stop(void *user, const char *phase, int64_t done, int64_t total, const char *note)
+{
+    (void)user;
+    (void)phase;
+    (void)total;
+    (void)note;
+    if (done == stop_at)
+        weft_interrupt();
+}
+
+static const char lora[] = "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": \"all-linear\"}";
+
+/* Stopped after any step and resumed: the weights of a run left alone, to the bit. Whole weights, an adapter, preferences. */
+static void resumed(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows rows;
+    make_data(&data, 20, 20);
+    MUST(weft_lm_rows_make(&data, 24, false, &rows));
+    assert_int_equal(rows.count, 20);
+    for (int kind = 0; kind < 3; kind++) {
+        weft_lm_fit_options o = plain();
+        weft_lm *left = fresh(small, 1);
+        o.dpo = kind == 2;
+        o.adapter_dropout = kind ? 0.1 : 0;
+        if (kind)
+            MUST(weft_lm_adapt(left, lora, 5));
+        train(left, &data, &rows, &o);
+        for (stop_at = 3; stop_at <= 9; stop_at += 3) {
+            char folder[] = "/tmp/weft_fit_XXXXXX", command[64];
+            assert_non_null(mkdtemp(folder));
+            weft_lm *stopped = fresh(small, 1), *again = fresh(small, 1);
+            if (kind) {
+                MUST(weft_lm_adapt(stopped, lora, 5));
+                MUST(weft_lm_adapt(again, lora, 5));
+            }
+            o.folder = folder;
+            o.settings = "same";
+            o.progress = stop;
+            assert_int_equal(weft_lm_fit(stopped, &data, &rows, NULL, NULL, &o, NULL), WEFT_ERROR_INTERRUPTED);
+            weft_interrupt_clear();
+            o.progress = NULL;
+            o.resume = true;
+            o.settings = "other";
+            assert_int_equal(weft_lm_fit(again, &data, &rows, NULL, NULL, &o, NULL), WEFT_ERROR_ARGUMENT);
+            o.settings = "same";
+            weft_lm_free(again);
+            again = fresh(small, 1);
+            if (kind)
+                MUST(weft_lm_adapt(again, lora, 5));
+            train(again, &data, &rows, &o);
+            o.resume = false;
+            o.folder = NULL;
+            assert_true(largest_difference(kind ? left->adapter->params : left->params,
+                                           kind ? again->adapter->params : again->params) == 0);
+            snprintf(command, sizeof command, "rm -rf %s", folder);
+            assert_int_equal(system(command), 0);
+            weft_lm_free(stopped);
+            weft_lm_free(again);
+        }
+        weft_lm_free(left);
+    }
+    weft_lm_rows_free(&rows);
+    weft_lm_data_free(&data);
+}
+
+/* An adapter changes nothing before training; trained and merged, it gives the losses of the adapted model. */
+static void merging(void **state)
+{
+    static const char gpt2[] = "{\"model_type\": \"gpt2\", \"vocab_size\": 40, \"n_embd\": 16, \"n_layer\": 2, \"n_head\": 2, "
+                               "\"n_positions\": 64}";
+    static const char *const configs[] = {small, gpt2};
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        weft_lm_data data;
+        weft_lm_rows rows;
+        double base, start, trained, merged_loss;
+        make_data(&data, 30, 20);
+        MUST(weft_lm_rows_make(&data, 24, true, &rows));
+        weft_lm *lm = fresh(configs[k], 2);
+        MUST(weft_lm_mean_loss(lm, &data, &rows, rows.count, 4, false, &base));
+        MUST(weft_lm_adapt(lm, lora, 5));
+        MUST(weft_lm_mean_loss(lm, &data, &rows, rows.count, 4, false, &start));
+        assert_true(fabs(base - start) < 1e-6);
+        weft_params *before = NULL, *merged;
+        MUST(weft_lm_merge(lm, &before)); /* with B zero: the base */
+        assert_true(largest_difference(lm->params, before) == 0);
+        weft_lm_fit_options o = plain();
+        train(lm, &data, &rows, &o);
+        assert_true(largest_difference(before, lm->params) == 0); /* the base is as it was */
+        MUST(weft_lm_mean_loss(lm, &data, &rows, rows.count, 4, false, &trained));
+        assert_true(trained < base - 0.05);
+        MUST(weft_lm_merge(lm, &merged));
+        weft_lm *plain_lm = fresh(configs[k], 3);
+        plain_lm->sets[0] = merged;
+        MUST(weft_lm_mean_loss(plain_lm, &data, &rows, rows.count, 4, false, &merged_loss));
+        assert_true(fabs(merged_loss - trained) < 1e-5);
+        weft_lm_free(plain_lm);
+        weft_params_free(before);
+        weft_params_free(merged);
+        weft_lm_free(lm);
+        weft_lm_rows_free(&rows);
+        weft_lm_data_free(&data);
+    }
+}
+
+/* The golden's adapter merged gives the logits that another program has for it (tests/golden/lm/lora_gpt2.safetensors). */
+static void golden_merge(void **state)
+{
+    (void)state;
+    lm_case c = case_open("lora_gpt2");
+    weft_lm *lm, *base;
+    weft_lm_decoder *d;
+    weft_params *merged;
+    MUST(weft_lm_open(engine, c.folder, &(weft_lm_options){.adapter = c.adapter}, &lm));
+    MUST(weft_lm_merge(lm, &merged));
+    MUST(weft_lm_open(engine, c.folder, NULL, &base));
+    base->sets[0] = merged;
+    weft_tensor ids = tensor_of(c.golden, "input_ids"), want = tensor_of(c.golden, "out.logits");
+    int64_t n = want.dims.size[0], vocab = want.dims.size[1];
+    MUST(weft_lm_decoder_new(base, 1, n, &d));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t id = ids.dtype == WEFT_I64 ? ((const int64_t *)ids.data)[i] : ((const int32_t *)ids.data)[i];
+        MUST(weft_lm_decoder_feed(d, &(weft_lm_tokens){&id, 1}));
+        for (int64_t v = 0; v < vocab; v++)
+            assert_true(fabs((double)weft_lm_decoder_logits(d, 0)[v] - element(want, i * vocab + v)) < 3e-5);
+    }
+    weft_lm_decoder_free(d);
+    weft_params_free(merged);
+    weft_lm_free(base);
+    weft_lm_free(lm);
+    case_close(&c);
+}
+
+/* Preferences: at the start the loss is log 2 (reference and model are one), then the chosen responses gain. */
+static double first_loss, last_loss;
+static void note_loss(void *user, int64_t step, double train_loss, double validation_loss, bool best)
+{
+    (void)user;
+    (void)validation_loss;
+    (void)best;
+    if (step == 1)
+        first_loss = train_loss;
+    last_loss = train_loss;
+}
+
+static void preferences(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows rows;
+    weft_lm *lm = fresh(small, 1);
+    weft_lm_fit_options o = plain();
+    make_data(&data, 40, 20);
+    MUST(weft_lm_rows_make(&data, 24, false, &rows));
+    o.dpo = true;
+    o.interval = 1;
+    o.batch = 20;
+    o.epoch = note_loss;
+    train(lm, &data, &rows, &o);
+    assert_true(fabs(first_loss - log(2)) < 1e-6);
+    assert_true(last_loss < first_loss - 0.1);
+    weft_lm_rows_free(&rows);
+    weft_lm_data_free(&data);
+    weft_lm_free(lm);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return weft_engine_new(NULL, &engine);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    weft_engine_free(engine);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace), cmocka_unit_test(packed_is_alone),
+                                       cmocka_unit_test(accumulation), cmocka_unit_test(resumed),
+                                       cmocka_unit_test(merging),      cmocka_unit_test(golden_merge),
+                                       cmocka_unit_test(preferences)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
