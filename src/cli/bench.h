@@ -24,7 +24,7 @@ typedef struct bench_job {
     void (*close)(void *self);
 } bench_job;
 
-extern const bench_job bench_ops[], bench_models[], bench_tables[], bench_lm[];
+extern const bench_job bench_ops[], bench_models[], bench_tables[], bench_lm[], bench_sim[];
 extern const bench_job *const bench_families[];
 
 #endif

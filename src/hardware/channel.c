@@ -55,11 +55,17 @@ void weft_channel_close(weft_channel *c)
 
 /* ---- Transactions by line. ---- */
 
-/* Lines of a row one after the other, rows scattered: the lines of a stream, and PIM rows, seldom meet. */
+/* Lines in flight follow each other, fewer of them than buckets: a stream's seldom meet. */
 static uint16_t *bucket_of(const weft_channel *c, uint32_t line)
 {
-    uint32_t row = line >> (c->rules->column_bits + c->rules->bank_bits);
-    return c->bucket[(line + row * 0x9e35u) % WEFT_PENDING_BUCKETS];
+    return c->bucket[line % WEFT_PENDING_BUCKETS];
+}
+
+void weft_channel_expect(const weft_channel *c, uint32_t line)
+{
+    __builtin_prefetch(bucket_of(c, line), 1);
+    if (c->free != WEFT_NONE)
+        __builtin_prefetch(&c->pool[c->free], 1);
 }
 
 uint16_t weft_channel_pending(const weft_channel *c, uint32_t line, weft_access_type type)

@@ -9,7 +9,7 @@
 #include "hardware/dram_rules.h"
 #include "hardware/ring.h"
 
-enum { WEFT_NONE = 0xffff, WEFT_PENDING_BUCKETS = 4096 };
+enum { WEFT_NONE = 0xffff, WEFT_PENDING_BUCKETS = 8192 };
 
 #define WEFT_NEVER INT64_MAX
 
@@ -158,6 +158,8 @@ void weft_channel_close(weft_channel *);
 bool weft_channel_accepts(const weft_channel *, weft_access_type);
 /* Hands a request over before the tick of `clock`; weft_channel_accepts has said yes. */
 void weft_channel_add(weft_channel *, int64_t clock, weft_access_type, uint32_t line, uint32_t tag);
+/* A request for that line is likely to be added within a few clocks: brings what it will touch into the cache. */
+void weft_channel_expect(const weft_channel *, uint32_t line);
 void weft_channel_tick(weft_channel *, int64_t clock);
 /* The earliest clock, after the last tick, at which a tick can change anything; WEFT_NEVER without refreshes to come does not
  * occur: refreshes always come. */

@@ -29,8 +29,10 @@ static void scan_open(const weft_channel *c, int b, weft_bank *bank)
         if (skip)
             break;
         if (!e->write) {
-            if (bank->read_hit < 0)
+            if (bank->read_hit < 0) {
                 bank->read_hit = (int32_t)i;
+                __builtin_prefetch(&c->pool[e->transaction], 1); /* issued soon */
+            }
         } else if (bank->write_hit < 0 && !write_waits(c, b, i)) {
             bank->write_hit = (int32_t)i;
         }

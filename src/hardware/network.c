@@ -93,6 +93,8 @@ static void enter_memory(weft_network *n, int channel, int64_t clock)
             n->poked |= (uint64_t)1 << channel;
             if (--burst->count == 0)
                 weft_ring_pop(&p->memory[lane]);
+            if ((burst = weft_ring_head(&p->memory[lane])))
+                weft_channel_expect(c, burst->line);
         }
         more = more || p->memory[lane].count;
     }
