@@ -17,6 +17,7 @@ static const tour_job jobs[] = {
     {"tabular",
      "Learn a table of houses, predict new ones with the houses behind each prediction, add later ones without training.",
      tour_tabular},
+    {"hardware", "Time one batch on a GPU, an NPU and NPUs whose memory computes, and draw what each unit did.", tour_sim},
 };
 
 enum { JOBS = sizeof jobs / sizeof jobs[0] };

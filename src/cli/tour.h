@@ -16,5 +16,6 @@ typedef struct tour_job {
 } tour_job;
 
 weft_status tour_tabular(cli_arguments *, const char *folder, weft_report *page, tour_result *);
+weft_status tour_sim(cli_arguments *, const char *folder, weft_report *page, tour_result *);
 
 #endif
