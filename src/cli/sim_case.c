@@ -13,6 +13,12 @@ static const cli_option options[] = {
      .kind = CLI_CHOICE,
      .choices = "npu|npu-pim|neupims|npu_only|npu-only|npu_pim",
      .help = "in place of the case's own"},
+    {.name = "fix",
+     .value = "QUIRK,…",
+     .kind = CLI_LIST,
+     .group = "Engine",
+     .help = "follow the paper in these alone: matmul-stores, bias-length, vector-lengths, stream-alignment, accumulator-race, "
+             "pipeline-start, header-row, compute-holds-row, attend-stores, kv-rows, split-requests, request-limit"},
     {0},
 };
 
@@ -37,8 +43,29 @@ static void print_result(cli_arguments *a, const weft_case *c, const weft_hardwa
             (long long)r->dram.num_gact_cmds, (long long)r->dram.num_ref_cmds, r->dram.total_energy * 1e-9);
 }
 
+/* The quirks that --fix names. */
+static weft_status read_fixes(cli_arguments *a, unsigned *fixed)
+{
+    const char *const *names;
+    int count = cli_list(a, "fix", &names);
+    for (int i = 0; i < count; i++) {
+        const weft_hardware_quirk_row *row;
+        int k = 0;
+        while ((row = weft_hardware_quirk_at(k)) && strcmp(row->name, names[i]) != 0)
+            k++;
+        if (!row)
+            return cli_misuse(a, "--fix knows no quirk \"%s\"; weft help sim case lists them", names[i]);
+        *fixed |= row->bit;
+    }
+    return WEFT_OK;
+}
+
 static weft_status run(cli_arguments *a)
 {
+    weft_hardware_options o = cli_sim_options(a);
+    weft_status fixes = read_fixes(a, &o.fixed);
+    if (fixes != WEFT_OK)
+        return fixes;
     weft_case c;
     const char *path = cli_positional_at(a, 0), *system = cli_text(a, "system");
     weft_status status = weft_case_read(path, &c);
@@ -47,7 +74,6 @@ static weft_status run(cli_arguments *a)
     if (system)
         weft_hardware_system_parse(system, &c.system);
     weft_hardware hardware = weft_hardware_default();
-    weft_hardware_options o = cli_sim_options(a);
     if (cli_given(a, "sub-batch"))
         c.sub_batch = strcmp(cli_text(a, "sub-batch"), "on") == 0;
     o.sub_batch = c.sub_batch;

@@ -69,6 +69,8 @@ refuses 1 "COMP" replay comp.csv --controller neupims --out new.csv
 refuses 2 "controller" replay in.csv --out new.csv
 refuses 2 "neupims" replay in.csv --controller neupim --out new.csv
 refuses 2 "event" case "$case" --mode fast
+refuses 2 "no quirk" case "$case" --fix everything
+"$weft" sim case "$case" --fix vector-lengths,kv-rows --json | grep -q '"total_cycles": ' || wrong "--fix"
 refuses 1 "no.json" case no.json
 echo '{"system": "neupims", ' >cut.json
 refuses 1 "cut.json" case cut.json
