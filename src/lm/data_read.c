@@ -62,12 +62,10 @@ static weft_status finish_document(reader *r)
         count = longest;
         r->data->cut++;
     }
-    bool teaches = count > 1 && memchr(r->learned + 1, 1, (size_t)count - 1);
-    if (!teaches && r->options->pairs)
-        return weft_fail(WEFT_ERROR_FORMAT, "no token of the response stands within the first %lld tokens", (long long)longest);
-    r->data->left_out += !teaches;
-    if (!teaches)
+    if (count < 2 || !memchr(r->learned + 1, 1, (size_t)count - 1)) {
+        r->data->left_out++;
         return WEFT_OK;
+    }
     return weft_lm_data_add(r->data, r->ids, r->learned, count);
 }
 
@@ -234,11 +232,16 @@ static weft_status add_record(void *user, weft_json_value record, const char *wh
             return status;
         prompt = r->result.text.data;
     }
+    int64_t documents = r->data->documents, count = r->data->count;
     for (int i = 0; i < (r->options->pairs ? 2 : 1) && status == WEFT_OK; i++) {
         if (r->options->chat && !r->options->prompt)
             status = add_as_talk(r, instruction ? instruction : prompt, instruction ? input : "", answers[i], where);
         else if ((status = add_answer(r, prompt, answers[i])) != WEFT_OK)
             status = weft_fail_in(status, "%s", where);
+    }
+    if (r->options->pairs && r->data->documents == documents + 1) { /* one without the other is no pair */
+        r->data->documents = documents;
+        r->data->count = count;
     }
     return status;
 }

@@ -195,6 +195,14 @@ static void records(void **state)
     expect(&data, 1, "acc>", "0111");
     weft_lm_data_free(&data);
 
+    read("{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}\n{\"prompt\": \"aa\", \"chosen\": \"b\", \"rejected\": "
+         "\"c\"}",
+         &(weft_lm_data_options){.bos = -1, .eos = -1, .pairs = true}, WEFT_OK, &data);
+    assert_int_equal(data.documents, 2); /* a pair of which one has nothing to learn is left out */
+    expect(&data, 0, "aab", "001");
+    expect(&data, 1, "aac", "001");
+    weft_lm_data_free(&data);
+
     static const char *const broken[] = {
         "{\"a\": 1}", "[1, 2]", "{\"instruction\": 1, \"output\": \"a\"}", "{", "{\"messages\": 1}", "{\"prompt\": \"a\"}"};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
