@@ -125,8 +125,9 @@ static weft_status read_whitespace(weft_json_value part, int depth, weft_splitte
 {
     (void)part;
     (void)depth;
-    /* \w+|[^\w\s]+ of another library, whose \w has the joiners, too */
-    static const char words[] = "[\\w\\x{200c}\\x{200d}]+|[^\\w\\s\\x{200c}\\x{200d}]+";
+    /* \w+|[^\w\s]+ of another library, whose \w has decimal digits only, and the joiners */
+    static const char words[] = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]+|"
+                                "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}\\s]+";
     out->kind = WEFT_SPLITTER_SPLIT;
     out->behavior = WEFT_SPLIT_REMOVED;
     out->invert = true;

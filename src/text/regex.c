@@ -28,7 +28,7 @@ typedef struct escape {
     const char *outside, *inside; /* a class's brackets; NULL: cannot be said there */
 } escape;
 
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORD "\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}"
 static const escape escapes[] = {
     {'s', "\\p{White_Space}", "\\p{White_Space}"},
     {'S', "\\P{White_Space}", "\\P{White_Space}"},

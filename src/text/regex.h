@@ -1,5 +1,5 @@
 /* Regular expressions as tokenizer files write them (Oniguruma's and Rust's spelling), matched by PCRE2, which is called in
- * regex.c alone. Classes are Unicode's: \s is White_Space, \d is Nd, \w has letters, marks, digits and connectors. */
+ * regex.c alone. Classes are Unicode's: \s is White_Space, \d is Nd, \w has letters, marks, numbers and connectors. */
 #ifndef WEFT_TEXT_REGEX_H
 #define WEFT_TEXT_REGEX_H
 

@@ -23,7 +23,7 @@ static void classes_agree(void **state)
         const char *pattern;
         unsigned class;
     } rows[] = {{"\\p{L}", WEFT_IS_LETTER}, {"\\p{N}", WEFT_IS_NUMBER},
-                {"\\s", WEFT_IS_SPACE},     {"[\\w\\x{200c}\\x{200d}]", WEFT_IS_WORD},
+                {"\\s", WEFT_IS_SPACE},     {"[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]", WEFT_IS_WORD},
                 {"\\p{Mn}", WEFT_IS_MARK},  {"[\\p{Cc}\\p{Cf}\\p{Co}]", WEFT_IS_CONTROL}};
     weft_regex *unknown = regex_of("\\p{Cn}");
     weft_regex_match *match;
