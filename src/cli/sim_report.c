@@ -76,7 +76,7 @@ static void add_banks(weft_report *page, const weft_timeline *t, const weft_hard
     int64_t count = weft_timeline_count(t);
     const weft_span *spans = weft_timeline_spans(t);
     weft_report_bar *bars = calloc((size_t)count + 1, sizeof *bars);
-    char names[LANES][32];
+    char names[LANES][56];
     const char *tracks[LANES];
     size_t n = 0;
     for (int b = 0; b < banks && b < LANES; b++) {

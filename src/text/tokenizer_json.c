@@ -12,7 +12,7 @@ static weft_status read_added(weft_json_value root, weft_tokenizer *t)
     for (int64_t i = 0; i < weft_json_size(list) && status == WEFT_OK; i++) {
         weft_json_value item = weft_json_item(list, i);
         weft_added_token token = {0};
-        char where[40];
+        char where[48];
         snprintf(where, sizeof where, "added_tokens, entry %lld", (long long)i);
         const char *content = weft_json_string(weft_json_get(item, "content"), NULL);
         int64_t id = -1;
