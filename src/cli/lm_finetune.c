@@ -71,6 +71,28 @@ static const cli_option options[] = {
      .help = "how strongly to stay with the reference",
      .group = "Preferences",
      .traits = CLI_ABOVE_LEAST},
+    {.name = "teacher",
+     .value = "DIR",
+     .kind = CLI_PATH,
+     .help = "learn this model's answers beside the labels; it must have the same tokens",
+     .group = "Distillation"},
+    {.name = "temperature",
+     .value = "T",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1000,
+     .otherwise = "2",
+     .help = "both models' logits are divided by it: above 1, more of what the teacher holds possible is seen",
+     .group = "Distillation",
+     .traits = CLI_ABOVE_LEAST},
+    {.name = "teacher-weight",
+     .value = "W",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1,
+     .otherwise = "0.5",
+     .help = "the teacher's share of the loss; the labels have the rest",
+     .group = "Distillation"},
     CLI_LM_TRAINING_OPTIONS,
     {0},
 };
@@ -138,6 +160,8 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
     if (status == WEFT_OK && p->lm->config.family->encoder)
         status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is an encoder; next-token training wants a decoder", p->source,
                            p->lm->config.family->model_type);
+    if (status == WEFT_OK && cli_given(a, "teacher"))
+        status = weft_lm_open(engine, cli_text(a, "teacher"), NULL, &p->teacher);
     if (status == WEFT_OK && lora)
         status = adapter_config(p);
     if (status == WEFT_OK)
@@ -161,6 +185,7 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
 static weft_status run(cli_arguments *a)
 {
     static const char *const lora_only[] = {"rank", "alpha", "targets", "dropout", "rslora"};
+    static const char *const teacher_only[] = {"temperature", "teacher-weight"};
     weft_engine *engine = cli_engine(a);
     bool lora = cli_flag(a, "lora"), dpo = cli_flag(a, "dpo");
     for (size_t i = 0; i < sizeof lora_only / sizeof lora_only[0]; i++)
@@ -168,6 +193,11 @@ static weft_status run(cli_arguments *a)
             return cli_misuse(a, "--%s says how an adapter is made: it wants --lora beside it", lora_only[i]);
     if (cli_given(a, "dpo-beta") && !dpo)
         return cli_misuse(a, "--dpo-beta wants --dpo beside it");
+    for (size_t i = 0; i < sizeof teacher_only / sizeof teacher_only[0]; i++)
+        if (cli_given(a, teacher_only[i]) && !cli_given(a, "teacher"))
+            return cli_misuse(a, "--%s says how a teacher is listened to: it wants --teacher beside it", teacher_only[i]);
+    if (dpo && cli_given(a, "teacher"))
+        return cli_misuse(a, "--dpo and --teacher exclude each other");
     if (dpo && cli_given(a, "val"))
         return cli_misuse(a, "--val: preferences are not validated");
     cli_lm_plan p = {.arguments = a,
@@ -183,6 +213,7 @@ static weft_status run(cli_arguments *a)
                      .finish = finish};
     weft_status status = engine ? finetune(&p, engine) : WEFT_ERROR_MEMORY;
     weft_lm_free(p.lm);
+    weft_lm_free(p.teacher);
     weft_text_free(&p.config);
     return status;
 }
@@ -197,6 +228,9 @@ const cli_command cli_lm_finetune = {
         "(of a text all). They go through the model's chat template where it has one, else through Alpaca's prompt, or the one "
         "of "
         "--prompt. Several records share a row, each seeing itself alone.\n\n"
+        "With --teacher the loss is (1 - W) times that of the labels plus W T^2 times the divergence of the model's answers from "
+        "the "
+        "teacher's, both softened by T; validation is of the labels alone.\n\n"
         "The default rates are 2e-5, with --lora 2e-4, with --dpo 1e-6 and 5e-5. With --lora DIR gets adapter_config.json and "
         "adapter_model.safetensors in PEFT's layout, for --adapter of other commands and for weft lm merge.",
     .positionals = files,

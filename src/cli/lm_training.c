@@ -192,7 +192,9 @@ static weft_lm_fit_options options_of(cli_lm_plan *p, const training_data *d)
                              .clip = cli_number(a, "clip"),
                              .weight_decay = cli_given(a, "weight-decay") ? cli_number(a, "weight-decay") : p->weight_decay,
                              .bf16 = strcmp(cli_text(a, "dtype"), "bf16") == 0,
+                             .recompute = cli_flag(a, "recompute"),
                              .dpo = p->dpo,
+                             .teacher = p->teacher,
                              .seed = (uint64_t)cli_int(a, "seed"),
                              .folder = p->out,
                              .resume = cli_flag(a, "resume"),
@@ -219,7 +221,8 @@ static weft_lm_fit_options options_of(cli_lm_plan *p, const training_data *d)
 }
 
 /* What a resumed run must have been begun with. */
-static void write_settings(const weft_lm_fit_options *o, const training_data *d, const char *config, weft_text *out)
+static void write_settings(const weft_lm_fit_options *o, const training_data *d, const char *config, const char *teacher,
+                           weft_text *out)
 {
     weft_json_writer w = weft_json_to(out, 0);
     const struct {
@@ -241,7 +244,9 @@ static void write_settings(const weft_lm_fit_options *o, const training_data *d,
                 {"clip", o->clip},
                 {"bf16", o->bf16},
                 {"dpo_beta", o->dpo ? o->beta : 0},
-                {"dropout", o->adapter_dropout}};
+                {"dropout", o->adapter_dropout},
+                {"temperature", o->temperature},
+                {"teacher_weight", o->teacher_weight}};
     weft_json_open_object(&w);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         weft_json_add_key(&w, rows[i].key);
@@ -252,6 +257,10 @@ static void write_settings(const weft_lm_fit_options *o, const training_data *d,
     weft_text_add(&sum, "%016llx", (unsigned long long)weft_checksum(config, strlen(config)));
     weft_json_add_string(&w, sum.data);
     weft_text_free(&sum);
+    if (teacher) {
+        weft_json_add_key(&w, "teacher");
+        weft_json_add_string(&w, teacher);
+    }
     weft_json_close_object(&w);
 }
 
@@ -284,8 +293,12 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
         o.adapter_dropout = p->lm->adapter->dropout;
     if (p->dpo)
         o.beta = cli_number(a, "dpo-beta");
+    if (p->teacher) {
+        o.temperature = cli_number(a, "temperature");
+        o.teacher_weight = cli_number(a, "teacher-weight");
+    }
     weft_text settings = {0};
-    write_settings(&o, d, p->config.data ? p->config.data : "", &settings);
+    write_settings(&o, d, p->config.data ? p->config.data : "", p->teacher ? cli_text(a, "teacher") : NULL, &settings);
     o.settings = settings.data;
     weft_train_result result;
     double begin = cli_now();

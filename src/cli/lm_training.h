@@ -16,9 +16,9 @@ typedef struct cli_lm_plan {
     int64_t length;                        /* the same */
     bool dpo;
     weft_status (*finish)(void *plan); /* writes the result */
-    weft_lm *lm;
-    const char *source; /* the base's folder; NULL: none */
-    weft_text config;   /* config.json, or of an adapter adapter_config.json */
+    weft_lm *lm, *teacher;             /* teacher NULL: none */
+    const char *source;                /* the base's folder; NULL: none */
+    weft_text config;                  /* config.json, or of an adapter adapter_config.json */
     weft_progress *progress;
     double train_loss, validation_loss, first_validation;
     int64_t evaluations;
@@ -174,6 +174,10 @@ weft_status cli_lm_training(cli_lm_plan *);
          .choices = "f32|bf16", \
          .otherwise = "f32", \
          .help = "of the operands of products; weights and sums stay f32", \
+         .group = "Training"}, \
+        {.name = "recompute", \
+         .kind = CLI_FLAG, \
+         .help = "compute each block again for its gradients instead of keeping it: less memory, more time, the same result", \
          .group = "Training"}, \
         {.name = "checkpoint-every", \
          .value = "N", \

@@ -282,8 +282,12 @@ static weft_status prepare(fit *f)
                               .gradients = true,
                               .dpo = o->dpo,
                               .bf16 = o->bf16,
+                              .recompute = o->recompute,
                               .beta = o->beta,
-                              .adapter_dropout = o->adapter_dropout};
+                              .adapter_dropout = o->adapter_dropout,
+                              .teacher = o->teacher,
+                              .temperature = o->temperature,
+                              .teacher_weight = o->teacher_weight};
     weft_status status = weft_optimizer_new(f->lm->engine, trained, &adamw, &f->optimizer);
     if (status == WEFT_OK)
         status = weft_lm_pass_new(f->lm, &form, &f->pass);

@@ -1,5 +1,5 @@
-/* Training a language model on rows of tokens: next-token loss on the tokens that count, or preferences between two responses
- * (DPO, arXiv 2305.18290). All parameters of the model, or an adapter's alone. */
+/* Training a language model on rows of tokens: next-token loss on the tokens that count, alone or beside a teacher's answers, or
+ * preferences between two responses (DPO, arXiv 2305.18290). All parameters of the model, or an adapter's alone. */
 #ifndef WEFT_LM_FIT_H
 #define WEFT_LM_FIT_H
 
@@ -17,8 +17,11 @@ typedef struct weft_lm_fit_options {
     double weight_decay, beta1, beta2, eps, clip;
     double adapter_dropout;
     bool dpo;
-    double beta; /* of DPO */
-    bool bf16;   /* products in bf16 */
+    double beta;      /* of DPO */
+    weft_lm *teacher; /* its answers are learned beside the labels (lm/teacher.h), not in DPO; NULL: none */
+    double temperature, teacher_weight;
+    bool bf16;      /* products in bf16 */
+    bool recompute; /* blocks are computed again for their gradients instead of being kept: less memory, the same bits */
     uint64_t seed;
     const char *folder; /* NULL: nothing is written */
     const weft_run_info *run;
@@ -48,8 +51,10 @@ weft_status weft_lm_mean_loss(weft_lm *, const weft_lm_data *, const weft_lm_row
 typedef struct weft_lm_pass weft_lm_pass;
 typedef struct weft_lm_pass_form {
     int64_t batch, length; /* DPO: of each of the two */
-    bool segments, gradients, dpo, bf16;
+    bool segments, gradients, dpo, bf16, recompute;
     double beta, adapter_dropout;
+    weft_lm *teacher; /* NULL: none */
+    double temperature, teacher_weight;
 } weft_lm_pass_form;
 
 weft_status weft_lm_pass_new(weft_lm *, const weft_lm_pass_form *, weft_lm_pass **out);

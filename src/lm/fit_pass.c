@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lm/teacher.h"
+
 struct weft_lm_pass {
     weft_lm *lm;
     weft_lm_pass_form form;
@@ -11,6 +13,7 @@ struct weft_lm_pass {
     weft_graph *graph;
     weft_plan *plan;
     weft_session *session;
+    weft_lm_teacher *teacher;
     weft_lm_batch inputs;
     double *reference;
     float *shown; /* reference in the graph's type */
@@ -36,6 +39,19 @@ static weft_value dpo_loss(weft_lm_pass *p, weft_value losses, weft_value scale)
     weft_value counted = weft_input(g, "counted", WEFT_F32, DIMS(B)); /* 1 for a pair, 0 for an empty place */
     weft_name(g, sums, "sums");
     return weft_mul(g, weft_sum_all(g, weft_mul(g, weft_softplus(g, weft_neg(g, margin)), counted)), scale);
+}
+
+/* Losses [rows · length] of the stream x behind the last block. */
+static weft_value token_losses(weft_lm_pass *p, weft_lm_builder *b, weft_value x)
+{
+    weft_graph *g = p->graph;
+    int64_t places = p->rows * p->form.length, vocab = b->c->vocab;
+    weft_value labels = weft_labels(g, "labels", DIMS(places), vocab);
+    if (!p->form.teacher)
+        return weft_lm_row_losses(b, weft_reshape(g, weft_lm_final(b, x), DIMS(places, b->c->width)), labels);
+    weft_value taught = weft_input(g, "taught", WEFT_F32, DIMS(places, vocab));
+    weft_value logits = weft_reshape(g, weft_lm_logits(b, x), DIMS(places, vocab));
+    return weft_lm_distilled_losses(g, logits, taught, labels, p->form.temperature, p->form.teacher_weight);
 }
 
 static weft_status compile(weft_lm_pass *p, weft_value loss)
@@ -67,22 +83,20 @@ static weft_status compile(weft_lm_pass *p, weft_value loss)
 
 static weft_status build(weft_lm_pass *p)
 {
-    const weft_lm_config *c = &p->lm->config;
-    int64_t places = p->rows * p->form.length;
     weft_lm_builder b;
     weft_graph *g = p->graph = weft_lm_graph(p->lm);
     if (!g)
         return WEFT_ERROR_MEMORY;
     if (p->form.bf16)
         weft_graph_bf16(g, true);
-    weft_lm_begin(&b, g, c,
+    weft_graph_recompute(g, p->form.recompute);
+    weft_lm_begin(&b, g, &p->lm->config,
                   &(weft_lm_form){.batch = p->rows,
                                   .tokens = p->form.length,
                                   .segments = p->form.segments,
                                   .adapter = p->lm->adapter,
                                   .adapter_dropout = p->form.gradients ? p->form.adapter_dropout : 0});
-    weft_value h = weft_reshape(g, weft_lm_final(&b, weft_lm_stream(&b)), DIMS(places, c->width));
-    weft_value losses = weft_lm_row_losses(&b, h, weft_labels(g, "labels", DIMS(places), c->vocab));
+    weft_value losses = token_losses(p, &b, weft_lm_stream(&b));
     weft_value scale = weft_input(g, "scale", WEFT_F32, SCALAR);
     weft_value loss = p->form.dpo ? dpo_loss(p, losses, scale) : weft_mul(g, weft_sum_all(g, losses), scale);
     return compile(p, weft_name(g, loss, "loss"));
@@ -102,7 +116,11 @@ weft_status weft_lm_pass_new(weft_lm *lm, const weft_lm_pass_form *form, weft_lm
     p->inputs = all ? (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, 0} : (weft_lm_batch){0};
     p->reference = calloc((size_t)p->rows, sizeof *p->reference);
     p->shown = calloc(2 * (size_t)p->rows, sizeof *p->shown);
-    weft_status status = all && p->reference && p->shown ? build(p) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    weft_status status = all && p->reference && p->shown ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    if (status == WEFT_OK && form->teacher)
+        status = weft_lm_teacher_new(form->teacher, lm, p->rows, form->length, form->segments, form->bf16, &p->teacher);
+    if (status == WEFT_OK)
+        status = build(p);
     if (status == WEFT_OK)
         *out = p;
     else
@@ -117,6 +135,7 @@ void weft_lm_pass_free(weft_lm_pass *p)
     weft_session_free(p->session);
     weft_plan_free(p->plan);
     weft_graph_free(p->graph);
+    weft_lm_teacher_free(p->teacher);
     free(p->inputs.ids);
     free(p->reference);
     free(p->shown);
@@ -175,6 +194,10 @@ weft_status weft_lm_pass_run(weft_lm_pass *p, double scale, uint64_t seed, uint6
 {
     weft_tensor value;
     weft_status status = bind(p, scale);
+    if (status == WEFT_OK && p->teacher)
+        status = weft_lm_teacher_run(p->teacher, &p->inputs, &value);
+    if (status == WEFT_OK && p->teacher)
+        status = weft_bind(p->session, "taught", value);
     weft_seed(p->session, seed, step);
     if (status == WEFT_OK)
         status = weft_run(p->session);

@@ -1,10 +1,11 @@
-/* Training language models: the golden five steps, accumulated passes, packed rows, LoRA merged, preferences, and runs that are
- * stopped and resumed to the bit. */
+/* Training language models: the golden five steps, accumulated passes, packed rows, blocks recomputed, LoRA merged, preferences,
+ * a teacher's answers, and runs that are stopped and resumed to the bit. */
 #include "lm_case.h"
 
 #include "base/random.h"
 #include "lm/fit.h"
 #include "lm/folder.h"
+#include "lm/teacher.h"
 
 static weft_engine *engine;
 
@@ -47,6 +48,8 @@ static weft_lm_fit_options plain(void)
                                  .eps = 1e-8,
                                  .clip = 1,
                                  .beta = 0.1,
+                                 .temperature = 2,
+                                 .teacher_weight = 0.5,
                                  .seed = 7};
 }
 
@@ -229,7 +232,8 @@ static void stop(void *user, const char *phase, int64_t done, int64_t total, con
 
 static const char lora[] = "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": \"all-linear\"}";
 
-/* Stopped after any step and resumed: the weights of a run left alone, to the bit. Whole weights, an adapter, preferences. */
+/* Stopped after any step and resumed: the weights of a run left alone, to the bit. Whole weights, an adapter, preferences, an
+ * adapter beside a teacher. */
 static void resumed(void **state)
 {
     (void)state;
@@ -238,10 +242,12 @@ static void resumed(void **state)
     make_data(&data, 20, 20);
     MUST(weft_lm_rows_make(&data, 24, false, &rows));
     assert_int_equal(rows.count, 20);
-    for (int kind = 0; kind < 3; kind++) {
+    weft_lm *teacher = fresh(small, 9);
+    for (int kind = 0; kind < 4; kind++) {
         weft_lm_fit_options o = plain();
         weft_lm *left = fresh(small, 1);
         o.dpo = kind == 2;
+        o.teacher = kind == 3 ? teacher : NULL;
         o.adapter_dropout = kind ? 0.1 : 0;
         if (kind)
             MUST(weft_lm_adapt(left, lora, 5));
@@ -280,6 +286,7 @@ static void resumed(void **state)
         }
         weft_lm_free(left);
     }
+    weft_lm_free(teacher);
     weft_lm_rows_free(&rows);
     weft_lm_data_free(&data);
 }
@@ -385,6 +392,177 @@ static void preferences(void **state)
     weft_lm_free(lm);
 }
 
+/* ---- A teacher. ---- */
+
+/* Losses, row by row, against the definition in doubles. */
+static void distilled_losses(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, VOCAB = 4 };
+    float logits[ROWS][VOCAB] = {{1, -2, 0.5F, 3}, {0, 0, 0, 0}, {2, 1, -1, 0.25F}};
+    float taught[ROWS][VOCAB] = {{0.5F, 1, -3, 2}, {4, 0, -1, 1}, {1, 1, 1, 2}};
+    int64_t labels[ROWS] = {3, 0, WEFT_IGNORE};
+    double T = 1.7, weight = 0.3;
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_plan *plan;
+    weft_session *session;
+    weft_tensor got;
+    weft_value losses = weft_lm_distilled_losses(g, weft_input(g, "logits", WEFT_F32, DIMS(ROWS, VOCAB)),
+                                                 weft_input(g, "taught", WEFT_F32, DIMS(ROWS, VOCAB)),
+                                                 weft_labels(g, "labels", DIMS(ROWS), VOCAB), T, weight);
+    weft_name(g, losses, "losses");
+    MUST(weft_compile(engine, g, NULL, 0, &losses, 1, &plan));
+    MUST(weft_session_new(plan, NULL, 0, &session));
+    MUST(weft_bind(session, "logits", (weft_tensor){logits, WEFT_F32, DIMS(ROWS, VOCAB)}));
+    MUST(weft_bind(session, "taught", (weft_tensor){taught, WEFT_F32, DIMS(ROWS, VOCAB)}));
+    MUST(weft_bind(session, "labels", (weft_tensor){labels, WEFT_I64, DIMS(ROWS)}));
+    MUST(weft_run(session));
+    MUST(weft_fetch(session, "losses", &got));
+    for (int r = 0; r < ROWS; r++) {
+        double sums[3] = {0}, divergence = 0; /* of exponents: taught / T, logits / T, logits */
+        for (int v = 0; v < VOCAB; v++) {
+            sums[0] += exp((double)taught[r][v] / T);
+            sums[1] += exp((double)logits[r][v] / T);
+            sums[2] += exp((double)logits[r][v]);
+        }
+        for (int v = 0; v < VOCAB; v++) {
+            double p = exp((double)taught[r][v] / T) / sums[0], q = exp((double)logits[r][v] / T) / sums[1];
+            divergence += p * log(p / q);
+        }
+        double want = labels[r] == WEFT_IGNORE
+                          ? 0
+                          : (1 - weight) * (log(sums[2]) - (double)logits[r][labels[r]]) + weight * T * T * divergence;
+        assert_true(fabs((double)((const float *)got.data)[r] - want) < 1e-5);
+    }
+    weft_session_free(session);
+    weft_plan_free(plan);
+    weft_graph_free(g);
+}
+
+/* One pass over the first four rows with gradients; answers its loss, and the largest gradient, or difference from `like`'s. */
+static double pass_gradients(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, weft_lm *teacher, double weight,
+                             weft_lm_pass *like, weft_lm_pass **out, double *largest)
+{
+    weft_lm_pass_form form = {.batch = 4,
+                              .length = rows->length,
+                              .segments = rows->packed,
+                              .gradients = true,
+                              .teacher = teacher,
+                              .temperature = 2,
+                              .teacher_weight = weight};
+    double loss;
+    MUST(weft_lm_pass_new(lm, &form, out));
+    weft_lm_rows_fill(rows, data, (const int64_t[]){0, 1, 2, 3}, 4, weft_lm_pass_inputs(*out));
+    MUST(weft_lm_pass_run(*out, 0.01, 0, 0, &loss));
+    *largest = 0;
+    for (int64_t i = 0; i < weft_params_count(lm->params); i++) {
+        char name[300];
+        weft_tensor t, got, other = {0};
+        snprintf(name, sizeof name, "grad.%s", weft_params_at(lm->params, i, &t));
+        MUST(weft_fetch(weft_lm_pass_session(*out), name, &got));
+        if (like)
+            MUST(weft_fetch(weft_lm_pass_session(like), name, &other));
+        for (int64_t k = 0; k < weft_dims_count(t.dims); k++)
+            *largest =
+                fmax(*largest, fabs((double)((const float *)got.data)[k] - (like ? (double)((const float *)other.data)[k] : 0)));
+    }
+    return loss;
+}
+
+/* A teacher that says what the pupil says teaches nothing; one without weight leaves the labels' loss; another is followed. */
+static void teachers(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows rows;
+    weft_lm_pass *plain_pass, *pass;
+    weft_lm *lm = fresh(small, 1), *same = fresh(small, 1), *other = fresh(small, 4);
+    double plain_loss, loss, largest;
+    make_data(&data, 40, 20);
+    MUST(weft_lm_rows_make(&data, 24, true, &rows));
+    assert_true(rows.packed && rows.count >= 4);
+    plain_loss = pass_gradients(lm, &data, &rows, NULL, 0, NULL, &plain_pass, &largest);
+    assert_true(largest > 1e-3);
+    loss = pass_gradients(lm, &data, &rows, same, 1, NULL, &pass, &largest);
+    assert_true(fabs(loss) < 1e-6 && largest < 1e-6);
+    weft_lm_pass_free(pass);
+    loss = pass_gradients(lm, &data, &rows, other, 0, plain_pass, &pass, &largest);
+    assert_true(fabs(loss - plain_loss) < 1e-5 && largest < 1e-5);
+    weft_lm_pass_free(pass);
+    loss = pass_gradients(lm, &data, &rows, other, 1, plain_pass, &pass, &largest);
+    assert_true(loss > 0 && largest > 1e-4);
+    weft_lm_pass_free(pass);
+    weft_lm_pass_free(plain_pass);
+
+    weft_lm_fit_options o = plain();
+    o.steps = 60;
+    o.interval = 1;
+    o.schedule.steps = 60;
+    o.batch = rows.count;
+    train(other, &data, &rows, &o);
+    o.teacher = other;
+    o.teacher_weight = 1;
+    o.epoch = note_loss;
+    train(lm, &data, &rows, &o);
+    assert_true(last_loss < 0.5 * first_loss);
+    weft_lm_rows_free(&rows);
+    weft_lm_data_free(&data);
+    weft_lm_free(lm);
+    weft_lm_free(same);
+    weft_lm_free(other);
+}
+
+/* A teacher with other tokens, a shorter context, or no next token to tell. */
+static void wrong_teachers(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {
+        "{\"model_type\": \"gpt2\", \"vocab_size\": 41, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 64}",
+        "{\"model_type\": \"gpt2\", \"vocab_size\": 40, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 8}",
+        "{\"model_type\": \"bert\", \"vocab_size\": 40, \"hidden_size\": 16, \"num_hidden_layers\": 1, "
+        "\"num_attention_heads\": 2, \"intermediate_size\": 16}"};
+    static const char *const says[] = {"vocabulary has 41 tokens, the model's 40", "context 8", "an encoder"};
+    weft_lm *lm = fresh(small, 1);
+    for (int k = 0; k < 3; k++) {
+        weft_lm *teacher = fresh(configs[k], 1);
+        weft_lm_pass *pass;
+        weft_lm_pass_form form = {.batch = 1, .length = 24, .gradients = true, .teacher = teacher, .temperature = 2};
+        assert_true(weft_lm_pass_new(lm, &form, &pass) != WEFT_OK);
+        assert_non_null(strstr(weft_error(), says[k]));
+        assert_null(pass);
+        weft_lm_free(teacher);
+    }
+    weft_lm_free(lm);
+}
+
+/* Blocks computed again give the same weights, to the bit, whole weights or an adapter with dropout. */
+static void recomputed(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows rows;
+    make_data(&data, 40, 20);
+    MUST(weft_lm_rows_make(&data, 24, true, &rows));
+    for (int adapted = 0; adapted < 2; adapted++) {
+        weft_lm *kept = fresh(small, 1), *again = fresh(small, 1);
+        weft_lm_fit_options o = plain();
+        if (adapted) {
+            MUST(weft_lm_adapt(kept, lora, 5));
+            MUST(weft_lm_adapt(again, lora, 5));
+            o.adapter_dropout = 0.1;
+        }
+        train(kept, &data, &rows, &o);
+        o.recompute = true;
+        train(again, &data, &rows, &o);
+        assert_true(largest_difference(adapted ? kept->adapter->params : kept->params,
+                                       adapted ? again->adapter->params : again->params) == 0);
+        weft_lm_free(kept);
+        weft_lm_free(again);
+    }
+    weft_lm_rows_free(&rows);
+    weft_lm_data_free(&data);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -400,9 +578,10 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace), cmocka_unit_test(packed_is_alone),
-                                       cmocka_unit_test(accumulation), cmocka_unit_test(resumed),
-                                       cmocka_unit_test(merging),      cmocka_unit_test(golden_merge),
-                                       cmocka_unit_test(preferences)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_trace),   cmocka_unit_test(packed_is_alone),  cmocka_unit_test(accumulation),
+        cmocka_unit_test(resumed),        cmocka_unit_test(merging),          cmocka_unit_test(golden_merge),
+        cmocka_unit_test(preferences),    cmocka_unit_test(distilled_losses), cmocka_unit_test(teachers),
+        cmocka_unit_test(wrong_teachers), cmocka_unit_test(recomputed)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
