@@ -211,7 +211,9 @@ static weft_status run(cli_arguments *a)
                      .warmup_share = 0.03,
                      .dpo = dpo,
                      .finish = finish};
-    weft_status status = engine ? finetune(&p, engine) : WEFT_ERROR_MEMORY;
+    weft_status status = cli_lm_check_words(a);
+    if (status == WEFT_OK)
+        status = engine ? finetune(&p, engine) : WEFT_ERROR_MEMORY;
     weft_lm_free(p.lm);
     weft_lm_free(p.teacher);
     weft_text_free(&p.config);

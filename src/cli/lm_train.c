@@ -205,7 +205,9 @@ static weft_status run(cli_arguments *a)
                      .finish = finish};
     if (cli_given(a, "config") && cli_given(a, "arch"))
         return cli_misuse(a, "--config and --arch exclude each other");
-    weft_status status = engine ? train(&p, engine) : WEFT_ERROR_MEMORY;
+    weft_status status = cli_lm_check_words(a);
+    if (status == WEFT_OK)
+        status = engine ? train(&p, engine) : WEFT_ERROR_MEMORY;
     weft_lm_free(p.lm);
     weft_text_free(&p.config);
     return status;

@@ -7,6 +7,13 @@
 
 #include "base/files.h"
 
+weft_status cli_lm_check_words(cli_arguments *a)
+{
+    if (cli_given(a, "steps") && cli_given(a, "epochs"))
+        return cli_misuse(a, "--steps and --epochs exclude each other");
+    return WEFT_OK;
+}
+
 weft_status cli_lm_check_folder(cli_lm_plan *p)
 {
     cli_arguments *a = p->arguments;
@@ -136,7 +143,11 @@ static weft_status read_data(cli_lm_plan *p, training_data *d)
     if (status == WEFT_OK && !p->dpo)
         status = weft_lm_rows_make(&d->validation, row_length(&d->validation, length), packed, &d->validation_rows);
     if (status == WEFT_OK && d->rows.count == 0)
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: nothing to learn in it", path);
+        status = d->train.left_out
+                     ? weft_fail(WEFT_ERROR_FORMAT,
+                                 "%s: no record has a response token to learn within %lld tokens (--length makes rows longer)",
+                                 path, (long long)length)
+                     : weft_fail(WEFT_ERROR_FORMAT, "%s: nothing to learn in it", path);
     if (status == WEFT_OK)
         say_data(p, d);
     return status;
@@ -317,8 +328,6 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
 weft_status cli_lm_training(cli_lm_plan *p)
 {
     training_data d = {0};
-    if (cli_given(p->arguments, "steps") && cli_given(p->arguments, "epochs"))
-        return cli_misuse(p->arguments, "--steps and --epochs exclude each other");
     weft_status status = read_data(p, &d);
     if (status == WEFT_OK)
         status = fit(p, &d);

@@ -24,6 +24,8 @@ typedef struct cli_lm_plan {
     int64_t evaluations;
 } cli_lm_plan;
 
+/* Options that exclude each other. */
+weft_status cli_lm_check_words(cli_arguments *);
 /* Refuses a folder that holds a result or an unfinished run, unless it was said what to do with it. */
 weft_status cli_lm_check_folder(cli_lm_plan *);
 /* Reads the data, trains plan->lm, writes, tells. */

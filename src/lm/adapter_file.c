@@ -182,8 +182,8 @@ static weft_status check_fit(const weft_lm_adapter *a, const weft_lm_config *c, 
             status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" fits no module of this %s model", where, name,
                                c->family->model_type);
     }
-    if (status == WEFT_OK)
-        status = weft_params_check(a->params, g, WEFT_LM_ADAPTER_PREFIX);
+    if (status == WEFT_OK && (status = weft_params_check(a->params, g, WEFT_LM_ADAPTER_PREFIX)) != WEFT_OK)
+        status = weft_fail_in(status, "%s", where);
     for (int64_t i = 0; a->overrides && i < weft_params_count(a->overrides) && status == WEFT_OK; i++) {
         const char *name = weft_params_at(a->overrides, i, NULL);
         if (!weft_find(g, name).id)

@@ -1,0 +1,121 @@
+#!/bin/sh
+# Training language models from a shell, on a few lines of text: from scratch, further, with an adapter, with a teacher; merged,
+# stopped and resumed; the keys of --json; and every mistake with its one line and exit status.
+weft=$(readlink -f "$1")
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+bad=0
+
+wrong() {
+    echo "$*"
+    bad=1
+}
+
+# fails STATUS PIECE WORDS…: exit status and a piece of the one line on standard error, nothing on standard output
+fails() {
+    status=$1
+    piece=$2
+    shift 2
+    "$weft" "$@" --json >out 2>err
+    got=$?
+    [ "$got" -eq "$status" ] || wrong "weft $*: exit status $got, expected $status: $(cat err)"
+    grep -qF -e "$piece" err || wrong "weft $*: \"$(cat err)\" does not say \"$piece\""
+    [ "$(wc -l <err)" -eq 1 ] || wrong "weft $*: more than a line on standard error: $(cat err)"
+    [ -s out ] && wrong "weft $*: a failed command wrote to standard output"
+}
+
+# keys "KEY …" WORDS…: succeeds, with one JSON object that has the keys
+keys() {
+    wanted=$1
+    shift
+    "$weft" "$@" --json >out 2>err || wrong "weft $*: $(cat err)"
+    [ "$(wc -l <out)" -eq 1 ] || wrong "weft $*: not one object: $(head -c 600 out)"
+    for key in $wanted; do
+        grep -qF -e "\"$key\": " out || wrong "weft $*: no \"$key\" in $(head -c 600 out)"
+    done
+}
+
+# number KEY: of the last --json
+number() {
+    sed -n "s/.*\"$1\": \\([-0-9.e]*\\).*/\\1/p" out
+}
+
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    echo "the cat sat on the mat and the rat sat on the cat, said the cat of number $i"
+done >text.txt
+for i in 1 2 3 4 5 6 7 8; do
+    echo "{\"instruction\": \"who sat on mat $i? \", \"output\": \"the cat sat on the mat\"}"
+done >records.jsonl
+"$weft" lm tokenizer text.txt --vocab-size 280 --out words --json >out || wrong "no tokenizer"
+cat >tiny.json <<'END'
+{"model_type": "llama", "vocab_size": 280, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+ "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 64, "tie_word_embeddings": true}
+END
+sed 's/"hidden_size": 16/"hidden_size": 24/' tiny.json >wide.json
+
+told="tokens rows steps evaluations train_loss val_loss seconds out"
+keys "parameters $told" lm train --data text.txt --tokenizer words --config tiny.json --length 16 --steps 20 --lr 0.01 \
+    --batch-size 4 --out base
+for file in config.json model.safetensors run.json metrics.jsonl; do
+    [ -s base/$file ] || wrong "base lacks $file"
+done
+keys "$told" lm train --data text.txt --tokenizer words --config wide.json --length 16 --steps 20 --lr 0.01 --batch-size 4 --out wide
+keys "trained $told" lm finetune base --data records.jsonl --prompt "{{ instruction }}" --steps 10 --lr 0.01 --batch-size 4 --out tuned
+"$weft" lm finetune base --data records.jsonl --prompt "{{ instruction }}" --steps 10 --lr 0.01 --batch-size 4 --recompute --out again --json >out || wrong "--recompute"
+cmp -s tuned/model.safetensors again/model.safetensors || wrong "--recompute gives other weights"
+
+# a teacher: training goes another way than without, and its loss falls
+"$weft" lm finetune base --data text.txt --length 16 --steps 2 --lr 0.01 --batch-size 4 --teacher wide --teacher-weight 1 --val-share 0 \
+    --out pupil --json >out || wrong "two steps with a teacher"
+early=$(number train_loss)
+"$weft" lm finetune base --data text.txt --length 16 --steps 40 --lr 0.01 --batch-size 4 --teacher wide --teacher-weight 1 --val-share 0 \
+    --out pupil --force --json >out || wrong "forty steps with a teacher"
+awk "BEGIN { exit !($(number train_loss) < $early) }" || wrong "the teacher's loss: $early after 2 steps, $(number train_loss) after 40"
+
+# an adapter, beside its base and worked into it
+keys "trained $told" lm finetune base --data records.jsonl --prompt "{{ instruction }}" --lora --rank 4 --steps 10 --lr 0.02 --batch-size 4 --out adapter
+for file in adapter_config.json adapter_model.safetensors; do
+    [ -s adapter/$file ] || wrong "adapter lacks $file"
+done
+"$weft" lm merge base --adapter adapter --out merged --json >out || wrong "no merge"
+keys perplexity lm perplexity base --adapter adapter --file text.txt
+beside=$(number perplexity)
+keys perplexity lm perplexity merged --file text.txt
+awk "BEGIN { d = $beside - $(number perplexity); exit !(d < 1e-3 && d > -1e-3) }" || wrong "perplexity $beside beside, $(number perplexity) merged"
+
+# mistakes: on the command line, then in files
+fails 2 "--data" lm train --tokenizer words --config tiny.json --out x
+fails 2 "gpt2" lm train --data text.txt --tokenizer words --arch rnn --out x
+fails 2 "--steps and --epochs exclude each other" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --epochs 1 --out x
+fails 2 "wants --lora beside it" lm finetune base --data text.txt --rank 4 --out x
+fails 2 "wants --teacher beside it" lm finetune base --data text.txt --temperature 2 --out x
+fails 2 "--dpo and --teacher exclude each other" lm finetune base --data text.txt --dpo --teacher wide --out x
+fails 2 "temperature" lm finetune base --data text.txt --teacher wide --temperature 0 --out x
+fails 2 "teacher-weight" lm finetune base --data text.txt --teacher wide --teacher-weight 1.5 --out x
+: >empty.txt
+: >empty.jsonl
+echo '{"question": 1}' >other.jsonl
+echo '{"text": ' >broken.jsonl
+fails 1 "missing.txt" lm finetune base --data missing.txt --out x
+fails 1 "empty.txt" lm finetune base --data empty.txt --out x
+fails 1 "empty.jsonl" lm finetune base --data empty.jsonl --out x
+fails 1 "other.jsonl" lm finetune base --data other.jsonl --out x
+fails 1 "within 64 tokens" lm finetune base --data records.jsonl --out x
+fails 1 "broken.jsonl" lm finetune base --data broken.jsonl --out x
+fails 1 "nowhere" lm finetune nowhere --data text.txt --out x
+fails 1 "nowhere" lm finetune base --data text.txt --teacher nowhere --out x
+fails 1 "context is 64 tokens" lm finetune base --data text.txt --length 65 --out x
+fails 1 "--force" lm finetune base --data records.jsonl --prompt "{{ instruction }}" --steps 10 --out tuned
+fails 1 "--force" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --out base
+sed 's/llama/rnn/' tiny.json >rnn.json
+fails 1 "\"model_type\" is \"rnn\"" lm train --data text.txt --tokenizer words --config rnn.json --out x
+sed 's/280/270/' tiny.json >few.json
+fails 1 "past the model's vocabulary of 270" lm train --data text.txt --tokenizer words --config few.json --length 16 --out x
+sed 's/280/290/' tiny.json >more.json
+"$weft" lm train --data text.txt --tokenizer words --config more.json --length 16 --steps 1 --out more --json >out || wrong "more"
+fails 1 "the teacher's vocabulary has 290 tokens" lm finetune base --data text.txt --length 16 --teacher more --out x
+fails 1 "adapter/adapter_model.safetensors: base_model" lm merge wide --adapter adapter --out x
+[ -e x/model.safetensors ] && wrong "a failed command left a model"
+
+exit $bad
