@@ -103,8 +103,9 @@ WEFT_API double weft_tuco_tpr(const double *scores, const unsigned char *labels,
 /* 95 % interval of the AUC by `rounds` seeded resamples within each class. */
 WEFT_API weft_status weft_tuco_auc_interval(const double *scores, const unsigned char *labels, int64_t n, int rounds,
                                             uint64_t seed, double *low, double *high);
-/* Five-fold choice of alpha: correct [alphas, n] 0 or 1; per fold the alpha best (or worst: maximise false) on the others, ties
- * to the value nearest 1, scores the fold. Answers the mean of the folds' scores less the score at alpha = 1 (index `one`). */
+/* Choice of alpha by folds, row i being in fold i mod folds: correct [alphas, n] 0 or 1; per fold the alpha best (or worst:
+ * maximise false) on the others, ties to the value nearest 1, scores the fold. Answers the mean of the folds' scores less the
+ * score at alpha = 1 (index `one`). */
 WEFT_API weft_status weft_tuco_delta_cv(const unsigned char *correct, const double *alpha, int alphas, int64_t n, int one,
                                         int folds, bool maximise, double *out);
 

@@ -119,12 +119,12 @@ weft_status weft_tuco_auc_interval(const double *scores, const unsigned char *la
     return status;
 }
 
-/* Correct answers with alpha a among rows outside [from, to), or inside. */
-static int64_t right(const unsigned char *correct, int64_t n, int a, int64_t from, int64_t to, bool inside)
+/* Correct answers with alpha a among the rows of fold f, or among the others. */
+static int64_t right(const unsigned char *correct, int64_t n, int a, int folds, int f, bool inside)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++)
-        if ((i >= from && i < to) == inside)
+        if ((i % folds == f) == inside)
             count += correct[(int64_t)a * n + i] != 0;
     return count;
 }
@@ -138,10 +138,10 @@ weft_status weft_tuco_delta_cv(const unsigned char *correct, const double *alpha
                          folds, alphas);
     int64_t scored_right = 0;
     for (int f = 0; f < folds; f++) {
-        int64_t from = n * f / folds, to = n * (f + 1) / folds, best_count = 0;
+        int64_t best_count = 0;
         int best = -1;
         for (int a = 0; a < alphas; a++) {
-            int64_t count = right(correct, n, a, from, to, false);
+            int64_t count = right(correct, n, a, folds, f, false);
             bool better = best < 0 || (maximise ? count > best_count : count < best_count);
             bool nearer = best >= 0 && count == best_count && fabs(alpha[a] - 1) < fabs(alpha[best] - 1);
             if (better || nearer) {
@@ -149,8 +149,8 @@ weft_status weft_tuco_delta_cv(const unsigned char *correct, const double *alpha
                 best_count = count;
             }
         }
-        scored_right += right(correct, n, best, from, to, true);
+        scored_right += right(correct, n, best, folds, f, true);
     }
-    *out = (double)(scored_right - right(correct, n, one, 0, n, true)) / (double)n;
+    *out = (double)(scored_right - right(correct, n, one, 1, 0, true)) / (double)n;
     return WEFT_OK;
 }

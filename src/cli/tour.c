@@ -17,6 +17,8 @@ static const tour_job jobs[] = {
     {"tabular",
      "Learn a table of houses, predict new ones with the houses behind each prediction, add later ones without training.",
      tour_tabular},
+    {"language", "Learn a tokenizer and a small language model from text that Weft makes, and let it speak.", tour_lm},
+    {"audit", "Fine-tune that model, and tell how much of an answer is owed to it.", tour_audit},
     {"hardware", "Time one batch on a GPU, an NPU and NPUs whose memory computes, and draw what each unit did.", tour_sim},
 };
 
