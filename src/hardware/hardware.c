@@ -169,12 +169,6 @@ static weft_status check_memory(const weft_hardware_memory *m)
         status =
             weft_fail(WEFT_ERROR_ARGUMENT, "memory: %lld banks of %lld rows of %d columns are more than 2^32 lines a channel",
                       (long long)banks, (long long)m->rows, m->columns);
-    int64_t numbers = (int64_t)m->columns * m->request_bytes / 2;
-    if (status == WEFT_OK && m->kind != WEFT_MEMORY_PLAIN && numbers > banks * m->pim_lanes)
-        status = weft_fail(WEFT_ERROR_ARGUMENT,
-                           "memory pim_lanes is %d: a row of %lld numbers takes %lld multiplies; a PIM command has at most %lld",
-                           m->pim_lanes, (long long)numbers, (long long)((numbers + m->pim_lanes - 1) / m->pim_lanes),
-                           (long long)banks);
     if (status == WEFT_OK)
         status = check_timing(&m->timing);
     if (status == WEFT_OK && m->timing.tREFI / m->ranks < 1)

@@ -61,6 +61,28 @@ static weft_status check_divides(const char *name, int64_t value, const char *by
     return WEFT_OK;
 }
 
+/* Products of keys multiply a head's numbers, those of values up to a row's; a command counts its multiplies where an address has
+ * its bank. */
+static weft_status check_products(const weft_hardware_shape *s, const weft_hardware_memory *m)
+{
+    const int64_t most = (int64_t)m->ranks * m->bankgroups * m->banks_per_group, lanes = m->pim_lanes;
+    const struct {
+        const char *what;
+        int64_t numbers;
+    } rows[] = {{"head", s->head_dim}, {"row", (int64_t)m->columns * m->request_bytes / 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].numbers > most * lanes)
+            return weft_fail(
+                WEFT_ERROR_ARGUMENT,
+                "memory pim_lanes is %lld: a %s of %lld numbers takes %lld multiplies; a PIM command has at most %lld",
+                (long long)lanes, rows[i].what, (long long)rows[i].numbers, (long long)((rows[i].numbers + lanes - 1) / lanes),
+                (long long)most);
+    if (s->head_dim % lanes)
+        weft_log(WEFT_LOG_WARNING, "a head of %lld numbers does not fill its last PIM multiply of %lld", (long long)s->head_dim,
+                 (long long)lanes);
+    return WEFT_OK;
+}
+
 static weft_status check_shape(const weft_hardware_shape *s, const weft_hardware_memory *m, const weft_hardware_options *o)
 {
     const struct {
@@ -92,14 +114,8 @@ static weft_status check_shape(const weft_hardware_shape *s, const weft_hardware
         status = check_divides("the number of KV heads", s->kv_heads, "n_tp", s->tensor_parallel);
     if (status == WEFT_OK && s->window < 0)
         status = weft_fail(WEFT_ERROR_ARGUMENT, "window is %lld; it must be 0 (none) or more", (long long)s->window);
-    int64_t banks = (int64_t)m->ranks * m->bankgroups * m->banks_per_group;
-    if (status == WEFT_OK && m->kind != WEFT_MEMORY_PLAIN && s->head_dim > banks * m->pim_lanes)
-        status = weft_fail(
-            WEFT_ERROR_ARGUMENT, "a head of %lld numbers takes %lld multiplies; a PIM command has at most %lld, of %d each",
-            (long long)s->head_dim, (long long)((s->head_dim + m->pim_lanes - 1) / m->pim_lanes), (long long)banks, m->pim_lanes);
-    if (status == WEFT_OK && m->kind != WEFT_MEMORY_PLAIN && s->head_dim % m->pim_lanes)
-        weft_log(WEFT_LOG_WARNING, "a head of %lld numbers does not fill its last PIM multiply of %d", (long long)s->head_dim,
-                 m->pim_lanes);
+    if (status == WEFT_OK && m->kind != WEFT_MEMORY_PLAIN)
+        status = check_products(s, m);
     if (status == WEFT_OK && o->system == WEFT_SYSTEM_NPU && s->tensor_parallel > 1 && o->fixed == WEFT_QUIRKS_COMPAT)
         status = weft_fail(WEFT_ERROR_ARGUMENT, "the published NPU-only system knows no tensor parallelism: n_tp is %d, not 1",
                            s->tensor_parallel);

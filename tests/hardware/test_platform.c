@@ -224,6 +224,26 @@ static void published_files_load_to_the_published_machine(void **state)
     }
 }
 
+/* A memory may be read, and serve a system that multiplies elsewhere, though a PIM command cannot hold the multiplies of its
+ * rows. */
+static void rows_too_long_for_a_command_are_refused_by_systems_that_compute_in_memory(void **state)
+{
+    (void)state;
+    weft_hardware machine = weft_hardware_default();
+    machine.memory.pim_lanes = 1;
+    assert_int_equal(weft_hardware_check(&machine), WEFT_OK);
+    const weft_hardware_shape shape = {.embed = 64, .heads = 2};
+    const weft_hardware_request request = {.length = 8};
+    for (int system = WEFT_SYSTEM_NEUPIMS; system <= WEFT_SYSTEM_NPU; system++) {
+        weft_hardware_options options = {.system = (weft_hardware_system)system};
+        weft_hardware_result *result = NULL;
+        weft_status status = weft_hardware_run(&machine, &shape, &request, 1, &options, &result);
+        assert_int_equal(status, system == WEFT_SYSTEM_NPU ? WEFT_OK : WEFT_ERROR_ARGUMENT);
+        assert_true(status == WEFT_OK || strstr(weft_error(), "a row of 512 numbers takes 512 multiplies"));
+        weft_hardware_result_free(result);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +253,7 @@ int main(void)
         cmocka_unit_test(dramsim3_files_set_the_memory),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(missing_timings_are_listed),
+        cmocka_unit_test(rows_too_long_for_a_command_are_refused_by_systems_that_compute_in_memory),
         cmocka_unit_test(published_files_load_to_the_published_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
