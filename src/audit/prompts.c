@@ -53,6 +53,8 @@ typedef weft_status (*read_line)(const char *line, size_t length, const char *wh
 static weft_status read_text(const char *line, size_t length, const char *where, weft_prompt *out)
 {
     out->label = WEFT_NO_LABEL;
+    if (memchr(line, 0, length))
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: a zero byte; expected a prompt of text", where);
     out->text = strndup(line, length);
     return out->text ? WEFT_OK : short_of_memory(where);
 }
@@ -124,19 +126,20 @@ static weft_status choices_of(weft_json_value root, const char *where, weft_prom
     if (weft_json_kind_of(choices) != WEFT_JSON_LIST || count < 2 || count > MOST_CHOICES)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: expected \"choices\", a list of 2 to %d texts", where, MOST_CHOICES);
     const char *name = weft_json_string(answer, NULL);
-    out->answer = name ? -1 : (int)weft_json_integer(answer, -1);
+    int64_t right = name ? -1 : weft_json_integer(answer, -1);
     weft_status status = WEFT_OK;
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         const char *text = weft_json_string(weft_json_item(choices, i), NULL);
         if (!text || !*text)
             return weft_fail(WEFT_ERROR_FORMAT, "%s: choice %lld is no text", where, (long long)i);
         if (name && strcmp(name, text) == 0)
-            out->answer = (int)i;
+            right = i;
         status = add_choice(out, text, where);
     }
-    if (status == WEFT_OK && (out->answer < 0 || out->answer >= count))
+    if (status == WEFT_OK && (right < 0 || right >= count))
         return weft_fail(WEFT_ERROR_FORMAT, "%s: \"answer\" is neither one of the choices nor an index from 0 to %lld", where,
                          (long long)count - 1);
+    out->answer = (int)right;
     return status;
 }
 
@@ -166,13 +169,9 @@ static weft_status read_question(const char *line, size_t length, const char *wh
     return status;
 }
 
-static weft_status read_lines(const char *path, read_line one, weft_prompts *out)
+static weft_status take_lines(const char *text, size_t size, const char *path, read_line one, weft_prompts *out)
 {
-    char *text;
-    size_t size;
-    weft_status status = weft_file_read(path, LARGEST_FILE, &text, &size);
-    if (status != WEFT_OK)
-        return status;
+    weft_status status = WEFT_OK;
     int64_t number = 0;
     for (const char *line = text, *end = text + size, *next; line < end && status == WEFT_OK; line = next) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
@@ -192,6 +191,17 @@ static weft_status read_lines(const char *path, read_line one, weft_prompts *out
         else
             prompt_free(&p);
     }
+    return status;
+}
+
+static weft_status read_lines(const char *path, read_line one, weft_prompts *out)
+{
+    char *text;
+    size_t size;
+    weft_status status = weft_file_read(path, LARGEST_FILE, &text, &size);
+    if (status != WEFT_OK)
+        return status;
+    status = take_lines(text, size, path, one, out);
     free(text);
     return status;
 }
@@ -250,6 +260,18 @@ weft_status weft_prompts_read(const char *path, const char *column, weft_prompts
                          : ends_in(path, ".jsonl") || ends_in(path, ".json") ? read_lines(path, read_json, out)
                                                                              : read_lines(path, read_text, out);
     return finish(status, path, "prompts", out);
+}
+
+weft_status weft_prompts_parse(const char *text, size_t size, weft_prompt_lines kind, const char *name, weft_prompts *out)
+{
+    static const struct {
+        read_line one;
+        const char *what;
+    } kinds[] = {[WEFT_LINES_TEXT] = {read_text, "prompts"},
+                 [WEFT_LINES_JSON] = {read_json, "prompts"},
+                 [WEFT_LINES_QUESTIONS] = {read_question, "questions"}};
+    *out = (weft_prompts){0};
+    return finish(take_lines(text, size, name, kinds[kind].one, out), name, kinds[kind].what, out);
 }
 
 weft_status weft_questions_read(const char *path, weft_prompts *out)

@@ -28,6 +28,9 @@ weft_status weft_prompts_read(const char *path, const char *column, weft_prompts
 /* Multiple-choice questions, a line of JSON each: {"prompt": …, "choices": [" A", " B"], "answer": 1} (an index or one of the
  * choices), or Model-Written Evaluations' {"question", "answer_matching_behavior", "answer_not_matching_behavior"}. */
 weft_status weft_questions_read(const char *path, weft_prompts *out);
+/* The lines of such files from memory; messages call it `name`. */
+typedef enum weft_prompt_lines { WEFT_LINES_TEXT, WEFT_LINES_JSON, WEFT_LINES_QUESTIONS } weft_prompt_lines;
+weft_status weft_prompts_parse(const char *text, size_t size, weft_prompt_lines kind, const char *name, weft_prompts *out);
 void weft_prompts_free(weft_prompts *);
 
 /* From prompts to ids. */
