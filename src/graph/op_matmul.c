@@ -140,8 +140,11 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
         call.one.b = (char *)run->base[b->buffer] + (size_t)b->offset * be;
         call.one.c = s->in_count > 2 ? weft_at(run, &s->out[0]) : NULL;
     }
-    call.packed_next = (run->kernels->gemm->packed_bytes(&call.one) + 63) & ~(size_t)63;
-    if (pointers && call.packed_next && panels->buffer >= 0)
+    if (panels->buffer < 0 || (s->in_count > 2 && call.batch == 1)) /* nobody steps from item to item */
+        call.packed_next = 0;
+    else
+        call.packed_next = (run->kernels->gemm->packed_bytes(&call.one) + 63) & ~(size_t)63;
+    if (pointers && panels->buffer >= 0) /* where b as it is stored needs no panels, the product leaves them alone */
         call.one.packed = weft_at(run, panels);
     return call;
 }
@@ -205,7 +208,7 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
         gemm_call one = call;
         move_to(&one, item);
         int64_t part = each == 1 ? 0 : piece % each;
-        weft_gemm_area area = t->area(&one.one, part);
+        weft_gemm_area area = each == 1 ? (weft_gemm_area){0, one.one.m, 0, one.one.n} : t->area(&one.one, part);
         if (area.row0 >= call.rows)
             continue;
         t->run(&one.one, part, run->scratch[thread]);

@@ -2,6 +2,7 @@
  * chunks and new tokens one at a time. A stream that has fewer tokens than its chunk is padded: what padding leaves in the cache
  * stands behind the stream's end, where no query looks, and the next chunk writes over it. */
 #include "lm/lm.h"
+#include "nn/evaluate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ typedef struct chunk {
     weft_plan *plan;
     weft_session *session;
     int64_t *ids, *positions; /* [streams, size] */
+    int64_t *rows;            /* [streams] of the last tokens among those */
 } chunk;
 
 typedef struct state {
@@ -31,9 +33,9 @@ struct weft_lm_decoder {
     chunk chunks[CHUNKS];
     state *states;
     int state_count;
-    int64_t *start, *length, *rows; /* [streams] */
-    int64_t *history;               /* [streams, capacity]: what was fed, for messages */
-    float *logits;                  /* [streams, vocab] */
+    int64_t *start, *length; /* [streams] */
+    int64_t *history;        /* [streams, capacity]: what was fed, for messages */
+    float *logits;           /* [streams, vocab] */
 };
 
 static weft_status short_of_memory(const weft_lm_decoder *d)
@@ -49,6 +51,7 @@ static void chunk_free(chunk *c)
     weft_graph_free(c->graph);
     free(c->ids);
     free(c->positions);
+    free(c->rows);
     *c = (chunk){0};
 }
 
@@ -89,6 +92,23 @@ static weft_status bind_states(weft_lm_decoder *d, chunk *c)
     return status;
 }
 
+/* Inputs are bound once to where each call writes them: `feed` sees to it that their numbers are in range. */
+static weft_status bind_inputs(weft_lm_decoder *d, chunk *c, int64_t n)
+{
+    const int64_t S = d->streams;
+    const weft_binding inputs[] = {
+        {"input_ids", {c->ids, WEFT_I64, DIMS(S, n)}},
+        {"start", {d->start, WEFT_I64, DIMS(S)}},
+        {"rows", {c->rows, WEFT_I64, DIMS(S)}},
+        {"position_ids", {c->positions, WEFT_I64, DIMS(S, n)}},
+    };
+    const int count = d->lm->config.family->names->position ? 4 : 3;
+    weft_status status = WEFT_OK;
+    for (int i = 0; i < count && status == WEFT_OK; i++)
+        status = weft_bind(c->session, inputs[i].name, inputs[i].tensor);
+    return status;
+}
+
 /* Builds and binds the chunk of that size at its first use. */
 static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
 {
@@ -102,7 +122,8 @@ static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
     c->graph = weft_lm_graph(d->lm);
     c->ids = calloc((size_t)(S * n), sizeof *c->ids);
     c->positions = calloc((size_t)(S * n), sizeof *c->positions);
-    if (!c->graph || !c->ids || !c->positions) {
+    c->rows = calloc((size_t)S, sizeof *c->rows);
+    if (!c->graph || !c->ids || !c->positions || !c->rows) {
         chunk_free(c);
         return short_of_memory(d);
     }
@@ -113,6 +134,8 @@ static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
         status = weft_session_new(c->plan, d->lm->sets, d->lm->set_count, &c->session);
     if (status == WEFT_OK)
         status = bind_states(d, c);
+    if (status == WEFT_OK)
+        status = bind_inputs(d, c, n);
     if (status != WEFT_OK)
         chunk_free(c);
     return status;
@@ -136,12 +159,10 @@ weft_status weft_lm_decoder_new(weft_lm *lm, int64_t streams, int64_t capacity, 
     size_t S = (size_t)streams;
     d->start = calloc(S, sizeof *d->start);
     d->length = calloc(S, sizeof *d->length);
-    d->rows = calloc(S, sizeof *d->rows);
     d->history = calloc(S * (size_t)capacity, sizeof *d->history);
     d->logits = calloc(S * (size_t)lm->config.vocab, sizeof *d->logits);
     chunk *first;
-    weft_status status =
-        d->start && d->length && d->rows && d->history && d->logits ? chunk_of(d, 0, &first) : short_of_memory(d);
+    weft_status status = d->start && d->length && d->history && d->logits ? chunk_of(d, 0, &first) : short_of_memory(d);
     if (status != WEFT_OK)
         weft_lm_decoder_free(d);
     else
@@ -162,7 +183,6 @@ void weft_lm_decoder_free(weft_lm_decoder *d)
     free(d->states);
     free(d->start);
     free(d->length);
-    free(d->rows);
     free(d->history);
     free(d->logits);
     free(d);
@@ -230,7 +250,7 @@ static weft_status feed_chunk(weft_lm_decoder *d, int k, const weft_lm_tokens *t
     for (int64_t s = 0; s < S; s++) {
         int64_t take = tokens[s].count - done[s] < n ? tokens[s].count - done[s] : n;
         d->start[s] = d->length[s];
-        d->rows[s] = s * n + (take ? take - 1 : 0);
+        c->rows[s] = s * n + (take ? take - 1 : 0);
         for (int64_t t = 0; t < n; t++) {
             c->ids[s * n + t] = t < take ? tokens[s].ids[done[s] + t] : 0;
             c->positions[s * n + t] = d->length[s] + t < most ? d->length[s] + t : most;
@@ -241,15 +261,7 @@ static weft_status feed_chunk(weft_lm_decoder *d, int k, const weft_lm_tokens *t
         done[s] += take;
         left[s] = take ? tokens[s].count - done[s] : -1;
     }
-    status = weft_bind(c->session, "input_ids", (weft_tensor){c->ids, WEFT_I64, DIMS(S, n)});
-    if (status == WEFT_OK)
-        status = weft_bind(c->session, "start", (weft_tensor){d->start, WEFT_I64, DIMS(S)});
-    if (status == WEFT_OK)
-        status = weft_bind(c->session, "rows", (weft_tensor){d->rows, WEFT_I64, DIMS(S)});
-    if (status == WEFT_OK && d->lm->config.family->names->position)
-        status = weft_bind(c->session, "position_ids", (weft_tensor){c->positions, WEFT_I64, DIMS(S, n)});
-    if (status == WEFT_OK)
-        status = weft_run(c->session);
+    status = weft_run(c->session);
     return status == WEFT_OK ? take_logits(d, c, left) : status;
 }
 

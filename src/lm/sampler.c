@@ -65,14 +65,16 @@ void weft_sampler_free(weft_sampler *s)
 
 static weft_status load(weft_sampler *s, const float *logits)
 {
-    bool some = false;
+    int some = 0, fine = 1; /* added up without branches, for the sake of vectors */
     for (int64_t i = 0; i < s->vocabulary; i++) {
-        if (isnan(logits[i]) || (isinf(logits[i]) && logits[i] > 0))
-            return weft_fail(WEFT_ERROR_NUMERIC, "sampling: the logit of token %lld is %s", (long long)i,
-                             isnan(logits[i]) ? "NaN" : "infinite");
-        some = some || !isinf(logits[i]);
+        fine &= logits[i] < INFINITY;
+        some |= logits[i] > -INFINITY;
         s->score[i] = (double)logits[i];
     }
+    for (int64_t i = 0; !fine && i < s->vocabulary; i++)
+        if (!(logits[i] < INFINITY))
+            return weft_fail(WEFT_ERROR_NUMERIC, "sampling: the logit of token %lld is %s", (long long)i,
+                             isnan(logits[i]) ? "NaN" : "infinite");
     return some ? WEFT_OK : weft_fail(WEFT_ERROR_NUMERIC, "sampling: the logits of all tokens are minus infinity");
 }
 

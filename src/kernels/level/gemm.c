@@ -24,37 +24,37 @@ static int64_t packed_offset(const gemm_plan *plan, int64_t column)
 
 static size_t packed_bytes(const weft_gemm *g)
 {
-    const gemm_plan plan = plan_of(g);
-    if (!plan.packed)
+    const gemm_plan *plan = plan_of(g);
+    if (!plan->packed)
         return 0;
-    const int64_t last = (plan.column_units - 1) * plan.width;
+    const int64_t last = (plan->column_units - 1) * plan->width;
     int64_t width;
-    width_of(&plan, last, &width);
-    return (size_t)round_up_64(packed_offset(&plan, last + width));
+    width_of(plan, last, &width);
+    return (size_t)round_up_64(packed_offset(plan, last + width));
 }
 
 static int64_t pack_pieces(const weft_gemm *g)
 {
-    return plan_of(g).pack_pieces;
+    return plan_of(g)->pack_pieces;
 }
 
 static void pack(const weft_gemm *g, void *packed, int64_t piece)
 {
-    const gemm_plan plan = plan_of(g);
-    const int64_t first = plan.pack_units * piece / plan.pack_pieces, end = plan.pack_units * (piece + 1) / plan.pack_pieces;
-    const int64_t depth_units = plan.pack_units / plan.column_units;
+    const gemm_plan *plan = plan_of(g);
+    const int64_t first = plan->pack_units * piece / plan->pack_pieces, end = plan->pack_units * (piece + 1) / plan->pack_pieces;
+    const int64_t depth_units = plan->pack_units / plan->column_units;
     for (int64_t unit = first; unit < end; unit++) {
-        const bool down = plan.right.step == 1; /* neighbours in memory follow one another */
-        const int64_t from = (down ? unit % depth_units : unit / plan.column_units) * GEMM_PACK_DEPTH;
-        const int64_t column = (down ? unit / depth_units : unit % plan.column_units) * plan.width;
-        const int64_t to = from + GEMM_PACK_DEPTH < plan.depth ? from + GEMM_PACK_DEPTH : plan.depth;
+        const bool down = plan->right.step == 1; /* neighbours in memory follow one another */
+        const int64_t from = (down ? unit % depth_units : unit / plan->column_units) * GEMM_PACK_DEPTH;
+        const int64_t column = (down ? unit / depth_units : unit % plan->column_units) * plan->width;
+        const int64_t to = from + GEMM_PACK_DEPTH < plan->depth ? from + GEMM_PACK_DEPTH : plan->depth;
         int64_t width;
-        width_of(&plan, column, &width);
-        char *out = (char *)packed + packed_offset(&plan, column) + from * width * plan.packed_size;
-        if (plan.packed_size < plan.size)
-            pack_halves(&plan.right, from, to, column, plan.n, (uint16_t *)(void *)out, width);
+        width_of(plan, column, &width);
+        char *out = (char *)packed + packed_offset(plan, column) + from * width * plan->packed_size;
+        if (plan->packed_size < plan->size)
+            pack_halves(&plan->right, from, to, column, plan->n, (uint16_t *)(void *)out, width);
         else
-            pack_panel(&plan.right, plan.kind, from, to, column, plan.n, out, width);
+            pack_panel(&plan->right, plan->kind, from, to, column, plan->n, out, width);
     }
 }
 
@@ -77,14 +77,14 @@ static layout layout_of(const gemm_plan *plan)
 
 static size_t scratch_bytes(const weft_gemm *g)
 {
-    const gemm_plan plan = plan_of(g);
-    return plan.m == 0 || plan.n == 0 ? 0 : (size_t)layout_of(&plan).bytes;
+    const gemm_plan *plan = plan_of(g);
+    return plan->m == 0 || plan->n == 0 ? 0 : (size_t)layout_of(plan).bytes;
 }
 
 static int64_t pieces(const weft_gemm *g)
 {
-    const gemm_plan plan = plan_of(g);
-    return plan.down * plan.across;
+    const gemm_plan *plan = plan_of(g);
+    return plan->down * plan->across;
 }
 
 /* The part of the plan's [m, n]. */
@@ -108,8 +108,8 @@ static weft_gemm_area swap_area(weft_gemm_area area)
 
 static weft_gemm_area area(const weft_gemm *g, int64_t piece)
 {
-    const gemm_plan plan = plan_of(g);
-    return plan.swapped ? swap_area(plan_area(&plan, piece)) : plan_area(&plan, piece);
+    const gemm_plan *plan = plan_of(g);
+    return plan->swapped ? swap_area(plan_area(plan, piece)) : plan_area(plan, piece);
 }
 
 /* Moves a tile [rows, columns] between C and the buffer [rows, width]; C's strides are in elements. */
@@ -252,44 +252,63 @@ static void take_right(const gemm_plan *plan, const char *packed, int64_t column
     }
 }
 
+/* One row of left by the tile of as many full panels as there are; answers how many it did. A small product alone: the panels of
+ * a large one come from memory, whose prefetchers like one stream. */
+static int64_t run_row(const gemm_plan *plan, const panel *p, int64_t columns)
+{
+    const bool whole =
+        plan->packed && plan->packed_size == plan->size && p->order == GEMM_BY_ROWS && plan->down * plan->across == 1;
+    for (int i = 0; whole && i < GEMM_ROW_TILES && plan->tiles->row[i]; i++)
+        if (columns >= (GEMM_ROW_PANELS >> i) * plan->width) {
+            plan->tiles->row[i](p->depth, p->left, p->right, plan->depth * plan->width, plan->width, p->c, p->load);
+            return GEMM_ROW_PANELS >> i;
+        }
+    return 0;
+}
+
 static void run(const weft_gemm *g, int64_t piece, void *scratch)
 {
-    const gemm_plan plan = plan_of(g);
-    const weft_gemm_area part = plan_area(&plan, piece);
-    const layout at = layout_of(&plan);
+    const gemm_plan *plan = plan_of(g);
+    const weft_gemm_area part = plan_area(plan, piece);
+    const layout at = layout_of(plan);
     char *space = scratch;
-    panel p = {.c_row = plan.swapped ? 1 : g->c_row, .c_column = plan.swapped ? g->c_row : 1};
-    char *c = (char *)g->c + part.row0 * p.c_row * plan.size;
+    panel p = {.c_row = plan->swapped ? 1 : g->c_row, .c_column = plan->swapped ? g->c_row : 1};
+    char *c = (char *)g->c + part.row0 * p.c_row * plan->size;
     /* Little depth: writing C is the work, so go along its rows; the panels fit the first cache. */
     const int64_t rows = part.row1 - part.row0;
-    const int64_t rows_at_once = plan.depth <= 32 && (plan.packed || plan.direct) ? 2 * GEMM_TALLEST : rows + GEMM_TALLEST;
-    if (plan.depth == 0 && !g->accumulate) {
-        const weft_gemm_area zeros = plan.swapped ? swap_area(part) : part;
+    const int64_t rows_at_once = plan->depth <= 32 && (plan->packed || plan->direct) ? 2 * GEMM_TALLEST : rows + GEMM_TALLEST;
+    if (plan->depth == 0 && !g->accumulate) {
+        const weft_gemm_area zeros = plan->swapped ? swap_area(part) : part;
         for (int64_t i = zeros.row0; i < zeros.row1; i++)
-            memset((char *)g->c + (i * g->c_row + zeros.column0) * plan.size, 0,
-                   (size_t)((zeros.column1 - zeros.column0) * plan.size));
+            memset((char *)g->c + (i * g->c_row + zeros.column0) * plan->size, 0,
+                   (size_t)((zeros.column1 - zeros.column0) * plan->size));
     }
-    for (int64_t from = 0; from < plan.depth; from += plan.block) {
-        const int64_t to = from + plan.block < plan.depth ? from + plan.block : plan.depth;
+    for (int64_t from = 0; from < plan->depth; from += plan->block) {
+        const int64_t to = from + plan->block < plan->depth ? from + plan->block : plan->depth;
         p.depth = to - from;
         p.load = g->accumulate || from > 0;
-        take_left(&plan, &part, from, to, space, at.stride, &p);
+        take_left(plan, &part, from, to, space, at.stride, &p);
         for (int64_t row = 0; row < rows; row += rows_at_once, p.left += rows_at_once / GEMM_TALLEST * p.tall_bytes)
-            for (int64_t column = part.column0; column < part.column1; column += plan.width) {
-                p.narrow = width_of(&plan, column, &p.width);
+            for (int64_t column = part.column0; column < part.column1; column += plan->width) {
+                p.narrow = width_of(plan, column, &p.width);
                 p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
-                p.c = c + (row * p.c_row + column * p.c_column) * plan.size;
-                take_right(&plan, g->packed, column, from, to, space + at.panel, &p);
-                const int64_t count = rows - row < rows_at_once ? rows - row : rows_at_once;
-                if (plan.paired && part.column1 - column >= 2 * plan.width) {
-                    column += plan.width;
-                    panel next = p;
-                    take_right(&plan, g->packed, column, from, to, space + at.panel, &next);
-                    next.c += plan.width * plan.size;
-                    run_pair(&plan, &p, &next, count, space + at.tile);
+                p.c = c + (row * p.c_row + column * p.c_column) * plan->size;
+                take_right(plan, g->packed, column, from, to, space + at.panel, &p);
+                const int64_t in_row = plan->m == 1 ? run_row(plan, &p, part.column1 - column) : 0;
+                if (in_row > 0) {
+                    column += (in_row - 1) * plan->width;
                     continue;
                 }
-                run_panel(&plan, &p, count, space + at.tile);
+                const int64_t count = rows - row < rows_at_once ? rows - row : rows_at_once;
+                if (plan->paired && part.column1 - column >= 2 * plan->width) {
+                    column += plan->width;
+                    panel next = p;
+                    take_right(plan, g->packed, column, from, to, space + at.panel, &next);
+                    next.c += plan->width * plan->size;
+                    run_pair(plan, &p, &next, count, space + at.tile);
+                    continue;
+                }
+                run_panel(plan, &p, count, space + at.tile);
             }
     }
 }

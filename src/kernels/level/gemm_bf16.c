@@ -34,7 +34,7 @@ GEMM_DEFINE_TILES(tile, DOTS, body_wide, 0, 2, float, uint32_t)
 GEMM_DEFINE_TILES(tile, DOTS, body_wide, 1, 1, float, uint32_t)
 GEMM_DEFINE_TILES(tile, DOTS, body_half, 2, 1, float, uint32_t)
 
-const weft_gemm_tiles GEMM_TILES_BF16 = GEMM_TABLE(tile, wide_lanes, NULL);
+const weft_gemm_tiles GEMM_TILES_BF16 = GEMM_TABLE(tile, wide_lanes, NULL, NULL, NULL);
 
 #else
 

@@ -22,6 +22,8 @@ GEMM_DEFINE_TILES(tile, , body_wide, 1, 1, float, float)
 #if !defined(WEFT_LEVEL_v2)
 GEMM_DEFINE_TILES(tile, , body_half, 2, 1, float, float)
 #endif
+GEMM_DEFINE_ROW_TILE(row_4, wide, float, 4)
+GEMM_DEFINE_ROW_TILE(row_2, wide, float, 2)
 #if defined(WEFT_LEVEL_v4)
 GEMM_DEFINE_PAIR_TILE(pair, wide, float)
 #define GEMM_PAIR pair
@@ -29,4 +31,4 @@ GEMM_DEFINE_PAIR_TILE(pair, wide, float)
 #define GEMM_PAIR NULL
 #endif
 
-const weft_gemm_tiles GEMM_TILES_F32 = GEMM_TABLE(tile, wide_lanes, GEMM_PAIR);
+const weft_gemm_tiles GEMM_TILES_F32 = GEMM_TABLE(tile, wide_lanes, GEMM_PAIR, row_4, row_2);

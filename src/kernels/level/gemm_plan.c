@@ -165,7 +165,7 @@ typedef struct plan_key {
 
 /* A product asks for its plan several times a piece, and a model has a few dozen products: for small ones planning would cost as
  * much as multiplying. So each thread remembers the plans it made last. */
-gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
+const gemm_plan *WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
 {
     enum { REMEMBERED = 64 };
     static _Thread_local struct {
@@ -191,10 +191,9 @@ gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
         *plan = make_plan(g);
         last[hash >> 58].key = key;
     }
-    gemm_plan made = *plan;
-    made.left.data = plan->swapped ? g->b : g->a;
-    made.right.data = plan->swapped ? g->a : g->b;
-    return made;
+    plan->left.data = plan->swapped ? g->b : g->a;
+    plan->right.data = plan->swapped ? g->a : g->b;
+    return plan;
 }
 
 int WEFT_LEVEL_NAME(weft_gemm_width)(const gemm_plan *plan, int64_t column, int64_t *width)

@@ -27,7 +27,8 @@ typedef struct gemm_plan {
 
 enum { GEMM_PACK_DEPTH = 64 };
 
-gemm_plan WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *);
+/* Until the thread asks for the next plan. */
+const gemm_plan *WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *);
 
 /* The width class and lines of the panel that starts at line `column` of right: full, or the narrowest that holds the rest. */
 int WEFT_LEVEL_NAME(weft_gemm_width)(const gemm_plan *, int64_t column, int64_t *width);

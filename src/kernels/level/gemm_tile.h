@@ -29,12 +29,19 @@ typedef void weft_gemm_tile(int64_t depth, const void *a, int64_t a_stride, cons
 typedef void weft_gemm_pair_tile(int64_t depth, const void *a, int64_t a_stride, const void *b, const void *next_b,
                                  int64_t b_step, void *c, int64_t c_row, bool load);
 
+/* One row, A by rows, of several full panels, each b_panel elements behind the one before: two chains of additions alone would
+ * wait for one another. */
+typedef void weft_gemm_row_tile(int64_t depth, const void *a, const void *b, int64_t b_panel, int64_t b_step, void *c, bool load);
+
+enum { GEMM_ROW_TILES = 2 };
+
 typedef struct weft_gemm_tiles {
     int lanes;                 /* C elements a vector; width w holds 2 · lanes >> w of them */
     int widths;                /* how many widths there are */
     int heights[GEMM_HEIGHTS]; /* rows, falling to 1; 0 where there are fewer heights */
     weft_gemm_tile *tile[GEMM_ORDERS][GEMM_WIDTHS][GEMM_HEIGHTS];
-    weft_gemm_pair_tile *pair; /* NULL: none */
+    weft_gemm_pair_tile *pair;               /* NULL: none */
+    weft_gemm_row_tile *row[GEMM_ROW_TILES]; /* of GEMM_ROW_PANELS >> i panels; NULL: none */
 } weft_gemm_tiles;
 
 #define GEMM_TILES_F32  WEFT_LEVEL_NAME(weft_gemm_tiles_f32)
@@ -47,10 +54,10 @@ extern const weft_gemm_tiles GEMM_TILES_BF16; /* needs a processor that multipli
 #endif
 
 #if defined(WEFT_LEVEL_v4)
-enum { GEMM_TALLEST = 12, GEMM_PAIR_ROWS = 6 };
+enum { GEMM_TALLEST = 12, GEMM_PAIR_ROWS = 6, GEMM_ROW_PANELS = 4 };
 #define GEMM_EACH_HEIGHT(X, ...) X(12, __VA_ARGS__) X(8, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #else
-enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3 };
+enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
 #define GEMM_EACH_HEIGHT(X, ...) X(6, __VA_ARGS__) X(4, __VA_ARGS__) X(2, __VA_ARGS__) X(1, __VA_ARGS__)
 #endif
 
@@ -222,6 +229,27 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3 };
             kit##_put(c + i * c_row + v * kit##_lanes, sum[i][v]); \
     }
 
+/* Defines a tile of one row and some panels. */
+#define GEMM_DEFINE_ROW_TILE(NAME, kit, real, panels) \
+    static void NAME(int64_t depth, const void *a_, const void *b_, int64_t b_panel, int64_t b_step, void *c_, bool load) \
+    { \
+        const real *a = a_, *b = b_; \
+        real *c = c_; \
+        kit##_vector sum[2 * panels]; \
+        GEMM_UNROLL(8) \
+        for (int v = 0; v < 2 * panels; v++) \
+            sum[v] = load ? kit##_get(c + v * kit##_lanes) : kit##_zero(); \
+        for (int64_t p = 0; p < depth; p++, b += b_step) { \
+            const kit##_vector left = kit##_splat(a + p); \
+            GEMM_UNROLL(8) \
+            for (int v = 0; v < 2 * panels; v++) \
+                sum[v] = kit##_add(left, kit##_take(b + v / 2 * b_panel + v % 2 * kit##_lanes), sum[v]); \
+        } \
+        GEMM_UNROLL(8) \
+        for (int v = 0; v < 2 * panels; v++) \
+            kit##_put(c + v * kit##_lanes, sum[v]); \
+    }
+
 /* One tile function of the table: NAME_<order>_<width>_<rows>. */
 #define GEMM_DEFINE_TILE(rows, NAME, TARGET, BODY, order, width, vectors, real, element) \
     TARGET static void NAME##_##order##_##width##_##rows(int64_t depth, const void *a, int64_t a_stride, const void *b, \
@@ -254,10 +282,10 @@ enum { GEMM_WIDTHS_HERE = 2 };
     }
 enum { GEMM_WIDTHS_HERE = 3 };
 #endif
-#define GEMM_TABLE(NAME, lane_count, pair_tile) \
+#define GEMM_TABLE(NAME, lane_count, pair_tile, ...) \
     { \
-        .lanes = lane_count, .pair = pair_tile, .widths = GEMM_WIDTHS_HERE, .heights = {GEMM_EACH_HEIGHT(GEMM_HEIGHT_ENTRY, 0)}, \
-        .tile = { \
+        .lanes = lane_count, .pair = pair_tile, .row = {__VA_ARGS__}, .widths = GEMM_WIDTHS_HERE, \
+        .heights = {GEMM_EACH_HEIGHT(GEMM_HEIGHT_ENTRY, 0)}, .tile = { \
             GEMM_TILE_ORDER(NAME, 0), \
             GEMM_TILE_ORDER(NAME, 1) \
         } \
