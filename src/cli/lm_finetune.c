@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "cli/lm_training.h"
+#include "lm/model.h"
 
 static const cli_positional files[] = {{"MODEL", 1, 1, "the model's folder"}, {0}};
 
@@ -150,6 +151,21 @@ static weft_status finish(void *user)
                           : weft_lm_folder_save(p->out, p->source, NULL, p->lm->params);
 }
 
+/* An encoder is trained whole, by masked words. */
+static weft_status check_encoder(const cli_lm_plan *p)
+{
+    static const char *const decoders_only[] = {"lora", "dpo", "teacher"};
+    const weft_lm_config *c = &p->lm->config;
+    for (size_t i = 0; i < sizeof decoders_only / sizeof decoders_only[0]; i++)
+        if (cli_given(p->arguments, decoders_only[i]))
+            return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is an encoder; --%s wants a decoder", p->source,
+                             c->family->model_type, decoders_only[i]);
+    if (c->encoder_heads & WEFT_LM_MLM)
+        return WEFT_OK;
+    return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: this %s model has no head for masked words, by which an encoder is trained",
+                     p->source, c->family->model_type);
+}
+
 static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
 {
     cli_arguments *a = p->arguments;
@@ -158,8 +174,7 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
     if (status == WEFT_OK)
         status = weft_lm_open(engine, p->source, NULL, &p->lm);
     if (status == WEFT_OK && p->lm->config.family->encoder)
-        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is an encoder; next-token training wants a decoder", p->source,
-                           p->lm->config.family->model_type);
+        status = check_encoder(p);
     if (status == WEFT_OK && cli_given(a, "teacher"))
         status = weft_lm_open(engine, cli_text(a, "teacher"), NULL, &p->teacher);
     if (status == WEFT_OK && lora)
@@ -178,7 +193,8 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
     cli_json_integer(a, "trained", trained);
     cli_say(a, "%lld of %lld parameters are trained\n", (long long)trained,
             (long long)(lora ? weft_lm_parameters(p->lm) + trained : trained));
-    p->length = p->lm->config.positions < 512 ? p->lm->config.positions : 512;
+    int64_t context = p->lm->config.positions - weft_lm_first_position(&p->lm->config);
+    p->length = context < 512 ? context : 512;
     return cli_lm_training(p);
 }
 
@@ -230,6 +246,7 @@ const cli_command cli_lm_finetune = {
         "(of a text all). They go through the model's chat template where it has one, else through Alpaca's prompt, or the one "
         "of "
         "--prompt. Several records share a row, each seeing itself alone.\n\n"
+        "An encoder learns from texts alone, by masked words: of 15 % of the tokens, 80 % are masked, 10 % replaced.\n\n"
         "With --teacher the loss is (1 - W) times that of the labels plus W T^2 times the divergence of the model's answers from "
         "the "
         "teacher's, both softened by T; validation is of the labels alone.\n\n"

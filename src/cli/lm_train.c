@@ -141,8 +141,7 @@ static weft_status make_model(cli_lm_plan *p, weft_engine *engine)
     }
     weft_json_free(json);
     if (status == WEFT_OK && lm->config.family->encoder)
-        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is an encoder; next-token training wants a decoder", where,
-                           lm->config.family->model_type);
+        lm->config.encoder_heads = WEFT_LM_MLM;
     if (status == WEFT_OK)
         status = weft_params_new(&lm->params);
     if (status == WEFT_OK && !(g = weft_graph_new(WEFT_F32)))
@@ -186,7 +185,8 @@ static weft_status train(cli_lm_plan *p, weft_engine *engine)
     if (status == WEFT_OK)
         status = make_model(p, engine);
     if (status == WEFT_OK) {
-        p->length = p->lm->config.positions < 256 ? p->lm->config.positions : 256;
+        int64_t context = p->lm->config.positions - weft_lm_first_position(&p->lm->config);
+        p->length = context < 256 ? context : 256;
         status = cli_lm_training(p);
     }
     return status;
@@ -220,6 +220,7 @@ const cli_command cli_lm_train = {
     .description = "A text file is one stream, cut into rows of --length tokens. A .jsonl or .json file holds records with text; "
                    "with messages; "
                    "with prompt and completion; or with instruction, input and output: of these the responses alone are learned. "
+                   "An encoder (--config with bert, roberta or distilbert) learns from texts by masked words. "
                    "The weights "
                    "of the best validation are kept. A run that was interrupted or killed goes on with --resume.\n\n"
                    "DIR gets config.json, model.safetensors, the tokenizer's files, run.json and metrics.jsonl (a line a step).",

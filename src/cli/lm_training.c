@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "lm/model.h"
 
 weft_status cli_lm_check_words(cli_arguments *a)
 {
@@ -75,7 +76,7 @@ static int64_t row_length(const weft_lm_data *data, int64_t length)
 {
     int64_t longest = 1;
     for (int64_t d = 0; d < data->documents; d++) {
-        int64_t places = data->starts[d + 1] - data->starts[d] - 1;
+        int64_t places = data->starts[d + 1] - data->starts[d] - !data->in_place;
         longest = places > longest ? places : longest;
     }
     longest = (longest + 7) / 8 * 8;
@@ -109,14 +110,30 @@ static weft_status check_ids(const weft_lm *lm, const weft_lm_data *data, const 
     return WEFT_OK;
 }
 
+/* How an encoder reads its data. */
+static weft_status in_place(const cli_lm_plan *p, const weft_tokenizer *t, int64_t first, int64_t length, weft_lm_data_options *o)
+{
+    int64_t begin = weft_tokenizer_special(t, WEFT_TOKEN_CLS), end = weft_tokenizer_special(t, WEFT_TOKEN_SEP);
+    o->bos = begin >= 0 ? begin : o->bos;
+    o->eos = end >= 0 ? end : o->eos;
+    o->longest = length;
+    o->in_place = true;
+    o->first_position = first;
+    o->mask_id = weft_tokenizer_special(t, WEFT_TOKEN_MASK);
+    if (o->mask_id >= 0 && o->mask_id < p->lm->config.vocab)
+        return WEFT_OK;
+    return weft_fail(WEFT_ERROR_FORMAT, "%s: the tokenizer has no mask token; an encoder learns by masked words", p->tokenizer);
+}
+
 static weft_status read_data(cli_lm_plan *p, training_data *d)
 {
     cli_arguments *a = p->arguments;
     const char *path = cli_text(a, "data"), *val = cli_text(a, "val");
     int64_t length = cli_given(a, "length") ? cli_int(a, "length") : p->length;
-    if (length > p->lm->config.positions)
+    int64_t first = weft_lm_first_position(&p->lm->config);
+    if (length > p->lm->config.positions - first)
         return weft_fail(WEFT_ERROR_ARGUMENT, "--length %lld: the model's context is %lld tokens", (long long)length,
-                         (long long)p->lm->config.positions);
+                         (long long)(p->lm->config.positions - first));
     weft_status status = weft_tokenizer_open(p->tokenizer, &d->tokenizer);
     if (status == WEFT_OK)
         status = open_chat(p, &d->chat);
@@ -128,6 +145,8 @@ static weft_status read_data(cli_lm_plan *p, training_data *d)
                               .bos = weft_tokenizer_special(d->tokenizer, WEFT_TOKEN_BOS),
                               .eos = weft_tokenizer_special(d->tokenizer, WEFT_TOKEN_EOS),
                               .pairs = p->dpo};
+    if (p->lm->config.family->encoder && (status = in_place(p, d->tokenizer, first, length, &o)) != WEFT_OK)
+        return status;
     status = weft_lm_data_read(&d->train, d->tokenizer, path, &o);
     if (status == WEFT_OK && val)
         status = weft_lm_data_read(&d->validation, d->tokenizer, val, &o);

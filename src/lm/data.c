@@ -62,7 +62,7 @@ weft_status weft_lm_data_add(weft_lm_data *data, const int64_t *ids, const unsig
 
 weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *tail)
 {
-    *tail = (weft_lm_data){0};
+    *tail = (weft_lm_data){.in_place = data->in_place, .mask_id = data->mask_id, .first_position = data->first_position};
     int64_t kept = data->documents - (int64_t)((double)data->documents * share + 0.5),
             cut = data->documents ? data->starts[kept] : 0;
     if (data->documents == 1) {
@@ -98,17 +98,24 @@ void weft_lm_rows_free(weft_lm_rows *rows)
     *rows = (weft_lm_rows){0};
 }
 
+/* how far ahead of its place the token stands that is asked for */
+static int64_t ahead(const weft_lm_data *data)
+{
+    return data->in_place ? 0 : 1;
+}
+
 static bool teaches(const weft_lm_data *data, weft_lm_piece piece)
 {
-    return piece.count > 1 && memchr(data->learned + piece.from + 1, 1, (size_t)piece.count - 1) != NULL;
+    int64_t next = ahead(data);
+    return piece.count > next && memchr(data->learned + piece.from + next, 1, (size_t)(piece.count - next)) != NULL;
 }
 
 /* Windows of a document: each begins with the token that the one before was last asked for. */
 static int64_t cut_document(const weft_lm_data *data, int64_t d, int64_t length, weft_lm_piece *out)
 {
-    int64_t count = 0;
-    for (int64_t from = data->starts[d], end = data->starts[d + 1]; from + 1 < end; from += length) {
-        weft_lm_piece piece = {from, end - from < length + 1 ? end - from : length + 1};
+    int64_t count = 0, next = ahead(data);
+    for (int64_t from = data->starts[d], end = data->starts[d + 1]; from + next < end; from += length) {
+        weft_lm_piece piece = {from, end - from < length + next ? end - from : length + next};
         if (!teaches(data, piece))
             continue;
         if (out)
@@ -128,13 +135,14 @@ static int longest_first(const void *a, const void *b)
 
 /* Which row each piece goes to: the fullest that has room. open[room]: the row opened last with so much room, next[row]: the one
  * before. */
-static int64_t best_fit(const weft_lm_piece *pieces, int64_t count, int64_t length, int64_t *row, int64_t *open, int64_t *next)
+static int64_t best_fit(const weft_lm_piece *pieces, int64_t count, int64_t further, int64_t length, int64_t *row, int64_t *open,
+                        int64_t *next)
 {
     int64_t rows = 0;
     for (int64_t room = 0; room <= length; room++)
         open[room] = -1;
     for (int64_t i = 0; i < count; i++) {
-        int64_t need = pieces[i].count - 1, room = need;
+        int64_t need = pieces[i].count - further, room = need;
         while (room <= length && open[room] < 0)
             room++;
         int64_t r = room <= length ? open[room] : rows++;
@@ -152,7 +160,7 @@ static int64_t best_fit(const weft_lm_piece *pieces, int64_t count, int64_t leng
 weft_status weft_lm_rows_make(const weft_lm_data *data, int64_t length, bool packed, weft_lm_rows *out)
 {
     int64_t count = 0;
-    *out = (weft_lm_rows){.length = length};
+    *out = (weft_lm_rows){.length = length, .packed = data->in_place};
     for (int64_t d = 0; d < data->documents; d++)
         count += cut_document(data, d, length, NULL);
     size_t n = (size_t)count + 1;
@@ -167,7 +175,7 @@ weft_status weft_lm_rows_make(const weft_lm_data *data, int64_t length, bool pac
             at += cut_document(data, d, length, pieces + at);
         if (packed) {
             qsort(pieces, (size_t)count, sizeof *pieces, longest_first);
-            out->count = best_fit(pieces, count, length, row, open, next);
+            out->count = best_fit(pieces, count, ahead(data), length, row, open, next);
         } else {
             out->count = count;
             for (int64_t i = 0; i < count; i++)
@@ -195,17 +203,18 @@ weft_status weft_lm_rows_make(const weft_lm_data *data, int64_t length, bool pac
 void weft_lm_rows_fill(const weft_lm_rows *rows, const weft_lm_data *data, const int64_t *which, int64_t batch,
                        weft_lm_batch *out)
 {
+    int64_t next = ahead(data);
     out->labelled = 0;
     for (int64_t b = 0; b < batch; b++) {
         int64_t at = b * rows->length, end = at + rows->length, segment = 0;
         if (which[b] >= 0)
             for (int64_t p = rows->first[which[b]]; p < rows->first[which[b] + 1]; p++, segment++) {
                 weft_lm_piece piece = rows->pieces[p];
-                for (int64_t i = 0; i + 1 < piece.count; i++, at++) {
-                    bool learned = data->learned[piece.from + i + 1];
+                for (int64_t i = 0; i + next < piece.count; i++, at++) {
+                    bool learned = data->learned[piece.from + i + next];
                     out->ids[at] = data->ids[piece.from + i];
-                    out->labels[at] = learned ? data->ids[piece.from + i + 1] : WEFT_IGNORE;
-                    out->positions[at] = i;
+                    out->labels[at] = learned ? data->ids[piece.from + i + next] : WEFT_IGNORE;
+                    out->positions[at] = data->first_position + i;
                     out->segments[at] = segment;
                     out->labelled += learned;
                 }
@@ -213,7 +222,7 @@ void weft_lm_rows_fill(const weft_lm_rows *rows, const weft_lm_data *data, const
         for (int64_t i = 0; at < end; at++, i++) {
             out->ids[at] = 0;
             out->labels[at] = WEFT_IGNORE;
-            out->positions[at] = i;
+            out->positions[at] = data->first_position + i;
             out->segments[at] = segment;
         }
     }

@@ -14,14 +14,18 @@ typedef struct weft_lm_data {
     int64_t documents, document_capacity;
     int64_t cut;      /* documents cut at the longest length */
     int64_t left_out; /* records with nothing to learn */
+    bool in_place;    /* for encoders: a place of a row is asked for its own token, masked (lm/masking.h) */
+    int64_t mask_id, first_position;
 } weft_lm_data;
 
 typedef struct weft_lm_data_options {
-    const weft_chat_template *chat; /* for messages, and for the others too where `prompt` is NULL; NULL: none */
-    const char *prompt;             /* a template for {instruction, input, …}, its keys being variables; NULL: alpaca's */
-    int64_t longest;                /* tokens a document; 0: any */
-    int64_t bos, eos;               /* put around prompt and response; −1: none */
-    bool pairs;                     /* {chosen, rejected}: two documents a record */
+    const weft_chat_template *chat;  /* for messages, and for the others too where `prompt` is NULL; NULL: none */
+    const char *prompt;              /* a template for {instruction, input, …}, its keys being variables; NULL: alpaca's */
+    int64_t longest;                 /* tokens a document; 0: any */
+    int64_t bos, eos;                /* put around prompt and response; −1: none */
+    bool pairs;                      /* {chosen, rejected}: two documents a record */
+    bool in_place;                   /* texts alone, in windows of `longest` tokens, bos and eos around each */
+    int64_t mask_id, first_position; /* of windows: what masks a token, where positions begin */
 } weft_lm_data_options;
 
 /* A text file as one document, all of it learned. */
@@ -37,7 +41,8 @@ weft_status weft_lm_data_split(weft_lm_data *, double share, weft_lm_data *tail)
 /* Adds a document. */
 weft_status weft_lm_data_add(weft_lm_data *, const int64_t *ids, const unsigned char *learned, int64_t count);
 
-/* ---- Rows. A piece of n tokens is n − 1 places of a row: each sees its token and is asked for the next. ---- */
+/* ---- Rows. A piece of n tokens is n − 1 places of a row: each sees its token and is asked for the next; or, in place, n, each
+ * asked for its own. ---- */
 
 typedef struct weft_lm_piece {
     int64_t from, count;
@@ -47,7 +52,7 @@ typedef struct weft_lm_rows {
     int64_t length, count; /* places a row, rows */
     weft_lm_piece *pieces; /* of row r: [first[r], first[r + 1]) */
     int64_t *first;        /* [count + 1] */
-    bool packed;           /* some row has several pieces */
+    bool packed;           /* some row has several pieces, or, in place, what fills it up behind: each must see itself alone */
 } weft_lm_rows;
 
 /* Documents of `length` + 1 tokens and more are cut into windows, one behind the other, the rest of each a shorter one. `packed`:

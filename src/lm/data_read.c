@@ -69,6 +69,29 @@ static weft_status finish_document(reader *r)
     return weft_lm_data_add(r->data, r->ids, r->learned, count);
 }
 
+/* A text in windows, with the tokens around each, which are not learned. */
+static weft_status add_windows(reader *r, const char *text, size_t length)
+{
+    const weft_lm_data_options *o = r->options;
+    int64_t most = o->longest - (o->bos >= 0) - (o->eos >= 0);
+    if (most < 1)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "rows of %lld tokens have no room for a text beside the tokens around it",
+                         (long long)o->longest);
+    weft_status status = weft_encode(r->encoding, text, length, &(weft_encode_options){.literal = true});
+    int64_t count = status == WEFT_OK ? (int64_t)weft_encoding_count(r->encoding) : 0;
+    for (int64_t from = 0; from < count && status == WEFT_OK; from += most) {
+        status = o->bos >= 0 ? push(r, o->bos, false) : WEFT_OK;
+        for (int64_t i = from; i < count && i < from + most && status == WEFT_OK; i++)
+            status = push(r, weft_encoding_ids(r->encoding)[i], true);
+        if (status == WEFT_OK && o->eos >= 0)
+            status = push(r, o->eos, false);
+        if (status == WEFT_OK)
+            status = weft_lm_data_add(r->data, r->ids, r->learned, r->count);
+        r->count = 0;
+    }
+    return status;
+}
+
 /* Prompt and response, tokenised apart as when the one is read and the other said. */
 static weft_status add_answer(reader *r, const char *prompt, const char *response)
 {
@@ -214,6 +237,11 @@ static weft_status add_record(void *user, weft_json_value record, const char *wh
     if (!answers[0] && !r->options->pairs)
         answers[0] = weft_json_string(weft_json_get(record, "completion"), NULL);
     weft_status status = WEFT_OK;
+    if (r->options->in_place) {
+        status = text ? add_windows(r, text, strlen(text))
+                      : weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text}: an encoder learns from texts alone", where);
+        return text && status != WEFT_OK ? weft_fail_in(status, "%s", where) : status;
+    }
     if (weft_json_present(weft_json_get(record, "messages")) && !r->options->pairs)
         return add_talk(r, record, where);
     if (text && !r->options->pairs) {
@@ -250,6 +278,9 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
                                const char *path, bool records)
 {
     reader r = {.data = data, .options = options};
+    data->in_place = options->in_place;
+    data->mask_id = options->mask_id;
+    data->first_position = options->first_position;
     const char *prompt = options->prompt ? options->prompt : ALPACA;
     weft_status status = weft_encoding_new(tokenizer, &r.encoding);
     if (status == WEFT_OK && records)
@@ -259,8 +290,10 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
     if (status == WEFT_OK && !records) {
         weft_map map;
         if ((status = weft_map_open(path, &map)) == WEFT_OK) {
-            status = weft_encode(r.encoding, map.data ? map.data : "", map.size, &(weft_encode_options){.literal = true});
-            if (status == WEFT_OK)
+            const char *text = map.data ? map.data : "";
+            status = options->in_place ? add_windows(&r, text, map.size)
+                                       : weft_encode(r.encoding, text, map.size, &(weft_encode_options){.literal = true});
+            if (status == WEFT_OK && !options->in_place)
                 status = weft_lm_data_add(data, weft_encoding_ids(r.encoding), NULL, (int64_t)weft_encoding_count(r.encoding));
             weft_map_close(&map);
         }

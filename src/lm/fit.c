@@ -7,6 +7,7 @@
 
 #include "graph/engine.h"
 #include "io/io.h"
+#include "lm/masking.h"
 
 typedef struct fit {
     weft_lm *lm;
@@ -37,15 +38,6 @@ static int64_t example_at(fit *f, int64_t at)
         f->order_epoch = epoch;
     }
     return f->order[at % n];
-}
-
-static int64_t labels_of(const fit *f, int64_t row)
-{
-    int64_t count = 0;
-    for (int64_t p = f->rows->first[row]; p < f->rows->first[row + 1]; p++)
-        for (int64_t i = 1; i < f->rows->pieces[p].count; i++)
-            count += f->data->learned[f->rows->pieces[p].from + i];
-    return count;
 }
 
 /* ---- Preferences. ---- */
@@ -108,6 +100,24 @@ static weft_status count_rewards(fit *f, const int64_t *which)
 
 /* ---- Steps. ---- */
 
+/* The inputs of the step's pass k, whose first example is number `first` of the endless sequence. */
+static void fill_pass(fit *f, int64_t k, int64_t first)
+{
+    const weft_lm_fit_options *o = f->options;
+    const int64_t *which = f->which + k * o->batch;
+    int64_t *visits = f->which + o->batch * o->accumulate;
+    weft_lm_batch *in = weft_lm_pass_inputs(f->pass);
+    if (o->dpo) {
+        fill_pairs(f, f->pass, which);
+        return;
+    }
+    weft_lm_rows_fill(f->rows, f->data, which, o->batch, in);
+    for (int64_t b = 0; b < o->batch; b++)
+        visits[b] = first + b;
+    if (f->data->in_place)
+        weft_lm_mask_rows(f->data, WEFT_LM_TRAINING_MASKS, o->seed, visits, o->batch, f->rows->length, f->lm->config.vocab, in);
+}
+
 static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, double *loss, weft_session **gradients)
 {
     fit *f = user;
@@ -117,24 +127,23 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
         f->loss_sum = f->margin_sum = 0;
         f->loss_count = f->right = f->pairs_seen = 0;
     }
-    for (int64_t i = 0; i < each; i++) {
+    for (int64_t i = 0; i < each; i++)
         f->which[i] = example_at(f, step * each + i);
-        labelled += o->dpo ? 1 : labels_of(f, f->which[i]);
+    for (int64_t k = 0; k < o->accumulate && !o->dpo; k++) {
+        fill_pass(f, k, step * each + k * o->batch);
+        labelled += weft_lm_pass_inputs(f->pass)->labelled;
     }
+    labelled = o->dpo ? each : labelled > 0 ? labelled : 1; /* a step may have no masked word */
     *loss = 0;
     weft_status status = WEFT_OK;
     for (int64_t k = 0; k < o->accumulate && status == WEFT_OK; k++) {
         double part = 0;
-        const int64_t *which = f->which + k * o->batch;
-        if (o->dpo)
-            fill_pairs(f, f->pass, which);
-        else
-            weft_lm_rows_fill(f->rows, f->data, which, o->batch, weft_lm_pass_inputs(f->pass));
+        fill_pass(f, k, step * each + k * o->batch);
         status = weft_lm_pass_run(f->pass, 1 / (double)labelled, o->seed, (uint64_t)(step * o->accumulate + k), &part);
         if (status == WEFT_OK && o->accumulate > 1)
             status = weft_optimizer_accumulate(f->optimizer, weft_lm_pass_session(f->pass), 1);
         if (status == WEFT_OK && o->dpo)
-            status = count_rewards(f, which);
+            status = count_rewards(f, f->which + k * o->batch);
         *loss += part;
     }
     if (o->accumulate == 1)
@@ -351,10 +360,13 @@ weft_status weft_lm_mean_loss(weft_lm *lm, const weft_lm_data *data, const weft_
     for (int64_t from = 0; from < count && status == WEFT_OK; from += batch) {
         for (int64_t b = 0; b < batch; b++)
             which[b] = from + b < count ? from + b : -1;
-        weft_lm_rows_fill(rows, data, which, batch, weft_lm_pass_inputs(pass));
+        weft_lm_batch *in = weft_lm_pass_inputs(pass);
+        weft_lm_rows_fill(rows, data, which, batch, in);
+        if (data->in_place)
+            weft_lm_mask_rows(data, WEFT_LM_VALIDATION_MASKS, 0, which, batch, rows->length, lm->config.vocab, in);
         status = weft_lm_pass_run(pass, 1, 0, 0, &part);
         sum += part;
-        labels += weft_lm_pass_inputs(pass)->labelled;
+        labels += in->labelled;
     }
     *out = labels ? sum / (double)labels : NAN;
     weft_lm_pass_free(pass);

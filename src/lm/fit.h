@@ -1,5 +1,6 @@
-/* Training a language model on rows of tokens: next-token loss on the tokens that count, alone or beside a teacher's answers, or
- * preferences between two responses (DPO, arXiv 2305.18290). All parameters of the model, or an adapter's alone. */
+/* Training a language model on rows of tokens: next-token loss on the tokens that count, alone or beside a teacher's answers;
+ * preferences between two responses (DPO, arXiv 2305.18290); or, for an encoder, masked words. All parameters of the model, or an
+ * adapter's alone. */
 #ifndef WEFT_LM_FIT_H
 #define WEFT_LM_FIT_H
 

@@ -14,6 +14,8 @@ weft_status weft_lm_run(void *self, weft_engine *, weft_params *, const char *fo
 /* Every tensor that the configuration wants is in the set, in its shape. */
 weft_status weft_lm_weights_check(const weft_lm_config *, const weft_params *);
 
+/* The position of a sequence's first token in a learned table. */
+int64_t weft_lm_first_position(const weft_lm_config *);
 /* Positions of ids [batch, tokens] for a learned table: 0, 1, …; RoBERTa counts from behind pad_id and leaves pads there. A
  * sequence longer than the table is an error. */
 weft_status weft_lm_positions(const weft_lm_config *, const int64_t *ids, int64_t batch, int64_t tokens, int64_t *out);

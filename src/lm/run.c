@@ -7,6 +7,11 @@
 #include "lm/adapter.h"
 #include "lm/model.h"
 
+int64_t weft_lm_first_position(const weft_lm_config *c)
+{
+    return strcmp(c->family->model_type, "roberta") == 0 ? c->pad_id + 1 : 0;
+}
+
 weft_status weft_lm_positions(const weft_lm_config *c, const int64_t *ids, int64_t batch, int64_t tokens, int64_t *out)
 {
     bool counted = strcmp(c->family->model_type, "roberta") == 0;

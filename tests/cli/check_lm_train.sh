@@ -84,6 +84,27 @@ beside=$(number perplexity)
 keys perplexity lm perplexity merged --file text.txt
 awk "BEGIN { d = $beside - $(number perplexity); exit !(d < 1e-3 && d > -1e-3) }" || wrong "perplexity $beside beside, $(number perplexity) merged"
 
+# an encoder: masked words, from scratch and further
+mkdir pieces
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the cat sat on mat and rat said of number , >pieces/vocab.txt
+cat >encoder.json <<'END'
+{"model_type": "bert", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+ "num_attention_heads": 2, "max_position_embeddings": 32}
+END
+keys "parameters $told" lm train --data text.txt --tokenizer pieces --config encoder.json --length 32 --steps 20 --lr 0.01 \
+    --batch-size 4 --out encoder
+early=$(number train_loss)
+for i in 1 2 3 4; do
+    echo '{"text": "the cat sat on the mat and the rat sat on the cat"}'
+done >texts.jsonl
+keys "trained $told" lm finetune encoder --data texts.jsonl --steps 60 --lr 0.01 --batch-size 4 --out further
+awk "BEGIN { exit !($(number train_loss) < $early) }" || wrong "masked words: $early, then $(number train_loss)"
+fails 1 "--lora wants a decoder" lm finetune encoder --data texts.jsonl --lora --out x
+fails 1 "context is 32 tokens" lm finetune encoder --data texts.jsonl --length 33 --out x
+fails 1 "no room" lm finetune encoder --data texts.jsonl --length 2 --out x
+fails 1 "expected {text}" lm finetune encoder --data records.jsonl --out x
+fails 1 "no mask token" lm train --data text.txt --tokenizer words --config encoder.json --out x
+
 # mistakes: on the command line, then in files
 fails 2 "--data" lm train --tokenizer words --config tiny.json --out x
 fails 2 "gpt2" lm train --data text.txt --tokenizer words --arch rnn --out x

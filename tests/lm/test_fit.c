@@ -1,5 +1,5 @@
 /* Training language models: the golden five steps, accumulated passes, packed rows, blocks recomputed, LoRA merged, preferences,
- * a teacher's answers, and runs that are stopped and resumed to the bit. */
+ * a teacher's answers, an encoder's masked words, and runs that are stopped and resumed to the bit. */
 #include "lm_case.h"
 
 #include "base/random.h"
@@ -13,7 +13,7 @@ static const char small[] =
     "{\"model_type\": \"llama\", \"vocab_size\": 40, \"hidden_size\": 16, \"intermediate_size\": 24, \"num_hidden_layers\": 2, "
     "\"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"max_position_embeddings\": 64, \"tie_word_embeddings\": true}";
 
-/* A model with fresh weights from the text of a config.json. */
+/* A model with fresh weights from the text of a config.json; an encoder has the head of masked words. */
 static weft_lm *fresh(const char *config, uint64_t seed)
 {
     weft_json *json;
@@ -25,6 +25,8 @@ static weft_lm *fresh(const char *config, uint64_t seed)
     MUST(weft_json_parse(config, strlen(config), "config", &json));
     MUST(weft_lm_config_read(weft_json_root(json), "config", &lm->config));
     MUST(weft_params_new(&lm->params));
+    if (lm->config.family->encoder)
+        lm->config.encoder_heads = WEFT_LM_MLM;
     weft_lm_begin(&b, g, &lm->config, &(weft_lm_form){.batch = 1, .tokens = 1});
     weft_lm_outputs(&b, true);
     MUST(weft_params_init(lm->params, g, WEFT_F32, seed));
@@ -563,6 +565,60 @@ static void recomputed(void **state)
     weft_lm_data_free(&data);
 }
 
+/* Encoders of each family learn the words that are masked; stopped and resumed, to the bit. */
+static void masked_words(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {
+        "{\"model_type\": \"bert\", \"vocab_size\": 44, \"hidden_size\": 16, \"num_hidden_layers\": 2, \"num_attention_heads\": "
+        "2, "
+        "\"intermediate_size\": 32, \"max_position_embeddings\": 26}",
+        "{\"model_type\": \"roberta\", \"vocab_size\": 44, \"hidden_size\": 16, \"num_hidden_layers\": 2, "
+        "\"num_attention_heads\": 2, \"intermediate_size\": 32, \"max_position_embeddings\": 26, \"pad_token_id\": 1}",
+        "{\"model_type\": \"distilbert\", \"vocab_size\": 44, \"dim\": 16, \"n_layers\": 2, \"n_heads\": 2, \"hidden_dim\": 32, "
+        "\"max_position_embeddings\": 26}"};
+    for (int k = 0; k < 3; k++) {
+        weft_lm_data data;
+        weft_lm_rows rows;
+        weft_lm *lm = fresh(configs[k], 1), *stopped = fresh(configs[k], 1), *again = fresh(configs[k], 1);
+        double before, after;
+        char folder[] = "/tmp/weft_fit_XXXXXX", command[64];
+        make_data(&data, 64, 20);
+        data.in_place = true;
+        data.mask_id = 43;
+        data.first_position = k == 1 ? 2 : 0;
+        MUST(weft_lm_rows_make(&data, 24, true, &rows));
+        MUST(weft_lm_mean_loss(lm, &data, &rows, rows.count, 4, false, &before));
+        weft_lm_fit_options o = plain();
+        o.steps = 120;
+        o.interval = 40;
+        o.schedule.steps = 120;
+        o.batch = 4;
+        o.accumulate = 2;
+        train(lm, &data, &rows, &o);
+        MUST(weft_lm_mean_loss(lm, &data, &rows, rows.count, 4, false, &after));
+        if (!(after < before - 0.3))
+            fail_msg("%s: loss %g, then %g", configs[k], before, after);
+        assert_non_null(mkdtemp(folder));
+        o.folder = folder;
+        o.progress = stop;
+        stop_at = 50;
+        assert_int_equal(weft_lm_fit(stopped, &data, &rows, NULL, NULL, &o, NULL), WEFT_ERROR_INTERRUPTED);
+        weft_interrupt_clear();
+        o.progress = NULL;
+        o.resume = true;
+        train(again, &data, &rows, &o);
+        assert_true(largest_difference(lm->params, again->params) == 0);
+        snprintf(command, sizeof command, "rm -rf %s", folder);
+        assert_int_equal(system(command), 0);
+        weft_lm_rows_free(&rows);
+        weft_lm_data_free(&data);
+        weft_lm_free(lm);
+        weft_lm_free(stopped);
+        weft_lm_free(again);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -582,6 +638,6 @@ int main(void)
         cmocka_unit_test(golden_trace),   cmocka_unit_test(packed_is_alone),  cmocka_unit_test(accumulation),
         cmocka_unit_test(resumed),        cmocka_unit_test(merging),          cmocka_unit_test(golden_merge),
         cmocka_unit_test(preferences),    cmocka_unit_test(distilled_losses), cmocka_unit_test(teachers),
-        cmocka_unit_test(wrong_teachers), cmocka_unit_test(recomputed)};
+        cmocka_unit_test(wrong_teachers), cmocka_unit_test(recomputed),       cmocka_unit_test(masked_words)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
