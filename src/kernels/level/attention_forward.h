@@ -2,7 +2,7 @@
 #ifndef WEFT_KERNELS_ATTENTION_FORWARD_H
 #define WEFT_KERNELS_ATTENTION_FORWARD_H
 
-#include "kernels/level/attention_block.h"
+#include "kernels/level/attention_few.h"
 
 /* What a query's blocks have given so far: the largest score, and Σ exp(score − top). */
 typedef struct row_state {
@@ -96,8 +96,11 @@ static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r
     for (int64_t r = r0; r < r1; r++)
         memcpy(s->q + (r - r0) * t->head, (const real *)t->q + (query0 + r / group) * t->q_token + r % group * t->q_head,
                (size_t)t->head * sizeof(real));
-    product(rows, count, t->head, GEMM_BY_ROWS, s->q, t->head, s->keys + skip * t->head, t->head, WIDEST, s->scores, SCORES,
-            false);
+    if (few_queries(t, rows))
+        few_scores(t, rows, s->q, (const real *)t->k + b.from * t->k_token, count, s->keys, s->scores);
+    else
+        product(rows, count, t->head, GEMM_BY_ROWS, s->q, t->head, s->keys + skip * t->head, t->head, WIDEST, s->scores, SCORES,
+                false);
     real top[ROW_BLOCK];
     double sum[ROW_BLOCK];
     for (int64_t r = 0; r < rows; r++) {
@@ -132,7 +135,8 @@ static void forward_some(const weft_attention_task *t, int64_t query0, int64_t q
         const key_block b = block_of(t, query0, query1, first);
         if (b.to <= b.from)
             continue;
-        pack_across_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s->keys);
+        if (!few_queries(t, rows))
+            pack_across_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s->keys);
         value_block v = {s->values, b.to - b.from, WIDEST};
         if (values_stand(t, rows))
             v = (value_block){(const real *)t->v + b.from * t->v_token, 1, t->v_token};

@@ -1,5 +1,6 @@
 /* Rearranging the operands of a product: widening, rounding to bf16, transposing into panels. */
 #include "kernels/level/gemm_pack.h"
+#include "kernels/level/gemm_transpose.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -175,30 +176,18 @@ static void stage_across(const gemm_operand *x, gemm_element kind, int64_t p, in
 }
 
 #if defined(WEFT_LEVEL_v4)
-/* Four numbers each of four lines, four lines apart. */
-static __m512 load_lanes(const float *from, int64_t stride)
-{
-    const __m512 first = _mm512_castps128_ps512(_mm_loadu_ps(from));
-    const __m512 second = _mm512_insertf32x4(first, _mm_loadu_ps(from + 4 * stride), 1);
-    return _mm512_insertf32x4(_mm512_insertf32x4(second, _mm_loadu_ps(from + 8 * stride), 2), _mm_loadu_ps(from + 12 * stride),
-                              3);
-}
-
-/* transpose_words of whole fours of steps and as many whole sixteens of lines as there are; answers how many lines it did. */
+/* transpose_words of as many sixteens of lines as there are; answers how many lines it did. */
 static int64_t transpose_sixteens(const float *lines, int64_t stride, int64_t count, int64_t depth, float *out, int64_t width)
 {
     int64_t i = 0;
+    if (!weft_sixteen_lines(depth, stride))
+        return 0;
     for (; i + 16 <= count; i += 16, lines += 16 * stride)
         for (int64_t p = 0; p < depth; p += 4) {
-            const __m512 a = load_lanes(lines + p, stride), b = load_lanes(lines + stride + p, stride);
-            const __m512 c = load_lanes(lines + 2 * stride + p, stride), d = load_lanes(lines + 3 * stride + p, stride);
-            const __m512d ab = (__m512d)_mm512_unpacklo_ps(a, b), cd = (__m512d)_mm512_unpacklo_ps(c, d);
-            const __m512d ab2 = (__m512d)_mm512_unpackhi_ps(a, b), cd2 = (__m512d)_mm512_unpackhi_ps(c, d);
-            float *to = out + p * width + i;
-            _mm512_storeu_ps(to, (__m512)_mm512_unpacklo_pd(ab, cd));
-            _mm512_storeu_ps(to + width, (__m512)_mm512_unpackhi_pd(ab, cd));
-            _mm512_storeu_ps(to + 2 * width, (__m512)_mm512_unpacklo_pd(ab2, cd2));
-            _mm512_storeu_ps(to + 3 * width, (__m512)_mm512_unpackhi_pd(ab2, cd2));
+            __m512 turned[4];
+            weft_turn_lines(lines + p, stride, turned);
+            for (int64_t q = 0; q < 4; q++)
+                _mm512_storeu_ps(out + (p + q) * width + i, turned[q]);
         }
     return i;
 }
@@ -215,8 +204,7 @@ static int64_t transpose_sixteens(const float *lines, int64_t stride, int64_t co
  * cache if all were read in step. */
 static void transpose_words(const float *lines, int64_t stride, int64_t count, int64_t depth, float *out, int64_t width)
 {
-    const bool easy = depth <= 64 && depth % 4 == 0 && stride * (int64_t)sizeof *lines % 2048 != 0;
-    const int64_t done = easy ? transpose_sixteens(lines, stride, count, depth, out, width) : 0;
+    const int64_t done = transpose_sixteens(lines, stride, count, depth, out, width);
     for (int64_t p0 = 0; p0 < depth && done < count; p0 += 16) {
         const int64_t end = p0 + 16 < depth ? p0 + 16 : depth;
         for (int64_t i0 = done; i0 < count; i0 += 4) {

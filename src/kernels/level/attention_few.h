@@ -1,0 +1,79 @@
+/* Attention, the scores of few queries: a token that goes on from a cache. The keys are turned in registers where they stand, as
+ * packing them would be more work than multiplying. Each score is the chain of additions that the tiles make. */
+#ifndef WEFT_KERNELS_ATTENTION_FEW_H
+#define WEFT_KERNELS_ATTENTION_FEW_H
+
+#include "kernels/level/attention_block.h"
+#include "kernels/level/gemm_transpose.h"
+
+#if defined(WEFT_LEVEL_v4) && WEFT_REAL_BITS == 32
+
+enum { FEW_ROWS = 4 };
+
+static bool few_queries(const weft_attention_task *t, int64_t rows)
+{
+    return rows <= FEW_ROWS && t->k_dtype == REAL_DTYPE && weft_sixteen_lines(t->head, t->k_token);
+}
+
+GEMM_INLINE void few_rows(const int R, int64_t depth, const real *q, const real *lines, int64_t stride, real *scores)
+{
+    __m512 sum[FEW_ROWS];
+    GEMM_UNROLL(4)
+    for (int r = 0; r < R; r++)
+        sum[r] = _mm512_setzero_ps();
+    for (int64_t p = 0; p < depth; p += 4) {
+        __m512 keys[4];
+        weft_turn_lines(lines + p, stride, keys);
+        GEMM_UNROLL(4)
+        for (int step = 0; step < 4; step++)
+            GEMM_UNROLL(4)
+        for (int r = 0; r < R; r++)
+            sum[r] = _mm512_fmadd_ps(_mm512_set1_ps(q[r * depth + p + step]), keys[step], sum[r]);
+    }
+    GEMM_UNROLL(4)
+    for (int r = 0; r < R; r++)
+        _mm512_storeu_ps(scores + r * SCORES, sum[r]);
+}
+
+/* scores[r · SCORES + j] = q[r] · key j, for `count` keys and zeros up to whole panels. room: [16][head], for the last keys. */
+static void few_scores(const weft_attention_task *t, int64_t rows, const real *q, const real *keys, int64_t count, real *room,
+                       real *scores)
+{
+    const int64_t head = t->head;
+    for (int64_t j = 0; j < padded(count); j += 16, keys += 16 * t->k_token) {
+        const real *lines = keys;
+        int64_t stride = t->k_token;
+        if (count - j < 16) {
+            const int64_t left = count - j > 0 ? count - j : 0;
+            copy_rows(left, head, keys, stride, room, head);
+            memset(room + left * head, 0, (size_t)((16 - left) * head) * sizeof *room);
+            lines = room, stride = head;
+        }
+        if (rows == 1)
+            few_rows(1, head, q, lines, stride, scores + j);
+        else if (rows == 2)
+            few_rows(2, head, q, lines, stride, scores + j);
+        else if (rows == 3)
+            few_rows(3, head, q, lines, stride, scores + j);
+        else
+            few_rows(4, head, q, lines, stride, scores + j);
+    }
+}
+
+#else
+
+static bool few_queries(const weft_attention_task *t, int64_t rows)
+{
+    (void)t, (void)rows;
+    return false; /* its registers are those of single precision at level v4 */
+}
+
+static void few_scores(const weft_attention_task *t, int64_t rows, const real *q, const real *keys, int64_t count, real *room,
+                       real *scores)
+{
+    (void)t, (void)rows, (void)q, (void)keys, (void)count, (void)room, (void)scores;
+}
+
+#endif
+
+#endif
