@@ -521,8 +521,8 @@ static void wrong_teachers(void **state)
     static const char *const configs[] = {
         "{\"model_type\": \"gpt2\", \"vocab_size\": 41, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 64}",
         "{\"model_type\": \"gpt2\", \"vocab_size\": 40, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2, \"n_positions\": 8}",
-        "{\"model_type\": \"bert\", \"vocab_size\": 40, \"hidden_size\": 16, \"num_hidden_layers\": 1, "
-        "\"num_attention_heads\": 2, \"intermediate_size\": 16}"};
+        ("{\"model_type\": \"bert\", \"vocab_size\": 40, \"hidden_size\": 16, \"num_hidden_layers\": 1, "
+         "\"num_attention_heads\": 2, \"intermediate_size\": 16}")};
     static const char *const says[] = {"vocabulary has 41 tokens, the model's 40", "context 8", "an encoder"};
     weft_lm *lm = fresh(small, 1);
     for (int k = 0; k < 3; k++) {
