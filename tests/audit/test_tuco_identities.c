@@ -5,7 +5,8 @@
 #include "lm/build.h"
 #include "lm/model.h"
 
-static const char *const families[] = {"llama", "gpt2", "gptneox", "gemma", "gemma3", "mistral"};
+static const char *const families[] = {"llama",   "gpt2",      "gptneox",  "gemma",    "gemma3",
+                                       "mistral", "lm/gemma2", "lm/qwen2", "lm/qwen3", "lm/gptneox_seq"};
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
 static weft_engine *one_thread, *two_threads;
@@ -388,6 +389,73 @@ static void an_adapter_reads_like_its_merged_model(void **state)
     case_close(&c);
 }
 
+/* ‖a − b‖₁ of two stretches of tensors, b NULL: of one. */
+static double distance(weft_tensor a, int64_t at, const weft_tensor *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = at; i < at + n; i++)
+        sum += fabs(element(a, i) - (b ? element(*b, i) : 0));
+    return sum;
+}
+
+/* Proposition 4.2 before its last step: ‖x_L^FT − x_L^PT‖₁ ≤ max_l ‖FTCbar_l‖₁ (1 + B)^L with B measured along both trajectories,
+ * the base starting from the tuned model's embeddings; and the numbers that the reference measured. */
+static void the_bound_stands_above_the_distance(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double distance, bound;
+    } measured[] = {{"gemma", 223.5, 1185},  {"gpt2", 270.1, 1178},   {"gptneox", 490.8, 3178},
+                    {"llama", 838.2, 15115}, {"gemma3", 876.5, 4338}, {"mistral", 1807.9, 14059}};
+    for (size_t f = 0; f < sizeof measured / sizeof measured[0]; f++) {
+        tuco_case c = case_open(measured[f].name);
+        char folder[600], path[640];
+        snprintf(folder, sizeof folder, "%s.ends", c.tuned);
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        write_model(c.golden, folder, "base.");
+        weft_params *params;
+        MUST(weft_params_open(path, &params));
+        for (int64_t i = 0; i < weft_arrays_count(c.golden); i++) {
+            weft_array a = weft_arrays_at(c.golden, i);
+            if (strncmp(a.name, "ft.", 3) == 0 && (strstr(a.name, "embed_tokens") || strstr(a.name, "embed_in") ||
+                                                   strstr(a.name, ".wte.") || strstr(a.name, ".wpe.")))
+                MUST(weft_params_set(params, a.name + 3, a.tensor));
+        }
+        MUST(weft_params_save(params, path));
+        weft_params_free(params);
+        weft_tuco *t = open_pair(one_thread, c.base, c.tuned), *own = open_pair(one_thread, folder, folder);
+        weft_tuco_reading *r = read_pair(t, &c, (weft_tuco_request){.alpha = 1, .tensors = true});
+        weft_tuco_reading *o = read_pair(own, &c, (weft_tuco_request){.alpha = 1, .tensors = true});
+        weft_tensor x = golden_tensor(r->tensors, "x"), y = golden_tensor(o->tensors, "x");
+        weft_tensor f_x = golden_tensor(r->tensors, "ptc"), f_y = golden_tensor(o->tensors, "ptc"),
+                    ftc = golden_tensor(r->tensors, "ftc");
+        int64_t L = r->layers, each = weft_dims_count(ftc.dims) / L;
+        double B = 0, most = 0, *sum = calloc((size_t)each, sizeof *sum);
+        assert_true(distance(x, 0, &y, each) == 0);
+        for (int64_t l = 0; l < L; l++) {
+            double apart = distance(x, l * each, &y, each), norm = 0;
+            if (apart > 0)
+                B = fmax(B, distance(f_x, l * each, &f_y, each) / apart);
+            for (int64_t i = 0; i < each; i++)
+                norm += fabs(sum[i] += element(ftc, l * each + i));
+            most = fmax(most, norm);
+        }
+        double have = distance(x, L * each, &y, each), bound = most * pow(1 + B, (double)L);
+        assert_true(have <= bound);
+        if (fabs(have / measured[f].distance - 1) > 2e-3 || fabs(bound / measured[f].bound - 1) > 2e-3)
+            fail_msg("%s: distance %.1f and bound %.0f, expected %.1f and %.0f", measured[f].name, have, bound,
+                     measured[f].distance, measured[f].bound);
+        free(sum);
+        weft_tuco_reading_free(r);
+        weft_tuco_reading_free(o);
+        weft_tuco_free(t);
+        weft_tuco_free(own);
+        remove_model(folder);
+        case_close(&c);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -417,6 +485,7 @@ int main(void)
         cmocka_unit_test(swapping_is_not_the_complement),
         cmocka_unit_test(equal_layers_cost_and_add_nothing),
         cmocka_unit_test(an_adapter_reads_like_its_merged_model),
+        cmocka_unit_test(the_bound_stands_above_the_distance),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -64,20 +64,58 @@ static inline weft_tensor golden_tensor(const weft_arrays *golden, const char *n
     return t;
 }
 
+/* A golden language model's weights as base, and the same with noise on every tensor as tuned. */
+static inline void write_perturbed(const weft_arrays *golden, const char *folder, bool noise)
+{
+    MUST(weft_folder_make(folder));
+    weft_arrays *set;
+    MUST(weft_arrays_new(&set));
+    uint32_t x = 1;
+    for (int64_t i = 0; i < weft_arrays_count(golden); i++) {
+        weft_array a = weft_arrays_at(golden, i);
+        if (a.tensor.dtype != WEFT_F32 || strncmp(a.name, "out.", 4) == 0 || strncmp(a.name, "grad.", 5) == 0)
+            continue;
+        int64_t n = weft_dims_count(a.tensor.dims);
+        float *copy = malloc((size_t)(n + 1) * sizeof *copy);
+        for (int64_t k = 0; k < n; k++) {
+            x = x * 1664525u + 1013904223u;
+            copy[k] = ((const float *)a.tensor.data)[k] * (1 + (noise ? 0.2f * ((float)(x >> 8) * 0x1p-24f - 0.5f) : 0));
+        }
+        MUST(weft_arrays_add_copy(set, a.name, (weft_tensor){copy, WEFT_F32, a.tensor.dims}));
+        free(copy);
+    }
+    char path[640];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    MUST(weft_safetensors_save(set, path));
+    weft_arrays_free(set);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    const char *config = weft_arrays_metadata(golden, "config");
+    MUST(weft_file_write(path, config, strlen(config)));
+}
+
+/* NAME of tests/golden/tuco, or lm/NAME: a model of tests/golden/lm and its perturbed copy. */
 static inline tuco_case case_open(const char *name)
 {
     tuco_case c = {0};
     char path[640];
-    snprintf(path, sizeof path, "%s/tests/golden/tuco/tuco_%s.safetensors", WEFT_SOURCE_DIR, name);
+    bool lm = strncmp(name, "lm/", 3) == 0;
+    const char *last = lm ? name + 3 : name;
+    snprintf(path, sizeof path, lm ? "%s/tests/golden/lm/%s.safetensors" : "%s/tests/golden/tuco/tuco_%s.safetensors",
+             WEFT_SOURCE_DIR, last);
     MUST(weft_safetensors_open(path, &c.golden));
-    snprintf(c.base, sizeof c.base, "%s/tuco_cases/%s.%d.base", WEFT_BINARY_DIR, name, (int)getpid());
-    snprintf(c.tuned, sizeof c.tuned, "%s/tuco_cases/%s.%d.tuned", WEFT_BINARY_DIR, name, (int)getpid());
-    write_model(c.golden, c.base, "base.");
-    write_model(c.golden, c.tuned, "ft.");
+    snprintf(c.base, sizeof c.base, "%s/tuco_cases/%s.%d.base", WEFT_BINARY_DIR, last, (int)getpid());
+    snprintf(c.tuned, sizeof c.tuned, "%s/tuco_cases/%s.%d.tuned", WEFT_BINARY_DIR, last, (int)getpid());
+    if (lm) {
+        write_perturbed(c.golden, c.base, false);
+        write_perturbed(c.golden, c.tuned, true);
+    } else {
+        write_model(c.golden, c.base, "base.");
+        write_model(c.golden, c.tuned, "ft.");
+    }
     weft_tensor ids = golden_tensor(c.golden, "input_ids");
     assert_int_equal(ids.dtype, WEFT_I64);
     c.ids = ids.data;
-    c.n = weft_dims_count(ids.dims);
+    c.n = ids.dims.size[ids.dims.rank - 1];
     return c;
 }
 
