@@ -72,6 +72,10 @@ static const cli_option options[] = {
      .help = "how strongly to stay with the reference",
      .group = "Preferences",
      .traits = CLI_ABOVE_LEAST},
+    {.name = "classify",
+     .kind = CLI_FLAG,
+     .help = "learn the label of {text, label} records, for encoders; a fresh head where the model has none",
+     .group = "Classification"},
     {.name = "teacher",
      .value = "DIR",
      .kind = CLI_PATH,
@@ -148,11 +152,31 @@ static weft_status finish(void *user)
 {
     cli_lm_plan *p = user;
     return p->lm->adapter ? weft_lm_adapter_save(p->out, p->config.data, p->lm->adapter)
-                          : weft_lm_folder_save(p->out, p->source, NULL, p->lm->params);
+                          : weft_lm_folder_save(p->out, p->source, p->classify ? p->config.data : NULL, p->lm->params);
 }
 
-/* An encoder is trained whole, by masked words. */
-static weft_status check_encoder(const cli_lm_plan *p)
+/* The classes are those of the model's head, or, for a fresh one, the data's. */
+static weft_status make_classifier(cli_lm_plan *p)
+{
+    weft_lm_config *c = &p->lm->config;
+    bool fresh = !(c->encoder_heads & WEFT_LM_CLASSIFIER);
+    char *path = weft_path_join(p->source, "config.json");
+    weft_json *json = NULL;
+    weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    if (status == WEFT_OK)
+        status = fresh ? weft_lm_classes_collect(&p->classes, cli_text(p->arguments, "data"))
+                       : weft_lm_classes_of_config(&p->classes, weft_json_root(json), c->classes);
+    if (status == WEFT_OK)
+        status = weft_lm_classes_config(&p->classes, c, weft_json_root(json), &p->config);
+    c->encoder_heads = WEFT_LM_CLASSIFIER;
+    c->classes = p->classes.count;
+    weft_json_free(json);
+    free(path);
+    return status;
+}
+
+/* An encoder is trained whole, by masked words or classes. */
+static weft_status check_encoder(cli_lm_plan *p)
 {
     static const char *const decoders_only[] = {"lora", "dpo", "teacher"};
     const weft_lm_config *c = &p->lm->config;
@@ -160,10 +184,13 @@ static weft_status check_encoder(const cli_lm_plan *p)
         if (cli_given(p->arguments, decoders_only[i]))
             return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is an encoder; --%s wants a decoder", p->source,
                              c->family->model_type, decoders_only[i]);
+    if (p->classify)
+        return make_classifier(p);
     if (c->encoder_heads & WEFT_LM_MLM)
         return WEFT_OK;
-    return weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: this %s model has no head for masked words, by which an encoder is trained",
-                     p->source, c->family->model_type);
+    return weft_fail(WEFT_ERROR_UNSUPPORTED,
+                     "%s: this %s model has no head for masked words; --classify trains it on {text, label} records", p->source,
+                     c->family->model_type);
 }
 
 static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
@@ -175,12 +202,16 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
         status = weft_lm_open(engine, p->source, NULL, &p->lm);
     if (status == WEFT_OK && p->lm->config.family->encoder)
         status = check_encoder(p);
+    else if (status == WEFT_OK && p->classify)
+        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is a decoder; --classify wants an encoder", p->source,
+                           p->lm->config.family->model_type);
     if (status == WEFT_OK && cli_given(a, "teacher"))
         status = weft_lm_open(engine, cli_text(a, "teacher"), NULL, &p->teacher);
     if (status == WEFT_OK && lora)
         status = adapter_config(p);
     if (status == WEFT_OK)
-        status = lora ? weft_lm_adapt(p->lm, p->config.data, (uint64_t)cli_int(a, "seed")) : weft_lm_own_weights(p->lm);
+        status = lora ? weft_lm_adapt(p->lm, p->config.data, (uint64_t)cli_int(a, "seed"))
+                      : weft_lm_own_weights(p->lm, p->classify, (uint64_t)cli_int(a, "seed"));
     if (status != WEFT_OK)
         return status;
     int64_t trained = 0;
@@ -226,12 +257,14 @@ static weft_status run(cli_arguments *a)
                                   : 2e-5,
                      .warmup_share = 0.03,
                      .dpo = dpo,
+                     .classify = cli_flag(a, "classify"),
                      .finish = finish};
     weft_status status = cli_lm_check_words(a);
     if (status == WEFT_OK)
         status = engine ? finetune(&p, engine) : WEFT_ERROR_MEMORY;
     weft_lm_free(p.lm);
     weft_lm_free(p.teacher);
+    weft_lm_classes_free(&p.classes);
     weft_text_free(&p.config);
     return status;
 }
@@ -246,7 +279,9 @@ const cli_command cli_lm_finetune = {
         "(of a text all). They go through the model's chat template where it has one, else through Alpaca's prompt, or the one "
         "of "
         "--prompt. Several records share a row, each seeing itself alone.\n\n"
-        "An encoder learns from texts alone, by masked words: of 15 % of the tokens, 80 % are masked, 10 % replaced.\n\n"
+        "An encoder learns from texts alone, by masked words: of 15 % of the tokens, 80 % are masked, 10 % replaced; or with "
+        "--classify "
+        "the labels of {text, label} records.\n\n"
         "With --teacher the loss is (1 - W) times that of the labels plus W T^2 times the divergence of the model's answers from "
         "the "
         "teacher's, both softened by T; validation is of the labels alone.\n\n"

@@ -120,6 +120,10 @@ static weft_status in_place(const cli_lm_plan *p, const weft_tokenizer *t, int64
     o->in_place = true;
     o->first_position = first;
     o->mask_id = weft_tokenizer_special(t, WEFT_TOKEN_MASK);
+    if (p->classify) {
+        o->classes = &p->classes;
+        return WEFT_OK;
+    }
     if (o->mask_id >= 0 && o->mask_id < p->lm->config.vocab)
         return WEFT_OK;
     return weft_fail(WEFT_ERROR_FORMAT, "%s: the tokenizer has no mask token; an encoder learns by masked words", p->tokenizer);
@@ -156,7 +160,7 @@ static weft_status read_data(cli_lm_plan *p, training_data *d)
         status = check_ids(p->lm, &d->train, path);
     if (status == WEFT_OK)
         status = check_ids(p->lm, &d->validation, val ? val : path);
-    bool packed = !p->dpo && !cli_flag(a, "no-packing");
+    bool packed = !p->dpo && !p->classify && !cli_flag(a, "no-packing");
     if (status == WEFT_OK)
         status = weft_lm_rows_make(&d->train, row_length(&d->train, length), packed, &d->rows);
     if (status == WEFT_OK && !p->dpo)
@@ -294,9 +298,15 @@ static void write_settings(const weft_lm_fit_options *o, const training_data *d,
     weft_json_close_object(&w);
 }
 
-static void tell(cli_lm_plan *p, const weft_train_result *result, double seconds)
+static void tell(cli_lm_plan *p, const weft_train_result *result, double accuracy, double seconds)
 {
     cli_arguments *a = p->arguments;
+    if (p->classify) {
+        cli_json_integer(a, "classes", p->classes.count);
+        cli_json_number(a, "val_accuracy", accuracy);
+    }
+    if (!isnan(accuracy))
+        cli_say(a, "%.1f %% of the validation's records are classified rightly\n", 100 * accuracy);
     cli_json_integer(a, "steps", result->steps);
     cli_json_integer(a, "evaluations", result->epochs);
     cli_json_number(a, "train_loss", p->train_loss);
@@ -338,8 +348,12 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
                              : weft_lm_fit(p->lm, &d->train, &d->rows, &d->validation, &d->validation_rows, &o, &result);
     weft_progress_free(p->progress);
     p->progress = NULL;
+    double seconds = cli_now() - begin, accuracy = NAN;
+    if (status == WEFT_OK && p->classify && d->validation_rows.count)
+        status =
+            weft_lm_accuracy(p->lm, &d->validation, &d->validation_rows, d->validation_rows.count, o.batch, o.bf16, &accuracy);
     if (status == WEFT_OK)
-        tell(p, &result, cli_now() - begin);
+        tell(p, &result, accuracy, seconds);
     weft_text_free(&settings);
     return status;
 }

@@ -3,6 +3,7 @@
 #define WEFT_CLI_LM_TRAINING_H
 
 #include "cli/cli.h"
+#include "lm/classes.h"
 #include "lm/fit.h"
 #include "lm/folder.h"
 
@@ -14,7 +15,8 @@ typedef struct cli_lm_plan {
     const char *proof;                     /* the file that makes `out` a finished result */
     double lr, weight_decay, warmup_share; /* where no option says so */
     int64_t length;                        /* the same */
-    bool dpo;
+    bool dpo, classify;
+    weft_lm_classes classes;           /* of a classifier */
     weft_status (*finish)(void *plan); /* writes the result */
     weft_lm *lm, *teacher;             /* teacher NULL: none */
     const char *source;                /* the base's folder; NULL: none */

@@ -16,6 +16,7 @@ void weft_lm_data_free(weft_lm_data *data)
     free(data->ids);
     free(data->learned);
     free(data->starts);
+    free(data->classes);
     *data = (weft_lm_data){0};
 }
 
@@ -29,6 +30,10 @@ static weft_status reserve(weft_lm_data *data, int64_t tokens)
         if (!data->starts)
             starts[0] = 0;
         data->starts = starts;
+        int32_t *classes = realloc(data->classes, (size_t)capacity * sizeof *classes);
+        if (!classes)
+            return memory();
+        data->classes = classes;
         data->document_capacity = capacity;
     }
     if (data->count + tokens <= data->capacity)
@@ -56,13 +61,15 @@ weft_status weft_lm_data_add(weft_lm_data *data, const int64_t *ids, const unsig
         data->learned[data->count + i] = learned ? learned[i] : 1;
     }
     data->count += count;
+    data->classes[data->documents] = 0;
     data->starts[++data->documents] = data->count;
     return WEFT_OK;
 }
 
 weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *tail)
 {
-    *tail = (weft_lm_data){.in_place = data->in_place, .mask_id = data->mask_id, .first_position = data->first_position};
+    *tail = (weft_lm_data){
+        .in_place = data->in_place, .mask_id = data->mask_id, .first_position = data->first_position, .classed = data->classed};
     int64_t kept = data->documents - (int64_t)((double)data->documents * share + 0.5),
             cut = data->documents ? data->starts[kept] : 0;
     if (data->documents == 1) {
@@ -77,9 +84,12 @@ weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *t
         ids[i - cut] = data->ids[i];
     if (data->documents == 1 && cut < data->count)
         status = weft_lm_data_add(tail, ids, data->learned + cut, data->count - cut);
-    for (int64_t d = kept; data->documents > 1 && d < data->documents && status == WEFT_OK; d++)
+    for (int64_t d = kept; data->documents > 1 && d < data->documents && status == WEFT_OK; d++) {
         status = weft_lm_data_add(tail, ids + data->starts[d] - cut, data->learned + data->starts[d],
                                   data->starts[d + 1] - data->starts[d]);
+        if (status == WEFT_OK)
+            tail->classes[d - kept] = data->classes[d];
+    }
     free(ids);
     if (status == WEFT_OK && data->documents) {
         data->documents = kept;
@@ -225,5 +235,12 @@ void weft_lm_rows_fill(const weft_lm_rows *rows, const weft_lm_data *data, const
             out->positions[at] = data->first_position + i;
             out->segments[at] = segment;
         }
+    }
+    if (!data->classed)
+        return;
+    out->labelled = 0;
+    for (int64_t b = 0; b < batch; b++) {
+        out->labels[b] = which[b] >= 0 ? data->classes[which[b]] : WEFT_IGNORE;
+        out->labelled += which[b] >= 0;
     }
 }

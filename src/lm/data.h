@@ -16,7 +16,11 @@ typedef struct weft_lm_data {
     int64_t left_out; /* records with nothing to learn */
     bool in_place;    /* for encoders: a place of a row is asked for its own token, masked (lm/masking.h) */
     int64_t mask_id, first_position;
+    bool classed;     /* a row, which is a document, is asked for its class */
+    int32_t *classes; /* of each document */
 } weft_lm_data;
+
+typedef struct weft_lm_classes weft_lm_classes; /* lm/classes.h */
 
 typedef struct weft_lm_data_options {
     const weft_chat_template *chat;  /* for messages, and for the others too where `prompt` is NULL; NULL: none */
@@ -26,6 +30,7 @@ typedef struct weft_lm_data_options {
     bool pairs;                      /* {chosen, rejected}: two documents a record */
     bool in_place;                   /* texts alone, in windows of `longest` tokens, bos and eos around each */
     int64_t mask_id, first_position; /* of windows: what masks a token, where positions begin */
+    const weft_lm_classes *classes;  /* in place: of {text, label} records, each one window; NULL: no classification */
 } weft_lm_data_options;
 
 /* A text file as one document, all of it learned. */
@@ -62,8 +67,8 @@ void weft_lm_rows_free(weft_lm_rows *);
 
 /* A batch's inputs, [batch, length] each. */
 typedef struct weft_lm_batch {
-    int64_t *ids, *labels, *positions, *segments;
-    int64_t labelled; /* how many labels count */
+    int64_t *ids, *labels, *positions, *segments; /* labels of classes: [batch] */
+    int64_t labelled;                             /* how many labels count */
 } weft_lm_batch;
 /* Rows which[0 … batch): −1 is an empty one. Positions and segments (from 0, what is empty its own) begin anew in each piece. */
 void weft_lm_rows_fill(const weft_lm_rows *, const weft_lm_data *, const int64_t *which, int64_t batch, weft_lm_batch *out);

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "io/records.h"
+#include "lm/classes.h"
 #include "text/chat_template.h"
 
 #define ALPACA \
@@ -79,6 +80,11 @@ static weft_status add_windows(reader *r, const char *text, size_t length)
                          (long long)o->longest);
     weft_status status = weft_encode(r->encoding, text, length, &(weft_encode_options){.literal = true});
     int64_t count = status == WEFT_OK ? (int64_t)weft_encoding_count(r->encoding) : 0;
+    if (o->classes) {
+        r->data->cut += count > most;
+        r->data->left_out += status == WEFT_OK && count == 0;
+        count = count < most ? count : most;
+    }
     for (int64_t from = 0; from < count && status == WEFT_OK; from += most) {
         status = o->bos >= 0 ? push(r, o->bos, false) : WEFT_OK;
         for (int64_t i = from; i < count && i < from + most && status == WEFT_OK; i++)
@@ -238,9 +244,15 @@ static weft_status add_record(void *user, weft_json_value record, const char *wh
         answers[0] = weft_json_string(weft_json_get(record, "completion"), NULL);
     weft_status status = WEFT_OK;
     if (r->options->in_place) {
+        int64_t before = r->data->documents;
         status = text ? add_windows(r, text, strlen(text))
                       : weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text}: an encoder learns from texts alone", where);
-        return text && status != WEFT_OK ? weft_fail_in(status, "%s", where) : status;
+        if (text && status != WEFT_OK)
+            return weft_fail_in(status, "%s", where);
+        bool added = r->data->documents > before;
+        return status == WEFT_OK && added && r->options->classes
+                   ? weft_lm_classes_find(r->options->classes, record, where, &r->data->classes[before])
+                   : status;
     }
     if (weft_json_present(weft_json_get(record, "messages")) && !r->options->pairs)
         return add_talk(r, record, where);
@@ -279,8 +291,12 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
 {
     reader r = {.data = data, .options = options};
     data->in_place = options->in_place;
+    data->classed = options->classes != NULL;
     data->mask_id = options->mask_id;
     data->first_position = options->first_position;
+    if (options->classes && !records)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%s: classes are learned from records {text, label} in a .json or .jsonl file",
+                         path);
     const char *prompt = options->prompt ? options->prompt : ALPACA;
     weft_status status = weft_encoding_new(tokenizer, &r.encoding);
     if (status == WEFT_OK && records)

@@ -114,7 +114,7 @@ static void fill_pass(fit *f, int64_t k, int64_t first)
     weft_lm_rows_fill(f->rows, f->data, which, o->batch, in);
     for (int64_t b = 0; b < o->batch; b++)
         visits[b] = first + b;
-    if (f->data->in_place)
+    if (f->data->in_place && !f->data->classed)
         weft_lm_mask_rows(f->data, WEFT_LM_TRAINING_MASKS, o->seed, visits, o->batch, f->rows->length, f->lm->config.vocab, in);
 }
 
@@ -291,6 +291,7 @@ static weft_status prepare(fit *f)
                               .gradients = true,
                               .dpo = o->dpo,
                               .bf16 = o->bf16,
+                              .classes = f->data->classed,
                               .recompute = o->recompute,
                               .beta = o->beta,
                               .adapter_dropout = o->adapter_dropout,
@@ -353,7 +354,8 @@ weft_status weft_lm_mean_loss(weft_lm *lm, const weft_lm_data *data, const weft_
                               bool bf16, double *out)
 {
     weft_lm_pass *pass = NULL;
-    weft_lm_pass_form form = {.batch = batch, .length = rows->length, .segments = rows->packed, .bf16 = bf16};
+    weft_lm_pass_form form = {
+        .batch = batch, .length = rows->length, .segments = rows->packed, .classes = data->classed, .bf16 = bf16};
     int64_t *which = malloc((size_t)batch * sizeof *which), labels = 0;
     double sum = 0, part;
     weft_status status = which ? weft_lm_pass_new(lm, &form, &pass) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
@@ -362,7 +364,7 @@ weft_status weft_lm_mean_loss(weft_lm *lm, const weft_lm_data *data, const weft_
             which[b] = from + b < count ? from + b : -1;
         weft_lm_batch *in = weft_lm_pass_inputs(pass);
         weft_lm_rows_fill(rows, data, which, batch, in);
-        if (data->in_place)
+        if (data->in_place && !data->classed)
             weft_lm_mask_rows(data, WEFT_LM_VALIDATION_MASKS, 0, which, batch, rows->length, lm->config.vocab, in);
         status = weft_lm_pass_run(pass, 1, 0, 0, &part);
         sum += part;
@@ -374,7 +376,7 @@ weft_status weft_lm_mean_loss(weft_lm *lm, const weft_lm_data *data, const weft_
     return status;
 }
 
-weft_status weft_lm_own_weights(weft_lm *lm)
+weft_status weft_lm_own_weights(weft_lm *lm, bool fresh, uint64_t seed)
 {
     weft_params *own = NULL;
     weft_graph *g = weft_graph_new(WEFT_F32);
@@ -391,7 +393,10 @@ weft_status weft_lm_own_weights(weft_lm *lm)
         weft_value v;
         weft_tensor from;
         weft_graph_params(g, i, &name, &v);
-        if (!weft_params_get(lm->params, name, &from)) {
+        bool there = weft_params_get(lm->params, name, &from);
+        if (!there && fresh)
+            continue;
+        if (!there) {
             status = weft_fail(WEFT_ERROR_FORMAT, "tensor %s is missing", name);
             break;
         }
@@ -405,6 +410,8 @@ weft_status weft_lm_own_weights(weft_lm *lm)
         }
         free(values);
     }
+    if (status == WEFT_OK && fresh)
+        status = weft_params_init(own, g, WEFT_F32, seed);
     weft_graph_free(g);
     if (status != WEFT_OK) {
         weft_params_free(own);

@@ -1,6 +1,6 @@
 /* Training a language model on rows of tokens: next-token loss on the tokens that count, alone or beside a teacher's answers;
- * preferences between two responses (DPO, arXiv 2305.18290); or, for an encoder, masked words. All parameters of the model, or an
- * adapter's alone. */
+ * preferences between two responses (DPO, arXiv 2305.18290); or, for an encoder, masked words or classes. All parameters of the
+ * model, or an adapter's alone. */
 #ifndef WEFT_LM_FIT_H
 #define WEFT_LM_FIT_H
 
@@ -35,8 +35,9 @@ typedef struct weft_lm_fit_options {
     void (*progress)(void *user, const char *phase, int64_t done, int64_t total, const char *note);
 } weft_lm_fit_options;
 
-/* The model's parameters as F32 of their own, to be changed: every tensor that the graph wants. Replaces lm->params. */
-weft_status weft_lm_own_weights(weft_lm *);
+/* The model's parameters as F32 of their own, to be changed: every tensor that the graph wants. Replaces lm->params. A tensor
+ * that is missing is an error, or, where `fresh`, drawn from `seed`. */
+weft_status weft_lm_own_weights(weft_lm *, bool fresh, uint64_t seed);
 
 /* Trains lm->adapter->params where there is an adapter, else lm->params. `validation` may be NULL or have no rows. In DPO,
  * document 2i is chosen and 2i + 1 rejected, and rows are documents. */
@@ -52,7 +53,7 @@ weft_status weft_lm_mean_loss(weft_lm *, const weft_lm_data *, const weft_lm_row
 typedef struct weft_lm_pass weft_lm_pass;
 typedef struct weft_lm_pass_form {
     int64_t batch, length; /* DPO: of each of the two */
-    bool segments, gradients, dpo, bf16, recompute;
+    bool segments, gradients, dpo, classes, bf16, recompute;
     double beta, adapter_dropout;
     weft_lm *teacher; /* NULL: none */
     double temperature, teacher_weight;

@@ -41,11 +41,15 @@ static weft_value dpo_loss(weft_lm_pass *p, weft_value losses, weft_value scale)
     return weft_mul(g, weft_sum_all(g, weft_mul(g, weft_softplus(g, weft_neg(g, margin)), counted)), scale);
 }
 
-/* Losses [rows · length] of the stream x behind the last block. */
+/* Losses [rows · length], of classes [rows], of the stream x behind the last block. */
 static weft_value token_losses(weft_lm_pass *p, weft_lm_builder *b, weft_value x)
 {
     weft_graph *g = p->graph;
     int64_t places = p->rows * p->form.length, vocab = b->c->vocab;
+    if (p->form.classes) {
+        weft_value answers = weft_name(g, weft_lm_class_logits(b, x), "class_logits");
+        return weft_row_losses(g, answers, weft_labels(g, "labels", DIMS(p->rows), b->c->classes), 0);
+    }
     weft_value labels = weft_labels(g, "labels", DIMS(places), vocab);
     if (b->c->family->encoder)
         return weft_row_losses(g, weft_reshape(g, weft_lm_mlm_logits(b, x), DIMS(places, vocab)), labels, 0);
@@ -75,6 +79,8 @@ static weft_status compile(weft_lm_pass *p, weft_value loss)
             wanted[wanted_count++] = weft_name(g, wanted[1 + i], "grad.%s", names[i]);
         if (p->form.dpo)
             wanted[wanted_count++] = weft_find(g, "sums");
+        if (p->form.classes)
+            wanted[wanted_count++] = weft_find(g, "class_logits");
     }
     if (status == WEFT_OK)
         status = weft_compile(p->lm->engine, g, NULL, 0, wanted, wanted_count, &p->plan);
@@ -178,7 +184,7 @@ static weft_status bind(weft_lm_pass *p, double scale)
         bool there;
     } rows[] = {
         {"input_ids", {in->ids, WEFT_I64, dims}, true},
-        {"labels", {in->labels, WEFT_I64, DIMS(p->rows * p->form.length)}, true},
+        {"labels", {in->labels, WEFT_I64, DIMS(p->form.classes ? p->rows : p->rows * p->form.length)}, true},
         {"position_ids", {in->positions, WEFT_I64, dims}, positions},
         {"segments", {in->segments, WEFT_I64, dims}, p->form.segments},
         {"scale", {&p->scale, WEFT_F32, SCALAR}, true},

@@ -105,6 +105,39 @@ fails 1 "no room" lm finetune encoder --data texts.jsonl --length 2 --out x
 fails 1 "expected {text}" lm finetune encoder --data records.jsonl --out x
 fails 1 "no mask token" lm train --data text.txt --tokenizer words --config encoder.json --out x
 
+# classes: a fresh head, then the head of the folder
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    echo '{"text": "the cat sat on the mat", "label": "cat"}'
+    echo '{"text": "and the rat sat on the mat of the rat", "label": "rat"}'
+done >labels.jsonl
+keys "trained classes val_accuracy $told" lm finetune encoder --classify --data labels.jsonl --steps 60 --lr 0.01 --batch-size 8 --out classifier
+[ "$(number val_accuracy)" = 1.0 ] || wrong "cat or rat: $(cat out)"
+[ "$(number classes)" = 2 ] || wrong "two classes: $(cat out)"
+grep -q '"1": "rat"' classifier/config.json || wrong "no names of classes: $(cat classifier/config.json)"
+"$weft" info classifier >out || wrong "the classifier does not open"
+keys "val_accuracy" lm finetune classifier --classify --data labels.jsonl --steps 1 --lr 1e-9 --batch-size 8 --out same
+[ "$(number val_accuracy)" = 1.0 ] || wrong "cat or rat, read again: $(cat out)"
+echo '{"text": "the mat", "label": "mat"}' >mat.jsonl
+fails 1 'label "mat" is none of the classifier' lm finetune classifier --classify --data mat.jsonl --out x
+fails 1 "all records have one label" lm finetune encoder --classify --data mat.jsonl --out x
+fails 1 "expected {text, label}" lm finetune encoder --classify --data texts.jsonl --out x
+fails 1 "--classify wants an encoder" lm finetune base --classify --data labels.jsonl --out x
+cat >roberta.json <<'END'
+{"model_type": "roberta", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+ "num_attention_heads": 2, "max_position_embeddings": 34, "pad_token_id": 1}
+END
+cat >distilbert.json <<'END'
+{"model_type": "distilbert", "vocab_size": 16, "dim": 16, "hidden_dim": 24, "n_layers": 1, "n_heads": 2, "max_position_embeddings": 32}
+END
+for family in roberta distilbert; do
+    keys "$told" lm train --data text.txt --tokenizer pieces --config $family.json --length 32 --steps 10 --lr 0.01 --batch-size 4 --out $family
+    keys "val_accuracy" lm finetune $family --classify --data labels.jsonl --steps 60 --lr 0.01 --batch-size 8 --out $family-labels
+    [ "$(number val_accuracy)" = 1.0 ] || wrong "$family, cat or rat: $(cat out)"
+    "$weft" info $family-labels >out || wrong "the $family classifier does not open"
+done
+fails 1 "records" lm finetune classifier --classify --data text.txt --out x
+fails 1 "no head for masked words" lm finetune classifier --data text.txt --out x
+
 # mistakes: on the command line, then in files
 fails 2 "--data" lm train --tokenizer words --config tiny.json --out x
 fails 2 "gpt2" lm train --data text.txt --tokenizer words --arch rnn --out x

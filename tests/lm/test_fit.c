@@ -101,7 +101,7 @@ static void golden_trace(void **state)
     weft_optimizer *optimizer;
     MUST(weft_safetensors_open(WEFT_SOURCE_DIR "/tests/golden/lm/finetune_trace.safetensors", &golden));
     MUST(weft_lm_open(engine, folder, NULL, &lm));
-    MUST(weft_lm_own_weights(lm));
+    MUST(weft_lm_own_weights(lm, false, 0));
     weft_tensor ids = tensor_of(golden, "input_ids"), labels = tensor_of(golden, "labels");
     int64_t B = ids.dims.size[0], T = ids.dims.size[1], labelled = 0, compared = 0;
     MUST(weft_lm_pass_new(lm, &(weft_lm_pass_form){.batch = B, .length = T, .gradients = true}, &pass));

@@ -1,0 +1,219 @@
+/* Labels as classes. */
+#include "lm/classes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/records.h"
+#include "lm/fit.h"
+
+static weft_status memory(void)
+{
+    return weft_fail(WEFT_ERROR_MEMORY, "training data: memory is short");
+}
+
+void weft_lm_classes_free(weft_lm_classes *c)
+{
+    for (int64_t i = 0; i < c->count; i++)
+        free(c->names[i]);
+    free(c->names);
+    *c = (weft_lm_classes){0};
+}
+
+static int64_t position(const weft_lm_classes *c, const char *name)
+{
+    int64_t i = 0;
+    while (i < c->count && strcmp(c->names[i], name) != 0)
+        i++;
+    return i < c->count ? i : -1;
+}
+
+static weft_status add(weft_lm_classes *c, const char *name)
+{
+    if (!c->names && !(c->names = calloc(WEFT_LM_MOST_CLASSES, sizeof *c->names)))
+        return memory();
+    char *copy = malloc(strlen(name) + 1);
+    if (!copy)
+        return memory();
+    strcpy(copy, name);
+    c->names[c->count++] = copy;
+    return WEFT_OK;
+}
+
+/* A label as text: a string, or an integer's digits in `room`; NULL: neither. */
+static const char *label_of(weft_json_value record, char room[32])
+{
+    weft_json_value label = weft_json_get(record, "label");
+    const char *text = weft_json_string(label, NULL);
+    double number = weft_json_number(label, NAN);
+    if (text || !(fabs(number) < 9e15) || number != floor(number))
+        return text;
+    snprintf(room, 32, "%.0f", number);
+    return room;
+}
+
+static weft_status no_label(const char *where)
+{
+    return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text, label}, the label a string or an integer", where);
+}
+
+static weft_status collect(void *user, weft_json_value record, const char *where)
+{
+    weft_lm_classes *c = user;
+    char room[32];
+    const char *label = label_of(record, room);
+    if (!label)
+        return no_label(where);
+    if (position(c, label) >= 0)
+        return WEFT_OK;
+    if (c->count == WEFT_LM_MOST_CLASSES)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: this is different label number %d, at most %d can be told apart", where,
+                         WEFT_LM_MOST_CLASSES + 1, WEFT_LM_MOST_CLASSES);
+    return add(c, label);
+}
+
+static bool is_integer(const char *text)
+{
+    text += *text == '-';
+    return *text && strlen(text) < 17 && strspn(text, "0123456789") == strlen(text);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    long long x = strtoll(*(char *const *)a, NULL, 10), y = strtoll(*(char *const *)b, NULL, 10);
+    return x != y ? (x > y) - (x < y) : by_bytes(a, b);
+}
+
+weft_status weft_lm_classes_collect(weft_lm_classes *c, const char *path)
+{
+    *c = (weft_lm_classes){0};
+    bool integers = true;
+    weft_status status = weft_records_read(path, collect, c, NULL);
+    if (status == WEFT_OK && c->count < 2)
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: %s; a classifier needs at least two different ones", path,
+                           c->count ? "all records have one label" : "there are no labels");
+    for (int64_t i = 0; i < c->count; i++)
+        integers = integers && is_integer(c->names[i]);
+    if (status == WEFT_OK)
+        qsort(c->names, (size_t)c->count, sizeof *c->names, integers ? by_number : by_bytes);
+    return status;
+}
+
+weft_status weft_lm_classes_of_config(weft_lm_classes *c, weft_json_value config, int64_t count)
+{
+    *c = (weft_lm_classes){0};
+    if (count > WEFT_LM_MOST_CLASSES)
+        return weft_fail(WEFT_ERROR_UNSUPPORTED, "the model tells %lld classes apart, at most %d can be trained",
+                         (long long)count, WEFT_LM_MOST_CLASSES);
+    weft_status status = WEFT_OK;
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
+        char key[32], fallback[32];
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        snprintf(fallback, sizeof fallback, "LABEL_%lld", (long long)i);
+        status = add(c, weft_json_string(weft_json_get(weft_json_get(config, "id2label"), key), fallback));
+    }
+    return status;
+}
+
+weft_status weft_lm_classes_find(const weft_lm_classes *c, weft_json_value record, const char *where, int32_t *out)
+{
+    char room[32];
+    const char *label = label_of(record, room);
+    if (!label)
+        return no_label(where);
+    int64_t at = position(c, label);
+    if (at < 0)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: label \"%.80s\" is none of the classifier's %lld, \"%.40s\" to \"%.40s\"", where,
+                         label, (long long)c->count, c->names[0], c->names[c->count - 1]);
+    *out = (int32_t)at;
+    return WEFT_OK;
+}
+
+weft_status weft_lm_classes_config(const weft_lm_classes *c, const weft_lm_config *model, weft_json_value config, weft_text *out)
+{
+    static const char *const replaced[] = {"architectures", "id2label",    "label2id", "num_labels",
+                                           "problem_type",  "torch_dtype", "dtype"};
+    static const char *const names[][2] = {{"bert", "BertForSequenceClassification"},
+                                           {"roberta", "RobertaForSequenceClassification"},
+                                           {"distilbert", "DistilBertForSequenceClassification"}};
+    weft_json_writer w = weft_json_to(out, 2);
+    weft_json_value value;
+    weft_json_open_object(&w);
+    weft_json_add_key(&w, "architectures");
+    weft_json_open_list(&w);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i][0], model->family->model_type) == 0)
+            weft_json_add_string(&w, names[i][1]);
+    weft_json_close_list(&w);
+    for (int64_t i = 0; i < weft_json_size(config); i++) {
+        const char *key = weft_json_key(config, i, &value);
+        bool keep = true;
+        for (size_t k = 0; k < sizeof replaced / sizeof replaced[0]; k++)
+            keep = keep && strcmp(key, replaced[k]) != 0;
+        if (!keep)
+            continue;
+        weft_json_add_key(&w, key);
+        weft_json_add_value(&w, value);
+    }
+    weft_json_add_key(&w, "id2label");
+    weft_json_open_object(&w);
+    for (int64_t i = 0; i < c->count; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        weft_json_add_key(&w, key);
+        weft_json_add_string(&w, c->names[i]);
+    }
+    weft_json_close_object(&w);
+    weft_json_add_key(&w, "label2id");
+    weft_json_open_object(&w);
+    for (int64_t i = 0; i < c->count; i++) {
+        weft_json_add_key(&w, c->names[i]);
+        weft_json_add_integer(&w, i);
+    }
+    weft_json_close_object(&w);
+    weft_json_add_key(&w, "problem_type");
+    weft_json_add_string(&w, "single_label_classification");
+    weft_json_add_key(&w, "torch_dtype");
+    weft_json_add_string(&w, "float32");
+    weft_json_close_object(&w);
+    weft_text_add(out, "\n");
+    return out->failed ? memory() : WEFT_OK;
+}
+
+weft_status weft_lm_accuracy(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, int64_t count, int64_t batch,
+                             bool bf16, double *out)
+{
+    weft_lm_pass *pass = NULL;
+    weft_lm_pass_form form = {.batch = batch, .length = rows->length, .segments = rows->packed, .classes = true, .bf16 = bf16};
+    int64_t *which = malloc((size_t)batch * sizeof *which), right = 0, n = lm->config.classes;
+    weft_status status = which ? weft_lm_pass_new(lm, &form, &pass) : memory();
+    for (int64_t from = 0; from < count && status == WEFT_OK; from += batch) {
+        double loss;
+        weft_tensor logits = {0};
+        for (int64_t b = 0; b < batch; b++)
+            which[b] = from + b < count ? from + b : -1;
+        weft_lm_batch *in = weft_lm_pass_inputs(pass);
+        weft_lm_rows_fill(rows, data, which, batch, in);
+        status = weft_lm_pass_run(pass, 1, 0, 0, &loss);
+        if (status == WEFT_OK)
+            status = weft_fetch(weft_lm_pass_session(pass), "class_logits", &logits);
+        for (int64_t b = 0; status == WEFT_OK && b < batch && from + b < count; b++) {
+            const float *row = (const float *)logits.data + b * n;
+            int64_t best = 0;
+            for (int64_t k = 1; k < n; k++)
+                best = row[k] > row[best] ? k : best;
+            right += best == in->labels[b];
+        }
+    }
+    *out = count ? (double)right / (double)count : NAN;
+    weft_lm_pass_free(pass);
+    free(which);
+    return status;
+}
