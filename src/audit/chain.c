@@ -9,13 +9,6 @@
 #include "graph/params.h"
 #include "lm/model.h"
 
-enum { RELEASE_BYTES = 64 << 20 }; /* pages of weights are given back after so many bytes: models may be larger than memory */
-
-static weft_status short_of_memory(void)
-{
-    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-}
-
 static bool holds(const char *folder, const char *file)
 {
     char *path = weft_path_join(folder, file);
@@ -28,7 +21,7 @@ static weft_status read_config(const char *folder, weft_lm_config *out)
 {
     char *path = weft_path_join(folder, "config.json");
     weft_json *json = NULL;
-    weft_status status = path ? weft_json_read(path, &json) : short_of_memory();
+    weft_status status = path ? weft_json_read(path, &json) : tuco_short_of_memory();
     if (status == WEFT_OK)
         status = weft_lm_config_read(weft_json_root(json), path, out);
     weft_json_free(json);
@@ -60,7 +53,7 @@ static weft_status check_numbers(const char *folder, const weft_params *params)
                 if ((x[k] & 0x7ff0000000000000u) == 0x7ff0000000000000u)
                     bad = k;
         }
-        if ((seen += weft_tensor_bytes(t)) > RELEASE_BYTES) {
+        if ((seen += weft_tensor_bytes(t)) > TUCO_RELEASE_BYTES) {
             weft_params_release(params);
             seen = 0;
         }
@@ -125,7 +118,7 @@ static weft_status open_model(weft_tuco *t, int i, const char *folder)
 {
     tuco_model *m = &t->model[i];
     if (!(m->folder = strdup(folder)))
-        return short_of_memory();
+        return tuco_short_of_memory();
     bool adapter = i > 0 && holds(folder, "adapter_config.json") && !holds(folder, "config.json");
     weft_status status = adapter ? open_adapter(folder, &t->model[0], m) : open_folder(folder, m);
     return status == WEFT_OK && i > 0 ? compare(&t->model[0], m) : status;
@@ -139,7 +132,7 @@ weft_status weft_tuco_open(weft_engine *engine, const char *base, const char *co
         return weft_fail(WEFT_ERROR_ARGUMENT, "tuco: %d fine-tuned models, expected 1 to %d", count, WEFT_TUCO_MODELS - 1);
     weft_tuco *t = calloc(1, sizeof *t);
     if (!t)
-        return short_of_memory();
+        return tuco_short_of_memory();
     t->engine = engine;
     if (options)
         t->options = *options;

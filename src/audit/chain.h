@@ -6,6 +6,14 @@
 #include "lm/adapter.h"
 #include "weft/audit.h"
 
+/* Pages of weights are given back after so many bytes of them were looked at: models may be larger than the memory. */
+enum { TUCO_RELEASE_BYTES = 64 << 20 };
+
+static inline weft_status tuco_short_of_memory(void)
+{
+    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
+}
+
 typedef struct tuco_model {
     char *folder;
     weft_lm_config config;

@@ -16,11 +16,6 @@ struct weft_tuco_run {
     int state_count;
 };
 
-static weft_status short_of_memory(void)
-{
-    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-}
-
 /* Memory, zeroed, for every state of the plan's graph. */
 static weft_status make_states(weft_tuco_run *run, const tuco_plan *p)
 {
@@ -30,7 +25,7 @@ static weft_status make_states(weft_tuco_run *run, const tuco_plan *p)
     run->memory = calloc((size_t)count + 1, sizeof *run->memory);
     run->states = calloc((size_t)count + 1, sizeof *run->states);
     if (!run->names || !run->memory || !run->states)
-        return short_of_memory();
+        return tuco_short_of_memory();
     for (int i = 0; i < count; i++) {
         weft_graph_entries(p->graph, i, &e);
         if (strcmp(e.kind, "state") != 0)
@@ -40,7 +35,7 @@ static weft_status make_states(weft_tuco_run *run, const tuco_plan *p)
         run->names[k] = strdup(e.name);
         run->memory[k] = calloc(1, weft_tensor_bytes(state) + 64);
         if (!run->names[k] || !run->memory[k])
-            return short_of_memory();
+            return tuco_short_of_memory();
         state.data = (void *)(((uintptr_t)run->memory[k] + 63) & ~(uintptr_t)63);
         run->states[k] = state;
     }
@@ -63,7 +58,7 @@ static weft_status advance(weft_tuco_run *run, const int64_t *ids, int64_t n, in
     tuco_form form = {.tokens = rows, .capacity = run->capacity, .length = run->rope_length, .steered = run->alpha != 1};
     tuco_plan *p;
     double *norms = malloc((size_t)(4 * L * n) * sizeof *norms);
-    weft_status status = norms ? tuco_plan_get(t, &form, &p) : short_of_memory();
+    weft_status status = norms ? tuco_plan_get(t, &form, &p) : tuco_short_of_memory();
     if (status == WEFT_OK && !run->states)
         status = make_states(run, p);
     if (status == WEFT_OK)
@@ -96,12 +91,12 @@ weft_status weft_tuco_start(weft_tuco *t, const int64_t *ids, int64_t n, int64_t
                          (long long)most_new, (long long)most);
     weft_tuco_run *run = calloc(1, sizeof *run);
     if (!run)
-        return short_of_memory();
+        return tuco_short_of_memory();
     int64_t rows = tuco_round_up(n), needed = n + most_new;
     *run = (weft_tuco_run){.t = t, .alpha = alpha, .rope_length = tuco_rope_length(t, needed)};
     run->capacity = tuco_round_up(needed > rows ? needed : rows);
     run->logits = calloc((size_t)weft_tuco_vocab(t), sizeof *run->logits);
-    status = run->logits ? advance(run, ids, n, rows) : short_of_memory();
+    status = run->logits ? advance(run, ids, n, rows) : tuco_short_of_memory();
     if (status != WEFT_OK) {
         weft_tuco_run_free(run);
         return status;

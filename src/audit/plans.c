@@ -8,11 +8,6 @@
 
 enum { KEPT_PLANS = 4, MOST_FETCHES = 16 };
 
-static weft_status short_of_memory(void)
-{
-    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-}
-
 int64_t tuco_round_up(int64_t n)
 {
     int64_t step = 8;
@@ -116,7 +111,7 @@ static weft_status bind(tuco_plan *p, const weft_tuco *t)
     p->ids = calloc((size_t)n, sizeof *p->ids);
     p->positions = calloc((size_t)n, sizeof *p->positions);
     if (!p->ids || !p->positions)
-        return short_of_memory();
+        return tuco_short_of_memory();
     bool wide = t->options.dtype == WEFT_F64;
     const struct {
         const char *name;
@@ -166,7 +161,7 @@ weft_status tuco_plan_get(weft_tuco *t, const tuco_form *form, tuco_plan **out)
     }
     tuco_plan *p = calloc(1, sizeof *p);
     if (!p)
-        return short_of_memory();
+        return tuco_short_of_memory();
     p->form = *form;
     weft_status status = compile(t, p);
     if (status != WEFT_OK) {

@@ -18,17 +18,12 @@ void weft_tuco_reading_free(weft_tuco_reading *r)
     free(r);
 }
 
-static weft_status short_of_memory(void)
-{
-    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-}
-
 weft_status tuco_reading_new(const weft_tuco *t, int64_t n, const weft_tuco_request *request, weft_tuco_reading **out)
 {
     weft_tuco_reading *r = calloc(1, sizeof *r);
     *out = r;
     if (!r)
-        return short_of_memory();
+        return tuco_short_of_memory();
     const int64_t L = weft_tuco_layers(t), heads = request->heads ? tuco_tuned(t)->config.heads : 0;
     r->tokens = n;
     r->layers = L;
@@ -57,9 +52,9 @@ weft_status tuco_reading_new(const weft_tuco *t, int64_t n, const weft_tuco_requ
     };
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         if (arrays[i].count && !(*arrays[i].to = calloc((size_t)arrays[i].count, sizeof(double))))
-            return short_of_memory();
+            return tuco_short_of_memory();
     r->logits = calloc((size_t)r->vocab, sizeof *r->logits);
-    return r->logits ? WEFT_OK : short_of_memory();
+    return r->logits ? WEFT_OK : tuco_short_of_memory();
 }
 
 /* From the norms l1 [4, L, n] to everything formed of them. */
@@ -125,7 +120,7 @@ static weft_status read_outputco(weft_tuco *t, const int64_t *ids, weft_tuco_rea
     weft_tensor base, copy = tuned;
     const size_t bytes = weft_tensor_bytes(tuned);
     if (!(copy.data = malloc(bytes + 1)))
-        return short_of_memory();
+        return tuco_short_of_memory();
     memcpy(copy.data, tuned.data, bytes);
     tuco_plan *p;
     status = tuco_plan_get(t, &form, &p);
@@ -155,7 +150,7 @@ static weft_status keep_tensor(tuco_plan *p, weft_tuco_reading *r, const char *n
     const size_t size = weft_dtype_size(t.dtype), row = (size_t)width * size;
     char *copy = malloc((size_t)(count * n) * row + 1);
     if (!copy)
-        return short_of_memory();
+        return tuco_short_of_memory();
     for (int64_t i = 0; i < count; i++)
         memcpy(copy + (size_t)(i * n) * row, (const char *)t.data + (size_t)(i * rows) * row, (size_t)n * row);
     weft_dims dims = rank == 3 ? DIMS(count, n, width) : DIMS(n, width);
@@ -206,7 +201,7 @@ static weft_status read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_
     tuco_plan *p;
     double *norms = malloc((size_t)(4 * L * n) * sizeof *norms), *halves = malloc((size_t)(4 * L * n) * sizeof *halves);
     double *sums = malloc((size_t)(2 * n) * sizeof *sums);
-    weft_status status = norms && halves && sums ? tuco_plan_get(t, &form, &p) : short_of_memory();
+    weft_status status = norms && halves && sums ? tuco_plan_get(t, &form, &p) : tuco_short_of_memory();
     if (status == WEFT_OK)
         status = tuco_plan_feed(p, t, ids, n, 0, request->alpha);
     if (status == WEFT_OK)
@@ -229,12 +224,8 @@ static weft_status read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_
         tuco_reading_finish(r, norms, halves);
     }
     weft_tensor stream;
-    if (status == WEFT_OK && request->outputco && (status = weft_fetch(p->session, "stream", &stream)) == WEFT_OK) {
+    if (status == WEFT_OK && request->outputco && (status = weft_fetch(p->session, "stream", &stream)) == WEFT_OK)
         status = read_outputco(t, ids, r, stream);
-        tuco_plan *again; /* the plan of the reading is used last again, and stays */
-        if (status == WEFT_OK)
-            status = tuco_plan_get(t, &form, &again);
-    }
     if (status == WEFT_OK && request->tensors)
         status = keep_tensors(p, r);
     free(norms);

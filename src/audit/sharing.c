@@ -8,12 +8,7 @@
 
 #include "audit/chain.h"
 
-enum { NAME_BYTES = 512, RELEASE_BYTES = 64 << 20 };
-
-static weft_status short_of_memory(void)
-{
-    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-}
+enum { NAME_BYTES = 512 };
 
 static weft_status add_alias(weft_tuco *t, const char *name, const char *same)
 {
@@ -21,7 +16,7 @@ static weft_status add_alias(weft_tuco *t, const char *name, const char *same)
         int64_t capacity = t->alias_capacity ? 2 * t->alias_capacity : 64;
         tuco_alias *larger = realloc(t->aliases, (size_t)capacity * sizeof *larger);
         if (!larger)
-            return short_of_memory();
+            return tuco_short_of_memory();
         t->aliases = larger;
         t->alias_capacity = capacity;
     }
@@ -29,7 +24,7 @@ static weft_status add_alias(weft_tuco *t, const char *name, const char *same)
     if (!row.name || !row.same) {
         free(row.name);
         free(row.same);
-        return short_of_memory();
+        return tuco_short_of_memory();
     }
     t->aliases[t->alias_count++] = row;
     return WEFT_OK;
@@ -102,7 +97,7 @@ static weft_status share_tensor(weft_tuco *t, int k, const char *name)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" cannot be read", m->folder, name);
     scoped(m, name, full);
     int last = last_equal(t, k, name, tensor, same);
-    if ((t->looked_at += weft_tensor_bytes(tensor)) > RELEASE_BYTES) {
+    if ((t->looked_at += weft_tensor_bytes(tensor)) > TUCO_RELEASE_BYTES) {
         tuco_release(t);
         t->looked_at = 0;
     }

@@ -29,11 +29,6 @@ typedef struct streamer {
     size_t element;
 } streamer;
 
-static weft_status short_of_memory(void)
-{
-    return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-}
-
 static const char *stream_name(int i, char text[32])
 {
     static const char *const names[] = {"x", "ptc_sum", "ftc_sum", "own"};
@@ -56,14 +51,14 @@ static weft_status open_prompt(streamer *s, prompt *p, const int64_t *ids, int64
     p->norms = calloc((size_t)(4 * L * n) + 1, sizeof *p->norms);
     p->halves = calloc((size_t)(4 * L * n) + 1, sizeof *p->halves);
     if (status != WEFT_OK || !p->ids || !p->positions || !p->norms || !p->halves)
-        return short_of_memory();
+        return tuco_short_of_memory();
     memcpy(p->ids, ids, (size_t)n * sizeof *ids);
     for (int64_t i = 0; i < p->rows; i++)
         p->positions[i] = i < last ? i : last;
     int steps = s->t->models > 2 ? s->t->models - 1 : 0;
     for (int i = 0; i < STEP_SUM + steps; i++)
         if ((i != OWN || s->request->outputco) && !(p->streams[i] = calloc((size_t)(p->rows * s->width), s->element)))
-            return short_of_memory();
+            return tuco_short_of_memory();
     return WEFT_OK;
 }
 
@@ -144,7 +139,7 @@ static weft_status feed(const streamer *s, tuco_plan *plan, prompt *p)
 static weft_status take(tuco_plan *plan, const char *name, int64_t count, int64_t L, int64_t l, int64_t n, double *out)
 {
     double *one = malloc((size_t)(count * n) * sizeof *one);
-    weft_status status = one ? tuco_plan_rows(plan, name, count, n, one) : short_of_memory();
+    weft_status status = one ? tuco_plan_rows(plan, name, count, n, one) : tuco_short_of_memory();
     for (int64_t i = 0; i < count && status == WEFT_OK; i++)
         memcpy(out + (i * L + l) * n, one + i * n, (size_t)n * sizeof *one);
     free(one);
@@ -162,7 +157,7 @@ static weft_status collect_layer(const streamer *s, tuco_plan *plan, prompt *p, 
         status = tuco_plan_rows(plan, "heads", 1, r->heads, r->heads_l1 + l * r->heads);
     if (status == WEFT_OK && l + 1 == L) {
         double *sums = malloc((size_t)(2 * n) * sizeof *sums);
-        status = sums ? tuco_plan_rows(plan, "l2", 2, n, sums) : short_of_memory();
+        status = sums ? tuco_plan_rows(plan, "l2", 2, n, sums) : tuco_short_of_memory();
         if (status == WEFT_OK) {
             memcpy(r->ptc_l2, sums, (size_t)n * sizeof *sums);
             memcpy(r->ftc_l2, sums + n, (size_t)n * sizeof *sums);
@@ -276,7 +271,7 @@ weft_status tuco_read_streaming(weft_tuco *t, const int64_t *const *ids, const i
     if (request->tensors)
         return weft_fail(WEFT_ERROR_ARGUMENT, "tuco: tensors of all layers are not kept when layers are streamed");
     if (!(s.prompts = calloc((size_t)count + 1, sizeof *s.prompts)))
-        return short_of_memory();
+        return tuco_short_of_memory();
     weft_status status = WEFT_OK;
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         status = tuco_check_ids(t, ids[i], n[i]);
