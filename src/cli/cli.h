@@ -43,6 +43,9 @@ weft_engine *cli_engine(cli_arguments *);
  * A folder counts as finished when it holds `proof`, e.g. "model.safetensors"; NULL: any file of that name counts. */
 weft_status cli_may_write(const cli_arguments *, const char *path, const char *proof);
 
+/* Nothing goes to standard output from now on: another process of the same job says it. */
+void cli_mute(void);
+
 double cli_now(void); /* seconds of a clock that only goes forward */
 
 /* ---- Between main and the framework's files. */

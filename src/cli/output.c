@@ -14,12 +14,12 @@
 /* A process has one standard output, so its state is the process's. */
 static weft_text json_text;
 static weft_json_writer json_writer;
-static bool json_open, bar_shown;
+static bool json_open, bar_shown, muted;
 static int out_error; /* errno of the first write that failed */
 
 void cli_bytes_out(const char *bytes, size_t count)
 {
-    if (out_error || count == 0)
+    if (out_error || muted || count == 0)
         return;
     errno = 0;
     if (fwrite(bytes, 1, count, stdout) != count)
@@ -35,6 +35,11 @@ static void print_out(const char *format, va_list list)
     else
         cli_bytes_out(text.data, text.length);
     weft_text_free(&text);
+}
+
+void cli_mute(void)
+{
+    muted = true;
 }
 
 void cli_out_flush(void)

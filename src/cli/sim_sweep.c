@@ -1,5 +1,6 @@
 /* weft sim sweep: models × hardware × loads × systems × batches, on all cores, with the efficient points told. */
-#include "cli/sim.h"
+#include "cli/ranks.h"
+#include "cli/sim_sweep.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +9,6 @@
 
 #include "base/files.h"
 #include "hardware/sweep.h"
-#include "report/report.h"
 
 static const cli_option options[] = {
     {.name = "model", .value = "A,B", .kind = CLI_LIST, .traits = CLI_REQUIRED, .help = "config.json files, folders or presets"},
@@ -37,7 +37,7 @@ static const cli_option options[] = {
      .kind = CLI_CHOICE,
      .choices = "greedy|round-robin",
      .otherwise = "greedy",
-     .help = "how requests without channels are placed"},
+     .help = "how requests are placed on memory channels where a trace does not say (or in its place, when given)"},
     CLI_SIM_ENGINE_OPTIONS("event", "fixed"),
     SIM_DEVICES,
     {0},
@@ -139,6 +139,7 @@ static weft_status make_point(cli_arguments *a, const sweep_axes *x, const sim_s
     d->options = s->options;
     d->halves = plus ? 1 : 0;
     d->round_robin = strcmp(cli_text(a, "channels"), "round-robin") == 0;
+    d->replace_channels = cli_given(a, "channels");
     snprintf(name, sizeof name, "%.*s", plus ? (int)(plus - word) : 31, word);
     if (!weft_serving_parse(name, &d->options.system) ||
         (plus && (strcmp(plus, "+sub") != 0 || d->options.system != WEFT_SERVE_NEUPIMS)))
@@ -225,92 +226,6 @@ static weft_status check_points(cli_arguments *a, const weft_sweep_point *points
     return WEFT_OK;
 }
 
-/* Throughput against time a token of one model's points, a series a system. */
-static void add_chart(weft_report *page, const char *model, const weft_sweep_point *points, int64_t count, double *x, double *y)
-{
-    enum { SERIES = 2 * WEFT_SERVE_SYSTEMS };
-    weft_series series[SERIES];
-    char names[SERIES][48], title[160];
-    size_t n = 0, used = 0;
-    for (int system = 0; system < WEFT_SERVE_SYSTEMS; system++)
-        for (int halves = 0; halves < 2; halves++) {
-            size_t begin = used;
-            for (int64_t i = 0; i < count; i++) {
-                const weft_sweep_point *p = &points[i];
-                bool of_series = (int)p->design.options.system == system && p->halves == (halves == 1);
-                if (p->done && !p->failed && of_series && strcmp(p->model, model) == 0) {
-                    x[used] = p->seconds_per_token * 1e3;
-                    y[used++] = p->tokens_per_second;
-                }
-            }
-            if (used == begin)
-                continue;
-            snprintf(names[n], sizeof names[n], "%s%s", weft_serving_name((weft_serving_system)system),
-                     halves ? " + sub-batches" : "");
-            series[n] = (weft_series){names[n], x + begin, y + begin, used - begin};
-            n++;
-        }
-    snprintf(title, sizeof title, "%.100s", model);
-    weft_report_lines(
-        page,
-        &(weft_chart){
-            .title = title, .x_label = "ms a token", .y_label = "tokens/s", .log_x = true, .log_y = true, .points = true},
-        series, n, NAN, NULL);
-}
-
-static void add_table(weft_report *page, const weft_sweep_point *points, int64_t count)
-{
-    enum { COLUMNS = 12 };
-    static const weft_report_column columns[COLUMNS] = {
-        {"model", WEFT_COLUMN_TEXT, 0},      {"hardware", WEFT_COLUMN_TEXT, 0},        {"load", WEFT_COLUMN_TEXT, 0},
-        {"system", WEFT_COLUMN_TEXT, 0},     {"batch", WEFT_COLUMN_INTEGER, 0},        {"", WEFT_COLUMN_BADGE, 0},
-        {"tokens/s", WEFT_COLUMN_NUMBER, 5}, {"a token", WEFT_COLUMN_SECONDS, 0},      {"J a token", WEFT_COLUMN_NUMBER, 4},
-        {"mm2", WEFT_COLUMN_INTEGER, 0},     {"of all units", WEFT_COLUMN_PERCENT, 1}, {"why not", WEFT_COLUMN_TEXT, 0}};
-    weft_report_cell *cells = calloc((size_t)count * COLUMNS + 1, sizeof *cells);
-    for (int64_t i = 0; i < count && cells; i++) {
-        const weft_sweep_point *p = &points[i];
-        weft_report_cell *row = cells + COLUMNS * i;
-        double numbers[] = {p->tokens_per_second, p->seconds_per_token, p->joules_per_token, p->area * 1e6, p->utilization};
-        row[0].text = p->model;
-        row[1].text = p->hardware;
-        row[2].text = p->load;
-        row[3].text = p->design.halves == 1 ? "neupims+sub" : weft_serving_name(p->design.options.system);
-        row[4].number = (double)(p->failed ? p->design.batch : p->batch);
-        if (p->failed || p->efficient)
-            row[5] = (weft_report_cell){p->failed ? "failed" : "efficient", p->failed ? WEFT_BADGE_BAD : WEFT_BADGE_GOOD};
-        for (int k = 0; k < 5; k++)
-            row[6 + k].number = p->failed ? NAN : numbers[k];
-        row[11].text = p->failed ? p->error : NULL;
-    }
-    if (cells)
-        weft_report_table(
-            page,
-            "Points; efficient: no other of its model is as good in throughput, latency, energy and area, and better in one",
-            columns, COLUMNS, cells, (size_t)count);
-    free(cells);
-}
-
-static weft_status report(const weft_sweep_point *points, int64_t count, const char *path)
-{
-    weft_report *page = weft_report_new("A sweep of serving systems");
-    double *x = malloc((size_t)(2 * count + 1) * sizeof *x);
-    if (!page || !x) {
-        weft_report_free(page);
-        free(x);
-        return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path);
-    }
-    weft_report_heading(page, 2, "Throughput against time a token");
-    for (int64_t i = 0; i < count; i++) { /* models stand together: each once */
-        if (i == 0 || strcmp(points[i].model, points[i - 1].model) != 0)
-            add_chart(page, points[i].model, points, count, x, x + count);
-    }
-    add_table(page, points, count);
-    weft_status status = weft_report_save(page, path);
-    free(x);
-    weft_report_free(page);
-    return status;
-}
-
 static weft_status write_tables(const weft_sweep_point *points, int64_t count, const char *folder)
 {
     static const char *const names[] = {"points.csv", "pareto.csv", "report.html"};
@@ -319,7 +234,7 @@ static weft_status write_tables(const weft_sweep_point *points, int64_t count, c
         char *path = weft_path_join(folder, names[i]);
         if (!path)
             return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-        status = i < 2 ? weft_sweep_table(points, count, i == 1, path) : report(points, count, path);
+        status = i < 2 ? weft_sweep_table(points, count, i == 1, path) : sim_sweep_report(points, count, path);
         free(path);
     }
     return status;
@@ -329,7 +244,10 @@ static weft_status sweep(cli_arguments *a, const sweep_axes *x, const sim_setup 
 {
     const char *folder = cli_text(a, "out");
     weft_sweep_summary summary = {0};
+    cli_ranks ranks = cli_ranks_of_job();
     weft_status status = WEFT_OK;
+    if (ranks.rank > 0) /* each process ends with all points; one tells them */
+        cli_mute();
     for (int64_t k = 0; k < count && status == WEFT_OK; k++)
         status = make_point(a, x, s, k, &points[k]);
     if (status == WEFT_OK)
@@ -337,26 +255,32 @@ static weft_status sweep(cli_arguments *a, const sweep_axes *x, const sim_setup 
     char *journal = status == WEFT_OK ? weft_path_join(folder, "points.jsonl") : NULL;
     if (status == WEFT_OK && !journal)
         status = weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    weft_sweep_options o = {.journal = journal, .progress = ranks.rank > 0 ? NULL : cli_progress, .user = a};
+    o.threads = cli_given(a, "threads") ? (int)cli_int(a, "threads") : cli_ranks_threads(&ranks);
     if (status == WEFT_OK)
-        status =
-            weft_sweep_run(points, count, &(weft_sweep_options){(int)cli_int(a, "threads"), journal, cli_progress, a}, &summary);
+        status = weft_sweep_run(points, count, &o, &summary);
     free(journal);
-    if (status != WEFT_OK)
+    if (status != WEFT_OK || ranks.rank > 0)
         return status;
-    weft_sweep_mark(points, count);
+    status = weft_sweep_mark(points, count);
     cli_json_integer(a, "points", count);
     cli_json_integer(a, "computed", summary.computed);
     cli_json_integer(a, "reused", summary.reused);
+    cli_json_integer(a, "elsewhere", summary.elsewhere);
     cli_json_integer(a, "failed", summary.failed);
     cli_json_number(a, "seconds", summary.seconds);
     cli_json_number(a, "points_per_second", summary.seconds > 0 ? (double)summary.computed / summary.seconds : 0);
     cli_say(a, "%lld points: %lld computed in %.2f s, %lld from the journal, %lld that no system can run\n", (long long)count,
             (long long)summary.computed, summary.seconds, (long long)summary.reused, (long long)summary.failed);
+    if (summary.elsewhere)
+        cli_say(a, "%lld of them came from other processes meanwhile\n", (long long)summary.elsewhere);
     for (int64_t i = 0; i < count && summary.failed == count; i++)
         return weft_fail(WEFT_ERROR_ARGUMENT, "no point can be run; %s: %s", points[i].name,
                          points[i].error ? points[i].error : "");
-    say_points(a, points, count);
-    status = check_points(a, points, count);
+    if (status == WEFT_OK)
+        say_points(a, points, count);
+    if (status == WEFT_OK)
+        status = check_points(a, points, count);
     if (status == WEFT_OK)
         status = write_tables(points, count, folder);
     if (status == WEFT_OK)
@@ -394,9 +318,12 @@ const cli_command cli_sim_sweep = {
     .description =
         "Every combination of the lists is a point. Points are written down as they are done: the same command after an "
         "interruption goes on where it was, and more values in a list compute only what is new.\n\n"
+        "The same command started several times divides the points: by mpirun or srun, on one machine or on many that share DIR, "
+        "or by hand. Numbers are the same; a process that dies leaves its points to the others, or to the next start.\n\n"
         "A point is efficient when no other of its model is as good in all of tokens a second, time a token, energy a token "
         "and area, and better in one.",
     .options = options,
-    .example = "weft sim sweep --model GPT3-7B,GPT3-13B --batch 64,256 --length 512,1024 --mode analytic --out sweep",
+    .example = "weft sim sweep --model GPT3-7B,GPT3-13B --batch 64,256 --length 512,1024 --mode analytic --out sweep\n"
+               "mpirun -n 16 weft sim sweep --model GPT3-175B --trace requests.csv --batch 64,128,256 --out sweep",
     .run = run,
 };

@@ -1,49 +1,17 @@
-/* Running a sweep and its journal. */
-#include "hardware/sweep.h"
+/* Running a sweep: threads of this process, and other processes at the same journal, each take parts of the list. */
+#include "hardware/sweep_inner.h"
 
-#include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/files.h"
-#include "base/json.h"
 #include "base/threads.h"
-#include "io/csv.h"
 
-enum { JOURNAL_BYTES = 1 << 28 };
+/* Points of a part, claimed and handed to a thread together: formulas take some 0.1 ms a point, engines much longer. */
+enum { PART_OF_FORMULAS = 256 };
 
-/* What a line of the journal and a row of the tables hold of a point. */
-#define PLACE(member) offsetof(weft_sweep_point, member)
-static const struct {
-    const char *key;
-    size_t offset;
-} numbers[] = {
-    {"cycles", PLACE(cycles)},
-    {"tokens_per_second", PLACE(tokens_per_second)},
-    {"seconds_per_token", PLACE(seconds_per_token)},
-    {"joules_per_token", PLACE(joules_per_token)},
-    {"area_m2", PLACE(area)},
-    {"utilization", PLACE(utilization)},
-    {"npu_utilization", PLACE(npu_utilization)},
-    {"pim_utilization", PLACE(pim_utilization)},
-    {"bandwidth_utilization", PLACE(bandwidth_utilization)},
-};
-enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
-
-static double *number_of(weft_sweep_point *p, int i)
-{
-    return (double *)(void *)((char *)p + numbers[i].offset);
-}
-
-static double value_of(const weft_sweep_point *p, int i)
-{
-    double value;
-    memcpy(&value, (const char *)p + numbers[i].offset, sizeof value);
-    return value;
-}
+static const double flush_seconds = 0.25; /* of work that a killed process may lose, beside the points that it is at */
 
 /* FNV-1a. */
 static uint64_t mix(uint64_t hash, const char *text, size_t length)
@@ -60,12 +28,16 @@ static weft_status checksum(weft_sweep_point *p)
     const weft_llm *m = &d->llm;
     weft_text t = {0};
     weft_platform_write(d->platform, &t);
-    weft_text_add(&t, "%s %lld %lld %lld %lld %lld %lld %lld %d %lld %lld %lld %lld %lld %lld %lld %d %d %lld %lld %lld",
-                  WEFT_VERSION, (long long)m->layers, (long long)m->width, (long long)m->heads, (long long)m->kv_heads,
-                  (long long)m->head_size, (long long)m->value_size, (long long)m->inner, m->gated, (long long)m->vocabulary,
-                  (long long)m->experts, (long long)m->active, (long long)m->expert_inner, (long long)m->shared_inner,
-                  (long long)m->window, (long long)m->full_layers, m->weight_bits, m->kv_bits, (long long)m->tensor_parallel,
-                  (long long)m->pipeline_parallel, (long long)m->dense_layers);
+    const int64_t sizes[] = {m->layers,         m->width,       m->heads,        m->kv_heads,        m->head_size,
+                             m->value_size,     m->inner,       m->gated,        m->vocabulary,      m->positions,
+                             m->experts,        m->active,      m->expert_inner, m->shared_inner,    m->dense_layers,
+                             m->window,         m->full_layers, m->q_rank,       m->kv_rank,         m->rope_size,
+                             m->weight_bits,    m->kv_bits,     m->biases,       m->qkv_biases,      m->tied,
+                             m->layer_norm,     m->norms,       m->context,      m->tensor_parallel, m->pipeline_parallel,
+                             m->embedding_width};
+    weft_text_add(&t, "%s", WEFT_VERSION);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        weft_text_add(&t, " %lld", (long long)sizes[i]);
     weft_text_add(&t, " %d %d %d %u %d %d %d %lld %lld %d %d", d->options.system, d->options.mode, d->options.order,
                   d->options.fixed, d->options.collective, d->halves, d->choose_devices, (long long)d->batch,
                   (long long)d->length, d->replace_channels, d->round_robin);
@@ -78,110 +50,25 @@ static weft_status checksum(weft_sweep_point *p)
     return status;
 }
 
-/* ---- journal ---- */
-
-static void add_line(weft_text *out, const weft_sweep_point *p)
-{
-    char hex[20];
-    weft_json_writer w = weft_json_to(out, 0);
-    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)p->checksum);
-    weft_json_open_object(&w);
-    weft_json_add_key(&w, "name");
-    weft_json_add_string(&w, p->name);
-    weft_json_add_key(&w, "checksum");
-    weft_json_add_string(&w, hex);
-    weft_json_add_key(&w, "error");
-    weft_json_add_string(&w, p->failed ? p->error : NULL);
-    weft_json_add_key(&w, "devices");
-    weft_json_add_integer(&w, p->devices);
-    weft_json_add_key(&w, "batch");
-    weft_json_add_integer(&w, p->batch);
-    weft_json_add_key(&w, "sub_batch");
-    weft_json_add_bool(&w, p->halves);
-    for (int i = 0; i < NUMBERS; i++) {
-        weft_json_add_key(&w, numbers[i].key);
-        weft_json_add_number(&w, value_of(p, i));
-    }
-    weft_json_close_object(&w);
-    weft_text_add(out, "\n");
-}
-
-static weft_status write_journal(const weft_sweep_point *points, int64_t count, const char *path)
-{
-    weft_text text = {0};
-    for (int64_t i = 0; i < count; i++)
-        if (points[i].done)
-            add_line(&text, &points[i]);
-    weft_status status = text.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path)
-                                     : weft_file_write(path, text.data ? text.data : "", text.length);
-    weft_text_free(&text);
-    return status;
-}
-
-static void take_line(weft_json_value o, weft_sweep_point *p)
-{
-    const char *error = weft_json_string(weft_json_get(o, "error"), NULL);
-    for (int i = 0; i < NUMBERS; i++)
-        *number_of(p, i) = weft_json_number(weft_json_get(o, numbers[i].key), NAN);
-    p->devices = weft_json_integer(weft_json_get(o, "devices"), 1);
-    p->batch = weft_json_integer(weft_json_get(o, "batch"), 0);
-    p->halves = weft_json_bool(weft_json_get(o, "sub_batch"), false);
-    p->failed = error != NULL;
-    p->error = error ? strdup(error) : NULL;
-    p->done = true;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const weft_sweep_point *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
-static weft_status read_journal(weft_sweep_point *points, int64_t count, const char *path, weft_sweep_summary *out)
-{
-    char *text = NULL;
-    size_t size = 0;
-    if (!path || !weft_path_exists(path))
-        return WEFT_OK;
-    weft_sweep_point **order = malloc((size_t)(count + 1) * sizeof *order);
-    weft_status status = order ? weft_file_read(path, JOURNAL_BYTES, &text, &size) : WEFT_ERROR_MEMORY;
-    for (int64_t i = 0; i < count && order; i++)
-        order[i] = &points[i];
-    if (order)
-        qsort(order, (size_t)count, sizeof *order, by_name);
-    for (char *line = text, *end; status == WEFT_OK && line && *line; line = end) {
-        end = line + strcspn(line, "\n");
-        weft_json *json = NULL;
-        if (weft_json_parse(line, (size_t)(end - line), path, &json) == WEFT_OK) { /* a torn line is a point not done */
-            weft_json_value o = weft_json_root(json);
-            weft_sweep_point key, *wanted = &key, **found;
-            snprintf(key.name, sizeof key.name, "%s", weft_json_string(weft_json_get(o, "name"), ""));
-            found = bsearch(&wanted, order, (size_t)count, sizeof *order, by_name);
-            unsigned long long sum = strtoull(weft_json_string(weft_json_get(o, "checksum"), "0"), NULL, 16);
-            if (found && !(*found)->done && (*found)->checksum == sum) {
-                take_line(o, *found);
-                out->reused++;
-            }
-            weft_json_free(json);
-        }
-        end += *end == '\n';
-    }
-    free(text);
-    free(order);
-    return status == WEFT_ERROR_MEMORY ? weft_fail(status, "%s: memory is short", path) : status;
-}
-
 /* ---- running ---- */
 
 typedef struct sweep {
     weft_sweep_point *points;
-    int64_t count, finished;
-    const weft_sweep_options *o;
+    int64_t count, part_size, finished, computed;
     weft_progress *progress;
+    weft_sweep_journal *journal;
     pthread_mutex_t lock;
-    double written;     /* when the journal was written last */
-    weft_status status; /* of writing it */
+    int64_t *held; /* [parts] done here, claimed until their lines are written */
+    int64_t held_count;
+    double written;     /* when that was done last */
+    weft_status status; /* of the journal */
+    char *error;        /* its text: errors belong to threads */
 } sweep;
+
+static int64_t part_count(const sweep *s)
+{
+    return (s->count + s->part_size - 1) / s->part_size;
+}
 
 static double clock_seconds(void)
 {
@@ -217,60 +104,160 @@ static bool evaluate(weft_sweep_point *p)
     return true;
 }
 
-static void piece(void *user, int64_t i, int thread)
+/* Needs the lock, as all below. */
+static void note(sweep *s, weft_status status)
 {
-    (void)thread;
-    sweep *s = user;
-    weft_sweep_point *p = &s->points[i];
-    if (p->done || weft_interrupted())
+    if (status == WEFT_OK || s->status != WEFT_OK)
         return;
-    weft_sweep_point mine = *p;
-    if (!evaluate(&mine)) {
-        free(mine.error);
-        return;
-    }
+    s->status = status;
+    s->error = strdup(weft_error());
+}
+
+static void flush(sweep *s)
+{
+    note(s, weft_sweep_journal_write(s->journal));
+    for (int64_t i = 0; i < s->held_count; i++)
+        weft_sweep_let_go(s->journal, s->held[i]);
+    s->held_count = 0;
+    s->written = clock_seconds();
+}
+
+static void catch_up(sweep *s)
+{
+    int64_t taken;
+    note(s, weft_sweep_journal_read(s->journal, &taken));
+    s->finished += taken;
+}
+
+/* Whether the part is this process' to do: it is not done, and no other process is at it. */
+static bool begin_part(sweep *s, int64_t part, int64_t from, int64_t to)
+{
+    bool mine = false, open = false;
     pthread_mutex_lock(&s->lock);
-    *p = mine;
-    p->done = true;
-    weft_progress_update(s->progress, ++s->finished, "%s", p->name);
-    if (s->o->journal && clock_seconds() - s->written > 1) { /* at most a second of work is lost */
-        weft_status status = write_journal(s->points, s->count, s->o->journal);
-        s->status = s->status == WEFT_OK ? status : s->status;
-        s->written = clock_seconds();
+    for (int64_t i = from; i < to && !open; i++)
+        open = !s->points[i].done;
+    if (open && s->status == WEFT_OK)
+        note(s, weft_sweep_claim(s->journal, part, &mine));
+    if (mine) /* whoever had it may have written it down and let it go since */
+        catch_up(s);
+    pthread_mutex_unlock(&s->lock);
+    return mine;
+}
+
+static void end_part(sweep *s, int64_t part)
+{
+    pthread_mutex_lock(&s->lock);
+    s->held[s->held_count++] = part;
+    if (clock_seconds() - s->written > flush_seconds)
+        flush(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool is_done(sweep *s, int64_t i)
+{
+    pthread_mutex_lock(&s->lock);
+    bool done = s->points[i].done;
+    pthread_mutex_unlock(&s->lock);
+    return done;
+}
+
+static void keep(sweep *s, weft_sweep_point *p, const weft_sweep_point *mine)
+{
+    pthread_mutex_lock(&s->lock);
+    if (p->done) { /* another list's part holds it too */
+        free(mine->error);
+    } else {
+        *p = *mine;
+        p->done = true;
+        s->computed++;
+        weft_sweep_journal_add(s->journal, p);
+        weft_progress_update(s->progress, ++s->finished, "%s", p->name);
     }
     pthread_mutex_unlock(&s->lock);
 }
 
-weft_status weft_sweep_run(weft_sweep_point *points, int64_t count, const weft_sweep_options *o, weft_sweep_summary *out)
+static void piece(void *user, int64_t part, int thread)
 {
-    sweep s = {.points = points, .count = count, .o = o, .written = clock_seconds(), .lock = PTHREAD_MUTEX_INITIALIZER};
+    (void)thread;
+    sweep *s = user;
+    int64_t from = part * s->part_size, to = from + s->part_size < s->count ? from + s->part_size : s->count;
+    if (weft_interrupted() || !begin_part(s, part, from, to))
+        return;
+    for (int64_t i = from; i < to && !weft_interrupted(); i++) {
+        if (is_done(s, i))
+            continue;
+        weft_sweep_point mine = s->points[i];
+        if (evaluate(&mine))
+            keep(s, &s->points[i], &mine);
+        else
+            free(mine.error);
+    }
+    end_part(s, part);
+}
+
+/* Until all points are done, here or elsewhere. What other processes are at is waited for; when one dies, its claims end. */
+static void work(sweep *s, weft_team *team)
+{
+    while (s->status == WEFT_OK) {
+        int64_t before = s->finished;
+        weft_team_pieces(team, part_count(s), piece, s);
+        flush(s);
+        catch_up(s);
+        if (s->finished == s->count || weft_interrupted())
+            break;
+        weft_progress_update(s->progress, s->finished, "other processes are at the rest");
+        if (s->finished == before)
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+}
+
+static weft_status run(sweep *s, const weft_sweep_options *o, weft_sweep_summary *out)
+{
     weft_team *team = NULL;
-    weft_status status = WEFT_OK;
-    *out = (weft_sweep_summary){0};
-    for (int64_t i = 0; i < count && status == WEFT_OK; i++)
-        status = checksum(&points[i]);
+    weft_status status = weft_sweep_journal_open(s->points, s->count, o->journal, &s->journal);
     if (status == WEFT_OK)
-        status = read_journal(points, count, o->journal, out);
+        status = weft_sweep_journal_read(s->journal, &out->reused);
     if (status == WEFT_OK)
         status = weft_team_new(o->threads, &team);
     if (status != WEFT_OK)
         return status;
+    s->held = malloc((size_t)(part_count(s) + 1) * sizeof *s->held);
     double begin = clock_seconds();
-    s.finished = out->reused;
-    s.progress = weft_progress_new(o->progress, o->user, "sweep", count, "points");
-    weft_team_pieces(team, count, piece, &s);
-    weft_progress_free(s.progress);
+    s->finished = out->reused;
+    s->progress = weft_progress_new(o->progress, o->user, "sweep", s->count, "points");
+    if (s->held)
+        work(s, team);
+    weft_progress_free(s->progress);
     weft_team_free(team);
     out->seconds = clock_seconds() - begin;
-    out->computed = s.finished - out->reused;
-    status = s.status;
-    if (status == WEFT_OK && o->journal)
-        status = write_journal(points, count, o->journal);
+    out->computed = s->computed;
+    out->elsewhere = s->finished - s->computed - out->reused;
+    if (!s->held)
+        return weft_fail(WEFT_ERROR_MEMORY, "a sweep: memory is short");
+    if (s->status != WEFT_OK)
+        return weft_fail(s->status, "%s", s->error ? s->error : "a sweep's journal cannot be written");
+    if (s->finished < s->count)
+        return weft_fail(WEFT_ERROR_INTERRUPTED, "stopped after %lld of %lld points; the same command goes on from there",
+                         (long long)s->finished, (long long)s->count);
+    return WEFT_OK;
+}
+
+weft_status weft_sweep_run(weft_sweep_point *points, int64_t count, const weft_sweep_options *o, weft_sweep_summary *out)
+{
+    sweep s = {.points = points, .count = count, .part_size = 1, .written = clock_seconds(), .lock = PTHREAD_MUTEX_INITIALIZER};
+    weft_status status = WEFT_OK;
+    *out = (weft_sweep_summary){0};
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++)
+        status = checksum(&points[i]);
+    if (count && points[0].design.options.mode == WEFT_HARDWARE_ANALYTIC)
+        s.part_size = PART_OF_FORMULAS;
+    if (status == WEFT_OK)
+        status = run(&s, o, out);
     for (int64_t i = 0; i < count; i++)
         out->failed += points[i].failed;
-    if (status == WEFT_OK && s.finished < count)
-        status = weft_fail(WEFT_ERROR_INTERRUPTED, "stopped after %lld of %lld points; the same command goes on from there",
-                           (long long)s.finished, (long long)count);
+    weft_sweep_journal_close(s.journal);
+    free(s.held);
+    free(s.error);
     return status;
 }
 
@@ -280,69 +267,4 @@ void weft_sweep_free(weft_sweep_point *points, int64_t count)
         free(points[i].error);
         points[i].error = NULL;
     }
-}
-
-/* The lower the better, each. */
-static void objectives(const weft_sweep_point *p, double out[4])
-{
-    out[0] = -p->tokens_per_second;
-    out[1] = p->seconds_per_token;
-    out[2] = p->joules_per_token;
-    out[3] = p->area;
-}
-
-static bool beats(const weft_sweep_point *a, const weft_sweep_point *b)
-{
-    double x[4], y[4];
-    bool better = false;
-    objectives(a, x);
-    objectives(b, y);
-    for (int i = 0; i < 4; i++) {
-        if (x[i] > y[i])
-            return false;
-        better = better || x[i] < y[i];
-    }
-    return better;
-}
-
-void weft_sweep_mark(weft_sweep_point *points, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        points[i].efficient = points[i].done && !points[i].failed;
-        for (int64_t k = 0; k < count && points[i].efficient; k++)
-            if (points[k].done && !points[k].failed && strcmp(points[k].model, points[i].model) == 0 &&
-                beats(&points[k], &points[i]))
-                points[i].efficient = false;
-    }
-}
-
-weft_status weft_sweep_table(const weft_sweep_point *points, int64_t count, bool efficient_only, const char *path)
-{
-    weft_text t = {0};
-    weft_text_add(&t, "model,hardware,load,system,sub_batch,batch,devices");
-    for (int i = 0; i < NUMBERS; i++)
-        weft_text_add(&t, ",%s", numbers[i].key);
-    weft_text_add(&t, ",efficient,error\n");
-    for (int64_t i = 0; i < count; i++) {
-        const weft_sweep_point *p = &points[i];
-        if (!p->done || (efficient_only && !p->efficient))
-            continue;
-        const char *texts[] = {p->model, p->hardware, p->load};
-        for (int k = 0; k < 3; k++) {
-            weft_csv_add_field(&t, texts[k], strlen(texts[k]));
-            weft_text_add(&t, ",");
-        }
-        weft_text_add(&t, "%s,%d,%lld,%lld", weft_serving_name(p->design.options.system), p->halves, (long long)p->batch,
-                      (long long)p->devices);
-        for (int k = 0; k < NUMBERS; k++)
-            weft_text_add(&t, p->failed ? "," : ",%.17g", value_of(p, k));
-        weft_text_add(&t, ",%d,", p->efficient);
-        if (p->failed && p->error)
-            weft_csv_add_field(&t, p->error, strlen(p->error));
-        weft_text_add(&t, "\n");
-    }
-    weft_status status =
-        t.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path) : weft_file_write(path, t.data, t.length);
-    weft_text_free(&t);
-    return status;
 }

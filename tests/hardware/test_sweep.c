@@ -1,12 +1,15 @@
-/* Sweeps: numbers of single runs whatever the threads, resuming from the journal, the efficient front; and timelines. */
+/* Sweeps: numbers of single runs whatever the threads and processes, resuming from the journal, the efficient front; timelines.
+ */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -67,6 +70,13 @@ static void temporary(char *path)
     close(file);
 }
 
+static void forget_lock(const char *path)
+{
+    char lock[64];
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    unlink(lock);
+}
+
 static void a_journal_saves_what_is_done(void **state)
 {
     (void)state;
@@ -94,6 +104,76 @@ static void a_journal_saves_what_is_done(void **state)
     free(points);
     free(again);
     unlink(path);
+    forget_lock(path);
+}
+
+/* A child that sweeps points that take some milliseconds each; its exit status says whether it ended with all of them. */
+static pid_t start_child(const char *path, weft_sweep_point *points, int count)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child)
+        return child;
+    weft_sweep_summary summary;
+    bool good = weft_sweep_run(points, count, &(weft_sweep_options){.threads = 1, .journal = path}, &summary) == WEFT_OK;
+    for (int i = 0; i < count; i++)
+        good = good && points[i].done;
+    _exit(good && summary.computed + summary.reused + summary.elsewhere == count ? 0 : 1);
+}
+
+static int journal_lines(const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int lines = 0;
+    assert_int_equal(weft_file_read(path, 1 << 24, &text, &size), WEFT_OK);
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    free(text);
+    return lines;
+}
+
+/* Four processes at one journal, of which one is killed: every point is computed once, but for those that the killed one was at.
+ */
+static void processes_share_a_journal(void **state)
+{
+    (void)state;
+    enum { CHILDREN = 4, SLOW = 60 };
+    char path[] = "/tmp/weft-sweep-XXXXXX";
+    temporary(path);
+    weft_sweep_point *points = make_points(), *alone = make_points();
+    for (int i = 0; i < SLOW; i++) {
+        weft_design d = {.platform = &platform, .options = {.mode = WEFT_HARDWARE_EVENT, .system = WEFT_SERVE_NEUPIMS}};
+        d.llm = *weft_llm_preset_at(0);
+        d.llm.width = 256, d.llm.heads = 4, d.llm.kv_heads = 4, d.llm.head_size = d.llm.value_size = 64, d.llm.inner = 512;
+        d.llm.tensor_parallel = 1;
+        d.batch = 2, d.length = 32 + i;
+        alone[i].design = points[i].design = d;
+    }
+    pid_t children[CHILDREN];
+    for (int i = 0; i < CHILDREN; i++)
+        children[i] = start_child(path, points, SLOW);
+    for (int tries = 0; journal_lines(path) < 5 && tries < 10000; tries++)
+        usleep(1000);
+    kill(children[0], SIGKILL);
+    for (int i = 0; i < CHILDREN; i++) {
+        int status = -1;
+        assert_true(waitpid(children[i], &status, 0) == children[i]);
+        assert_true(i == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    }
+    assert_int_equal(journal_lines(path), SLOW);
+    weft_sweep_summary summary;
+    assert_int_equal(weft_sweep_run(points, SLOW, &(weft_sweep_options){.threads = 1, .journal = path}, &summary), WEFT_OK);
+    assert_int_equal(summary.reused, SLOW);
+    assert_int_equal(weft_sweep_run(alone, SLOW, &(weft_sweep_options){.threads = 2}, &summary), WEFT_OK);
+    for (int i = 0; i < SLOW; i++)
+        assert_true(points[i].cycles == alone[i].cycles && points[i].joules_per_token == alone[i].joules_per_token);
+    weft_sweep_free(points, POINTS);
+    weft_sweep_free(alone, POINTS);
+    free(points);
+    free(alone);
+    unlink(path);
+    forget_lock(path);
 }
 
 static void no_efficient_point_is_beaten(void **state)
@@ -102,7 +182,7 @@ static void no_efficient_point_is_beaten(void **state)
     weft_sweep_point *p = make_points();
     weft_sweep_summary summary;
     assert_int_equal(weft_sweep_run(p, POINTS, &(weft_sweep_options){.threads = 2}, &summary), WEFT_OK);
-    weft_sweep_mark(p, POINTS);
+    assert_int_equal(weft_sweep_mark(p, POINTS), WEFT_OK);
     int efficient = 0;
     for (int i = 0; i < POINTS; i++) {
         bool beaten = false;
@@ -173,9 +253,8 @@ int main(void)
 {
     platform = weft_platform_default();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_those_of_single_runs),
-        cmocka_unit_test(a_journal_saves_what_is_done),
-        cmocka_unit_test(no_efficient_point_is_beaten),
+        cmocka_unit_test(numbers_are_those_of_single_runs), cmocka_unit_test(a_journal_saves_what_is_done),
+        cmocka_unit_test(processes_share_a_journal),        cmocka_unit_test(no_efficient_point_is_beaten),
         cmocka_unit_test(timelines_are_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
