@@ -30,6 +30,7 @@
     ROW(sim_replay) \
     ROW(sim_hardware) \
     ROW(sim_trace) \
+    ROW(sim_balance) \
     ROW(sim_serve) \
     ROW(sim_sweep) \
     ROW(lm_train) \

@@ -24,12 +24,7 @@ static const cli_option options[] = {
      .choices = "gpu|npu|npu-pim|neupims|all|npu_only|npu-only|npu_pim",
      .help =
          "what serves them; all compares every system (default: what the hardware is, neupims unless --hardware says otherwise)"},
-    {.name = "channels",
-     .value = "POLICY",
-     .kind = CLI_CHOICE,
-     .choices = "greedy|round-robin",
-     .otherwise = "greedy",
-     .help = "how requests are placed on memory channels where the trace does not say (or in its place, when given)"},
+    SIM_CHANNELS,
     {.name = "timeline",
      .value = "F.json",
      .kind = CLI_PATH,
@@ -77,6 +72,12 @@ static void say_one(cli_arguments *a, const sim_row *row)
                 row->design.options.sub_batch ? "  layers: A+B+(N-1)(C+D)+E+F, N = %lld in a pipeline stage\n"
                                               : "  layers: N(A+B+E), N = %lld in a pipeline stage\n",
                 (long long)(m->layers / m->pipeline_parallel));
+    const weft_balance *b = &row->design.balance;
+    if (b->bound && row->design.options.system >= WEFT_SERVE_NPU_PIM)
+        cli_say(a,
+                "Channels: the heaviest has %lld estimated cycles of attention, %.3f of the mean, %.2f %% above what must be%s\n",
+                (long long)b->heaviest, (double)b->heaviest / b->mean, 100 * ((double)b->heaviest / (double)b->bound - 1),
+                b->least ? "" : " (weft sim balance looks for better)");
     cli_say(a, "With the head and a %s between devices (not counted above, as in the published evaluation): %.1f tokens/s\n",
             cli_text(a, "collective"), it->full_tokens_per_second);
     cli_say(a, "Energy %.4g J an iteration: DRAM %.3g, PIM %.3g, NPU %.3g, links %.3g, GPU %.3g\n", it->energy.total,

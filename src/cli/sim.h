@@ -20,14 +20,19 @@
         .help = \
             "a hardware file, a DRAMsim3 .ini, or a preset (weft sim hardware lists them); several add up (default: neupims)" \
     }
+#define SIM_CHANNELS \
+    { \
+        .name = "channels", .value = "POLICY", .kind = CLI_CHOICE, .choices = WEFT_PLACEMENT_NAMES, .otherwise = "greedy", \
+        .help = "how requests are placed on memory channels where a trace does not say (or in its place, when given)" \
+    }
+#define SIM_TENSOR_PARALLEL \
+    { \
+        .name = "tensor-parallel", .value = "N", .kind = CLI_INT, .least = 1, .most = 4096, \
+        .help = "devices that share each layer (default: the model file's n_tp, else as few as hold the model)", \
+        .group = "Model" \
+    }
 #define SIM_DEVICES \
-    {.name = "tensor-parallel", \
-     .value = "N", \
-     .kind = CLI_INT, \
-     .least = 1, \
-     .most = 4096, \
-     .help = "devices that share each layer (default: the model file's n_tp, else as few as hold the model)", \
-     .group = "Model"}, \
+    SIM_TENSOR_PARALLEL, \
         {.name = "pipeline-parallel", \
          .value = "N", \
          .kind = CLI_INT, \
@@ -61,6 +66,9 @@ typedef struct sim_setup {
     int sub_batch;                  /* 1 on, 0 off, -1: as the batch decides */
 } sim_setup;
 
+/* The files of --hardware and --model. */
+weft_status sim_load(cli_arguments *, weft_platform *platform, weft_llm *llm);
+
 /* Reads the engine's options alone; sim_prepare reads --model, --hardware and the devices' options too. */
 weft_status sim_prepare_engine(cli_arguments *, sim_setup *out);
 weft_status sim_prepare(cli_arguments *, sim_setup *out);
@@ -93,6 +101,9 @@ void sim_free_rows(sim_row *, int n);
 
 /* Keys of one row's iteration into the open JSON object. */
 void sim_row_json(weft_json_writer *, const sim_row *);
+
+/* Keys of how well channels are balanced, into the open JSON object. */
+void sim_balance_json(weft_json_writer *, const weft_balance *);
 
 /* Keys that describe the model: sizes, multiply-accumulates, bytes. */
 void sim_model_json(weft_json_writer *, const weft_llm *);

@@ -42,19 +42,26 @@ weft_status sim_prepare_engine(cli_arguments *a, sim_setup *s)
     return WEFT_OK;
 }
 
-weft_status sim_prepare(cli_arguments *a, sim_setup *s)
+weft_status sim_load(cli_arguments *a, weft_platform *platform, weft_llm *llm)
 {
     const char *const *files;
     int count = cli_list(a, "hardware", &files);
-    weft_status status = sim_prepare_engine(a, s);
+    weft_status status = WEFT_OK;
+    *platform = weft_platform_default();
     for (int i = 0; i < count && status == WEFT_OK; i++)
-        status = weft_platform_load(files[i], &s->platform);
-    if (status == WEFT_OK && s->sub_batch < 0 && s->platform.sub_batch_given)
-        s->sub_batch = s->platform.sub_batch;
+        status = weft_platform_load(files[i], platform);
+    return status == WEFT_OK ? weft_llm_open(cli_text(a, "model"), llm) : status;
+}
+
+weft_status sim_prepare(cli_arguments *a, sim_setup *s)
+{
+    weft_status status = sim_prepare_engine(a, s);
     if (status == WEFT_OK)
-        status = weft_llm_open(cli_text(a, "model"), &s->llm);
+        status = sim_load(a, &s->platform, &s->llm);
     if (status != WEFT_OK)
         return status;
+    if (s->sub_batch < 0 && s->platform.sub_batch_given)
+        s->sub_batch = s->platform.sub_batch;
     sim_apply_devices(a, s);
     return weft_llm_check(&s->llm, cli_text(a, "model"));
 }
@@ -73,8 +80,10 @@ weft_status sim_design(cli_arguments *a, const sim_setup *s, weft_trace *trace, 
                          .choose_devices = !s->tensor_given,
                          .batch = cli_given(a, "batch") ? cli_int(a, "batch") : 0,
                          .length = cli_int(a, "length"),
+                         .placement = weft_placement_of(cli_text(a, "channels")),
                          .replace_channels = cli_given(a, "channels"),
-                         .round_robin = strcmp(cli_text(a, "channels"), "round-robin") == 0};
+                         .seed = (uint64_t)cli_int(a, "seed"),
+                         .judged = true};
     weft_status status = WEFT_OK;
     if (path) {
         status = weft_trace_read(path, s->platform.machine.memory.channels, s->llm.context, trace);
@@ -207,6 +216,16 @@ static void add_layer(weft_json_writer *w, const weft_hardware_result *r)
     weft_json_close_object(w);
 }
 
+void sim_balance_json(weft_json_writer *w, const weft_balance *b)
+{
+    integer(w, "heaviest_cycles", b->heaviest);
+    number(w, "mean_cycles", b->mean);
+    integer(w, "bound_cycles", b->bound);
+    number(w, "above_bound", b->bound ? (double)b->heaviest / (double)b->bound - 1 : 0);
+    weft_json_add_key(w, "least");
+    weft_json_add_bool(w, b->least);
+}
+
 void sim_row_json(weft_json_writer *w, const sim_row *row)
 {
     const weft_iteration *it = &row->iteration;
@@ -225,6 +244,12 @@ void sim_row_json(weft_json_writer *w, const sim_row *row)
     number(w, "pim_utilization", it->pim_utilization);
     number(w, "bandwidth_utilization", it->bandwidth_utilization);
     add_energy(w, &it->energy);
+    if (row->design.options.system >= WEFT_SERVE_NPU_PIM) {
+        weft_json_add_key(w, "channels");
+        weft_json_open_object(w);
+        sim_balance_json(w, &row->design.balance);
+        weft_json_close_object(w);
+    }
     number(w, "area_mm2", weft_design_area(&row->design) * 1e6);
     number(w, "macs", it->macs);
     number(w, "pim_macs", it->pim_macs);

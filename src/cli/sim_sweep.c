@@ -32,12 +32,7 @@ static const cli_option options[] = {
      .most = 100000,
      .otherwise = "0",
      .help = "with --mode analytic: so many points, evenly spaced, are also run by the event engine, and the error is told"},
-    {.name = "channels",
-     .value = "POLICY",
-     .kind = CLI_CHOICE,
-     .choices = "greedy|round-robin",
-     .otherwise = "greedy",
-     .help = "how requests are placed on memory channels where a trace does not say (or in its place, when given)"},
+    SIM_CHANNELS,
     CLI_SIM_ENGINE_OPTIONS("event", "fixed"),
     SIM_DEVICES,
     {0},
@@ -138,8 +133,9 @@ static weft_status make_point(cli_arguments *a, const sweep_axes *x, const sim_s
     d->llm = x->llms[model];
     d->options = s->options;
     d->halves = plus ? 1 : 0;
-    d->round_robin = strcmp(cli_text(a, "channels"), "round-robin") == 0;
+    d->placement = weft_placement_of(cli_text(a, "channels"));
     d->replace_channels = cli_given(a, "channels");
+    d->seed = (uint64_t)cli_int(a, "seed");
     snprintf(name, sizeof name, "%.*s", plus ? (int)(plus - word) : 31, word);
     if (!weft_serving_parse(name, &d->options.system) ||
         (plus && (strcmp(plus, "+sub") != 0 || d->options.system != WEFT_SERVE_NEUPIMS)))

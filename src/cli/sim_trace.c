@@ -85,13 +85,9 @@ static const cli_option options[] = {
 
 static weft_status snapshot(cli_arguments *a, const weft_lengths *lengths, weft_trace *out)
 {
-    weft_platform p = weft_platform_default();
+    weft_platform p;
     weft_llm m;
-    const char *const *files;
-    int count = cli_list(a, "hardware", &files);
-    weft_status status = weft_llm_open(cli_text(a, "model"), &m);
-    for (int i = 0; i < count && status == WEFT_OK; i++)
-        status = weft_platform_load(files[i], &p);
+    weft_status status = sim_load(a, &p, &m);
     if (status != WEFT_OK)
         return status;
     double free_bytes = weft_platform_capacity(&p) - weft_device_bytes(&m, 0);

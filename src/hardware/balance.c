@@ -19,36 +19,39 @@ int64_t weft_attention_estimate(const weft_attention_shape *s, int64_t length)
     return logit + attend;
 }
 
-typedef struct costly {
-    int64_t cost, place;
-} costly;
-
 /* Descending cost; equal ones in their order, so that the result does not depend on the sort. */
-static int compare(const void *a, const void *b)
+static int compare(const void *a, const void *b, void *costs)
 {
-    const costly *x = a, *y = b;
-    if (x->cost != y->cost)
-        return x->cost < y->cost ? 1 : -1;
-    return x->place < y->place ? -1 : x->place > y->place;
+    const int64_t *x = a, *y = b, *cost = costs;
+    if (cost[*x] != cost[*y])
+        return cost[*x] < cost[*y] ? 1 : -1;
+    return *x < *y ? -1 : *x > *y;
+}
+
+weft_status weft_balance_order(const int64_t *cost, int64_t count, int64_t **out)
+{
+    *out = malloc((size_t)(count + 1) * sizeof **out);
+    if (!*out)
+        return weft_fail(WEFT_ERROR_MEMORY, "balancing channels: memory is short");
+    for (int64_t i = 0; i < count; i++)
+        (*out)[i] = i;
+    qsort_r(*out, (size_t)count, sizeof **out, compare, (void *)(uintptr_t)cost);
+    return WEFT_OK;
 }
 
 weft_status weft_balance_greedy(const int64_t *cost, int64_t count, int channels, int64_t *load, int32_t *channel)
 {
-    costly *order = malloc((size_t)(count + 1) * sizeof *order);
-    if (!order)
-        return weft_fail(WEFT_ERROR_MEMORY, "balancing channels: memory is short");
-    for (int64_t i = 0; i < count; i++)
-        order[i] = (costly){cost[i], i};
-    qsort(order, (size_t)count, sizeof *order, compare);
-    for (int64_t i = 0; i < count; i++) {
+    int64_t *order;
+    weft_status status = weft_balance_order(cost, count, &order);
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         int least = 0;
         for (int c = 1; c < channels; c++)
             least = load[c] < load[least] ? c : least;
-        load[least] += order[i].cost;
-        channel[order[i].place] = least;
+        load[least] += cost[order[i]];
+        channel[order[i]] = least;
     }
     free(order);
-    return WEFT_OK;
+    return status;
 }
 
 void weft_balance_round_robin(int64_t count, int channels, int32_t *channel)

@@ -2,34 +2,108 @@
 #include "hardware/design.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "hardware/balance.h"
 
 enum { HALVES_FROM = 256 };
 
-static weft_status place(const weft_design *d, weft_hardware_request *requests, int64_t count)
+static const char *const placement_names[WEFT_PLACEMENTS] = {
+    [WEFT_PLACE_GREEDY] = "greedy",
+    [WEFT_PLACE_ROUND_ROBIN] = "round-robin",
+    [WEFT_PLACE_ANNEALED] = "annealed",
+    [WEFT_PLACE_EXACT] = "exact",
+};
+
+weft_placement weft_placement_of(const char *name)
+{
+    for (int i = 0; i < WEFT_PLACEMENTS; i++)
+        if (strcmp(name, placement_names[i]) == 0)
+            return (weft_placement)i;
+    return WEFT_PLACE_GREEDY;
+}
+
+const char *weft_placement_name(weft_placement placement)
+{
+    return placement_names[placement];
+}
+
+void weft_design_costs(const weft_design *d, const weft_hardware_request *requests, int64_t count, int64_t *cost)
 {
     const weft_llm *m = &d->llm;
     const weft_hardware_memory *memory = &d->platform->machine.memory;
-    int channels = memory->channels;
-    int32_t *channel = malloc((size_t)(count + 1) * sizeof *channel);
-    int64_t *cost = malloc((size_t)(count + 1) * sizeof *cost), *load = calloc((size_t)channels, sizeof *load);
-    weft_status status = channel && cost && load ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "placing requests: memory is short");
     int64_t heads = m->heads / m->tensor_parallel;
     weft_attention_shape shape = {heads * m->head_size, heads, m->head_size, (int64_t)memory->columns * memory->request_bytes / 2,
                                   (int64_t)memory->ranks * memory->bankgroups * memory->banks_per_group};
-    if (status == WEFT_OK && d->round_robin) {
-        weft_balance_round_robin(count, channels, channel);
-    } else if (status == WEFT_OK) {
-        for (int64_t i = 0; i < count; i++)
-            cost[i] = weft_attention_estimate(&shape, requests[i].length);
-        status = weft_balance_greedy(cost, count, channels, load, channel);
+    for (int64_t i = 0; i < count; i++)
+        cost[i] = weft_attention_estimate(&shape, requests[i].length);
+}
+
+static weft_status judge(const int64_t *cost, const int32_t *channel, int64_t count, int channels, int64_t *load,
+                         weft_balance *out)
+{
+    weft_status status = weft_balance_bound(cost, count, channels, &out->bound);
+    out->heaviest = weft_balance_heaviest(cost, channel, count, channels, load);
+    out->mean = 0;
+    for (int c = 0; c < channels; c++)
+        out->mean += (double)load[c] / channels;
+    out->least = out->least || out->heaviest == out->bound;
+    return status;
+}
+
+/* Costs, channels and loads of requests, in one block each. */
+static weft_status make_room(int64_t count, int channels, int64_t **numbers, int32_t **channel)
+{
+    *numbers = calloc((size_t)(count + channels + 1), sizeof **numbers);
+    *channel = malloc((size_t)(count + 1) * sizeof **channel);
+    return *numbers && *channel ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "placing requests: memory is short");
+}
+
+weft_status weft_design_place(const weft_design *d, weft_placement placement, weft_hardware_request *requests, int64_t count,
+                              weft_balance *out)
+{
+    int channels = d->platform->machine.memory.channels;
+    int64_t *cost;
+    int32_t *channel;
+    bool least = false;
+    weft_status status = make_room(count, channels, &cost, &channel);
+    if (status == WEFT_OK) {
+        weft_design_costs(d, requests, count, cost);
+        if (placement == WEFT_PLACE_ROUND_ROBIN)
+            weft_balance_round_robin(count, channels, channel);
+        else if (placement == WEFT_PLACE_ANNEALED)
+            status = weft_balance_anneal(cost, count, channels, d->seed, channel);
+        else if (placement == WEFT_PLACE_EXACT)
+            status = weft_balance_exact(cost, count, channels, d->seed, channel, &least);
+        else
+            status = weft_balance_greedy(cost, count, channels, cost + count, channel);
     }
     for (int64_t i = 0; i < count && status == WEFT_OK; i++)
         requests[i].channel = channel[i];
+    if (status == WEFT_OK && out) {
+        *out = (weft_balance){.least = least};
+        status = judge(cost, channel, count, channels, cost + count, out);
+    }
     free(channel);
     free(cost);
-    free(load);
+    return status;
+}
+
+weft_status weft_design_balance(const weft_design *d, const weft_hardware_request *requests, int64_t count, weft_balance *out)
+{
+    int channels = d->platform->machine.memory.channels;
+    int64_t *cost;
+    int32_t *channel;
+    *out = (weft_balance){0};
+    weft_status status = make_room(count, channels, &cost, &channel);
+    if (status == WEFT_OK) {
+        weft_design_costs(d, requests, count, cost);
+        for (int64_t i = 0; i < count; i++)
+            channel[i] = requests[i].channel;
+        status = judge(cost, channel, count, channels, cost + count, out);
+    }
+    free(channel);
+    free(cost);
     return status;
 }
 
@@ -57,7 +131,7 @@ weft_status weft_design_requests(const weft_design *d, weft_hardware_request **o
     }
     weft_status status = WEFT_OK;
     if (!t || !t->channels || d->replace_channels)
-        status = place(d, requests, n);
+        status = weft_design_place(d, d->placement, requests, n, NULL);
     if (status != WEFT_OK) {
         free(requests);
         return status;
@@ -84,6 +158,8 @@ weft_status weft_design_run(weft_design *d, weft_iteration *out)
             status = weft_design_requests(d, &requests, &count);
         }
     }
+    if (status == WEFT_OK && d->judged)
+        status = weft_design_balance(d, requests, count, &d->balance);
     d->options.sub_batch = d->options.system == WEFT_SERVE_NEUPIMS && (d->halves < 0 ? count >= HALVES_FROM : d->halves == 1);
     if (status == WEFT_OK)
         status = weft_iteration_run(d->platform, &d->llm, requests, count, &d->options, out);

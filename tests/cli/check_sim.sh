@@ -108,6 +108,18 @@ ran sim sweep --model gpt2.json,llama.json --batch 4,8 --length 50,100 --mode an
 has '"reused": 40'
 cmp -s sweep/points.csv points.csv || wrong "a sweep read back differs"
 
+
+# channels: what is written is balanced as told, and a run with the policy says the same
+ran sim balance --model gpt2.json --trace made.csv --out placed.csv --json
+has '"policy": "trace"' '"policy": "greedy"' '"policy": "annealed"' '"policy": "exact"' '"bound_cycles"' '"heavier_half_by_cost_cycles"'
+exact=$(sed 's/.*"policy": "exact", "heaviest_cycles": \([0-9]*\),.*/\1/' out)
+ran sim balance --model gpt2.json --trace placed.csv --json
+has "\"policy\": \"trace\", \"heaviest_cycles\": $exact,"
+ran sim --model gpt2.json --trace made.csv --channels exact --mode analytic --json
+has "\"channels\": {\"heaviest_cycles\": $exact,"
+fails 1 force sim balance --model gpt2.json --trace made.csv --out placed.csv
+fails 2 "greedy" sim balance --model gpt2.json --trace made.csv --channels best
+
 # wrong from the command line alone: 2
 fails 2 "needs --model" sim --trace t.csv
 fails 2 "trace" sim --model gpt2.json
