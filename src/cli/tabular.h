@@ -64,6 +64,12 @@
          .otherwise = "96", \
          .help = "training rows that each row looks at", \
          .group = "Model"}, \
+        {.name = "metric", \
+         .value = "NAME", \
+         .kind = CLI_CHOICE, \
+         .choices = WEFT_MEASURE_NAMES, \
+         .help = "by which the validation part chooses; by default rmse, or accuracy", \
+         .group = "Training"}, \
         {.name = "config", \
          .value = "F.json", \
          .kind = CLI_PATH, \
@@ -89,6 +95,8 @@
         .help = "rows a step; by default 32 to 1024 by the number of training rows", .group = "Training" \
     }
 
+/* --metric, where the command has it. NULL: the task's own. */
+weft_status cli_tabular_measure(cli_arguments *, weft_task, const weft_measure **out);
 /* Refuses options that name the parts of a table in two ways: wrong usage. */
 weft_status cli_tabular_check_parts(cli_arguments *);
 /* Reads the table as the options say, and prints how its columns are read. */
@@ -152,13 +160,13 @@ typedef struct weft_report_run {
     int64_t epochs, capacity;
     int64_t first[8]; /* where the curves of the first members of an ensemble begin */
     int members;
-    bool regression;
+    const weft_measure *measure;
 } weft_report_run;
 
 weft_status weft_report_run_open(weft_report_run *, const char *arch, const char *data, const weft_tabular_config *,
-                                 const weft_schema *);
+                                 const weft_measure *, const weft_schema *);
 void weft_report_run_member(weft_report_run *); /* the epochs that follow are another member's */
-void weft_report_run_epoch(weft_report_run *, double train_loss, double val_score);
+void weft_report_run_epoch(weft_report_run *, double train_loss, double val_value);
 /* The epochs of metrics.jsonl in place of those added: all of them, also where the run was resumed. */
 weft_status weft_report_run_load(weft_report_run *, const char *folder);
 void weft_report_run_training(weft_report_run *, const weft_train_result *, double seconds);

@@ -8,6 +8,11 @@ static const cli_positional files[] = {{"DIR", 1, 1, "a model's folder"}, {"DATA
 
 static const cli_option options[] = {
     CLI_TABULAR_PART_OPTIONS,
+    {.name = "metric",
+     .value = "NAME",
+     .kind = CLI_CHOICE,
+     .choices = WEFT_MEASURE_NAMES,
+     .help = "what a column's cells are worth in; by default rmse, or accuracy"},
     {.name = "repeats",
      .value = "N",
      .kind = CLI_INT,
@@ -38,13 +43,11 @@ static void on_progress(void *user, int64_t done, int64_t total)
     weft_progress_update(e->progress, done, "%s", "");
 }
 
-static void show(cli_arguments *a, const weft_tabular_folder *f, const weft_importances *found)
+static void show(cli_arguments *a, const weft_tabular_folder *f, const weft_measure *by, const weft_importances *found)
 {
-    bool regression = f->config.task == WEFT_TASK_REGRESSION;
-    const char *metric = regression ? "rmse" : "accuracy";
-    cli_say(a, "%s %.6g on %lld rows; how much worse it gets when a column is shuffled, mean and sd of %lld shuffles:\n", metric,
-            found->score, (long long)found->rows, (long long)cli_int(a, "repeats"));
-    cli_json_string(a, "metric", metric);
+    cli_say(a, "%s %.6g on %lld rows; how much worse it gets when a column is shuffled, mean and sd of %lld shuffles:\n",
+            by->name, found->score, (long long)found->rows, (long long)cli_int(a, "repeats"));
+    cli_json_string(a, "metric", by->name);
     cli_json_number(a, "score", found->score);
     cli_json_integer(a, "rows", found->rows);
     cli_json_integer(a, "repeats", cli_int(a, "repeats"));
@@ -78,17 +81,22 @@ static weft_status run(cli_arguments *arguments)
         status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
     if (status == WEFT_OK)
         status = weft_rows_from_table(&m.folder.config, table, &rows);
+    const weft_measure *by = NULL;
+    if (status == WEFT_OK)
+        status = cli_tabular_measure(arguments, m.folder.config.task, &by);
     if (status == WEFT_OK) {
+        by = by ? by : weft_measure_of(m.folder.config.task);
         weft_importance_options o = {.rows = cli_int(arguments, "rows"),
                                      .repeats = cli_int(arguments, "repeats"),
                                      .seed = (uint64_t)cli_int(arguments, "seed"),
+                                     .measure = by,
                                      .user = &e,
                                      .progress = on_progress};
         status = weft_importance_measure(m.model, &m.folder, rows, &o, &found);
     }
     weft_progress_free(e.progress);
     if (status == WEFT_OK)
-        show(arguments, &m.folder, &found);
+        show(arguments, &m.folder, by, &found);
     weft_importances_free(&found);
     weft_rows_free(rows);
     weft_table_free(table);
@@ -101,8 +109,9 @@ const cli_command cli_tabular_explain = {
     .action = "explain",
     .summary = "measure how much the predictions rest on each column",
     .description =
-        "Permutation importance: each column's cells are shuffled among the rows, and the drop is what the model then loses "
-        "(accuracy) or what its RMSE gains, in the target's units. Use rows that training has not seen. Of two columns that say "
+        "Permutation importance: each column's cells are shuffled among the rows, and the drop is what the model then loses of "
+        "its --metric: in accuracy, or what its RMSE gains, in the target's units. Use rows that training has not seen. Of two "
+        "columns that say "
         "the same, each can stand in for the other: both then look unimportant.\n\n"
         "What a single prediction rests on is `weft tabular predict --neighbors K --what-if`.",
     .positionals = files,

@@ -38,10 +38,11 @@ weft_status cli_tabular_members(cli_arguments *a, weft_engine *engine, const wef
     for (int64_t k = 0; k < config->members && status == WEFT_OK; k++) {
         weft_metrics m = {0};
         status = score_member(engine, config, params, k, candidates, rows, fit, output, &m);
+        const weft_measure *measure = weft_fit_measure(config, fit);
         bool regression = config->task == WEFT_TASK_REGRESSION;
         if (status == WEFT_OK) {
-            cli_say(a, "%s, member %lld alone: %s %.6g\n", part, (long long)k + 1, regression ? "rmse" : "accuracy",
-                    regression ? m.rmse : m.accuracy);
+            cli_say(a, "%s, member %lld alone: %s %.6g\n", part, (long long)k + 1, measure->name,
+                    weft_measure_value(measure, &m));
             weft_json_open_object(w);
             cli_json_number(a, regression ? "rmse" : "accuracy", regression ? m.rmse : m.accuracy);
             cli_json_number(a, regression ? "mae" : "logloss", regression ? m.mae : m.logloss);

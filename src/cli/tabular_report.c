@@ -10,12 +10,12 @@
 enum { CURVES = sizeof((weft_report_run *)0)->first / sizeof(int64_t) };
 
 weft_status weft_report_run_open(weft_report_run *r, const char *arch, const char *data, const weft_tabular_config *c,
-                                 const weft_schema *schema)
+                                 const weft_measure *by, const weft_schema *schema)
 {
     char title[512], numbers[5][64];
     snprintf(title, sizeof title, "%s on %s", arch, data);
     r->page = weft_report_new(title);
-    r->regression = c->task == WEFT_TASK_REGRESSION;
+    r->measure = by;
     if (!r->page)
         return weft_fail(WEFT_ERROR_MEMORY, "a report: memory is short");
     snprintf(numbers[0], sizeof numbers[0], "%lld", (long long)schema->train_rows);
@@ -50,7 +50,7 @@ void weft_report_run_member(weft_report_run *r)
         r->first[r->members++] = r->epochs;
 }
 
-void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_score)
+void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_value)
 {
     if (r->members == 0)
         weft_report_run_member(r);
@@ -67,7 +67,7 @@ void weft_report_run_epoch(weft_report_run *r, double train_loss, double val_sco
         r->capacity = capacity;
     }
     r->loss[r->epochs] = train_loss;
-    r->score[r->epochs++] = val_score;
+    r->score[r->epochs++] = val_value;
 }
 
 weft_status weft_report_run_load(weft_report_run *r, const char *folder)
@@ -77,12 +77,14 @@ weft_status weft_report_run_load(weft_report_run *r, const char *folder)
     weft_status status =
         path ? weft_file_read(path, (size_t)1 << 30, &text, &size) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
     int64_t member = -1;
+    char key[32];
+    snprintf(key, sizeof key, "val_%s", r->measure->name);
     r->epochs = r->members = 0;
     for (char *line = text, *end; status == WEFT_OK && line && *line; line = end) {
         end = line + strcspn(line, "\n");
         weft_json *json = NULL;
         status = weft_json_parse(line, (size_t)(end - line), path, &json);
-        weft_json_value root = weft_json_root(json), score = weft_json_get(root, r->regression ? "val_rmse" : "val_accuracy");
+        weft_json_value root = weft_json_root(json), score = weft_json_get(root, key);
         int64_t of = weft_json_integer(weft_json_get(root, "member"), 0);
         if (status == WEFT_OK && of != member)
             weft_report_run_member(r);
@@ -112,7 +114,8 @@ void weft_report_run_training(weft_report_run *r, const weft_train_result *resul
 {
     char names[CURVES][32];
     weft_series series[CURVES];
-    const char *measure = r->regression ? "validation RMSE" : "validation accuracy";
+    char measure[64];
+    snprintf(measure, sizeof measure, "validation %s", r->measure->title);
     double best = r->members > 1 ? NAN : (double)result->best_epoch + 1;
     weft_report_heading(r->page, 3, "Training");
     if (r->members > 1)
@@ -130,7 +133,7 @@ void weft_report_run_training(weft_report_run *r, const weft_train_result *resul
         r->page,
         &(weft_chart){.title = "Training loss",
                       .x_label = "epoch",
-                      .y_label = r->regression ? "mean squared error, standardised" : "cross-entropy",
+                      .y_label = r->measure->regression ? "mean squared error, standardised" : "cross-entropy",
                       .note =
                           "On the training rows, with dropout: it goes on falling after the model has begun to learn by heart."},
         series, (size_t)r->members, best, "best epoch");
@@ -138,7 +141,7 @@ void weft_report_run_training(weft_report_run *r, const weft_train_result *resul
     weft_report_lines(r->page,
                       &(weft_chart){.title = measure,
                                     .x_label = "epoch",
-                                    .y_label = r->regression ? "target's units" : "share of rows",
+                                    .y_label = r->measure->title,
                                     .note = "On rows that training does not see: the best epoch's weights are kept."},
                       series, (size_t)r->members, best, "best epoch");
 }

@@ -4,6 +4,7 @@
 #include "tabular/importance.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,6 +166,7 @@ weft_status weft_report_run_importance(weft_report_run *r, weft_tabular_model *m
     int64_t most = IMPORTANCE_WORK / (columns * members * IMPORTANCE_REPEATS + 1);
     weft_importances found;
     weft_importance_options o = {.rows = most < 50 ? 50 : most > 1000 ? 1000 : most, .repeats = IMPORTANCE_REPEATS, .seed = seed};
+    o.measure = r->measure;
     weft_status status = weft_importance_measure(model, f, rows, &o, &found);
     if (status != WEFT_OK)
         return status;
@@ -178,6 +180,8 @@ weft_status weft_report_run_importance(weft_report_run *r, weft_tabular_model *m
         drop[i] = found.list[i].drop;
         sd[i] = found.list[i].sd;
     }
+    char label[64];
+    snprintf(label, sizeof label, "%s %s", r->measure->title, r->measure->smaller_is_better ? "gained" : "lost");
     weft_text note = {0};
     weft_text_add(
         &note,
@@ -186,9 +190,7 @@ weft_status weft_report_run_importance(weft_report_run *r, weft_tabular_model *m
         (long long)found.rows, (int)IMPORTANCE_REPEATS);
     if (status == WEFT_OK)
         weft_report_bars(r->page,
-                         &(weft_chart){.title = "What is lost when a column says nothing",
-                                       .x_label = r->regression ? "RMSE gained, target's units" : "accuracy lost",
-                                       .note = note.data},
+                         &(weft_chart){.title = "What is lost when a column says nothing", .x_label = label, .note = note.data},
                          names, drop, sd, n);
     weft_text_free(&note);
     free(names);

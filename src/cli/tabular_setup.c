@@ -79,6 +79,12 @@ static weft_status check_columns(cli_arguments *a, const weft_schema *schema, co
     return status;
 }
 
+weft_status cli_tabular_measure(cli_arguments *a, weft_task task, const weft_measure **out)
+{
+    *out = NULL;
+    return cli_text(a, "metric") ? weft_measure_find(cli_text(a, "metric"), task, out) : WEFT_OK;
+}
+
 weft_status cli_tabular_configure(cli_arguments *a, const weft_prepared *prepared, weft_tabular_config *c, weft_fit_options *fit)
 {
     *c = weft_tabular_default();
@@ -93,6 +99,8 @@ weft_status cli_tabular_configure(cli_arguments *a, const weft_prepared *prepare
         c->context_size = cli_int(a, "context-size");
     if (cli_given(a, "batch-size"))
         fit->batch_size = cli_int(a, "batch-size");
+    if (status == WEFT_OK)
+        status = cli_tabular_measure(a, c->task, &fit->measure);
     fit->max_epochs = cli_int(a, "epochs");
     fit->patience = cli_int(a, "patience");
     fit->seed = (uint64_t)cli_int(a, "seed");

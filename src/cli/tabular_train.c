@@ -95,12 +95,12 @@ static void on_progress(void *user, const char *phase, int64_t done, int64_t tot
 static void on_epoch(void *user, int64_t epoch, double train_loss, const weft_metrics *val, bool best)
 {
     train_run *t = user;
-    bool regression = val->task == WEFT_TASK_REGRESSION;
-    double score = regression ? val->rmse : val->accuracy;
+    const weft_measure *measure = weft_fit_measure(&t->folder.config, &t->fit);
+    double value = weft_measure_value(measure, val);
     if (!cli_quiet(t->arguments))
         cli_say(t->arguments, "epoch %3lld  train loss %.4f  validation %s %.5g%s\n", (long long)epoch + 1, train_loss,
-                regression ? "RMSE" : "accuracy", score, best ? "  *" : "");
-    weft_report_run_epoch(&t->report, train_loss, score);
+                measure->title, value, best ? "  *" : "");
+    weft_report_run_epoch(&t->report, train_loss, value);
 }
 
 static void on_member(void *user, int64_t member, const weft_train_result *result)
@@ -139,7 +139,7 @@ static void tell_epochs(train_run *t, const weft_train_result *results, double s
     else
         cli_say(a, "%lld members, %lld epochs, %.1f seconds\n\n", (long long)t->members, (long long)epochs, seconds);
     cli_json_string(a, "task", weft_task_names[t->folder.config.task]);
-    cli_json_string(a, "metric", t->folder.config.task == WEFT_TASK_REGRESSION ? "rmse" : "accuracy");
+    cli_json_string(a, "metric", weft_fit_measure(&t->folder.config, &t->fit)->name);
     cli_json_integer(a, "members", t->members);
     cli_json_integer(a, "epochs", epochs);
     cli_json_integer(a, "best_epoch", results[0].best_epoch + 1);
@@ -242,7 +242,7 @@ static weft_status run(cli_arguments *arguments)
         status = configure(&t);
     if (status == WEFT_OK)
         status = weft_report_run_open(&t.report, cli_text(arguments, "arch"), cli_positional_at(arguments, 0), &t.folder.config,
-                                      t.prepared.schema);
+                                      weft_fit_measure(&t.folder.config, &t.fit), t.prepared.schema);
     if (status == WEFT_OK)
         status = train(&t);
     weft_report_run_close(&t.report);

@@ -77,7 +77,7 @@ typedef struct tune_run {
     weft_progress *progress;
     weft_report_run report;
     const char *out;
-    bool regression;
+    const weft_measure *measure;
     int64_t ended;
     int64_t members;
     /* the model that is kept */
@@ -88,11 +88,11 @@ typedef struct tune_run {
 
 /* ---- while trials run ---- */
 
-static void on_epoch(void *user, int64_t trial, int64_t epoch, double score)
+static void on_epoch(void *user, int64_t trial, int64_t epoch, double value)
 {
     tune_run *t = user;
     weft_progress_update(t->progress, t->ended, "trial %lld, epoch %lld, validation %.5g", (long long)trial, (long long)epoch + 1,
-                         cli_tune_score(t->regression, score));
+                         value);
 }
 
 static void on_ended(void *user, int64_t trial)
@@ -107,9 +107,9 @@ static void on_ended(void *user, int64_t trial)
             cli_say(t->arguments, "trial %3lld  failed            %s\n", (long long)trial, settings.data ? settings.data : "");
         else
             cli_say(t->arguments, "trial %3lld  validation %s %.5g%s  %lld epochs%s, %.1f s  %s\n", (long long)trial,
-                    t->regression ? "RMSE" : "accuracy", cli_tune_score(t->regression, r->score),
-                    weft_study_best(t->study) == trial ? "  *" : "", (long long)r->epochs,
-                    r->state == WEFT_TRIAL_PRUNED ? " (pruned)" : "", r->seconds, settings.data ? settings.data : "");
+                    t->measure->title, weft_measure_score(t->measure, r->score), weft_study_best(t->study) == trial ? "  *" : "",
+                    (long long)r->epochs, r->state == WEFT_TRIAL_PRUNED ? " (pruned)" : "", r->seconds,
+                    settings.data ? settings.data : "");
     }
     weft_text_free(&settings);
     weft_progress_update(t->progress, t->ended, "trial %lld", (long long)trial);
@@ -330,12 +330,12 @@ static void tell_json(tune_run *t, int64_t best, double seconds)
     for (int64_t i = 0; i < weft_study_count(t->study); i++)
         states[weft_study_trial_at(t->study, i)->state]++;
     cli_json_string(a, "task", weft_task_names[t->config.task]);
-    cli_json_string(a, "metric", t->regression ? "rmse" : "accuracy");
+    cli_json_string(a, "metric", t->measure->name);
     cli_json_integer(a, "trials", weft_study_count(t->study));
     for (int s = WEFT_TRIAL_COMPLETE; s <= WEFT_TRIAL_FAILED; s++)
         cli_json_integer(a, weft_trial_state_names[s], states[s]);
     cli_json_integer(a, "best_trial", best);
-    cli_json_number(a, "best_score", cli_tune_score(t->regression, trial->score));
+    cli_json_number(a, "best_score", weft_measure_score(t->measure, trial->score));
     weft_json_add_key(cli_json(a), "best_params");
     weft_space_write_values(&t->space, trial->value, cli_json(a));
     cli_json_integer(a, "members", t->members);
@@ -356,8 +356,10 @@ static weft_status write_run(tune_run *t, int64_t best)
         weft_json_open_object(&w);
         weft_json_add_key(&w, "state");
         weft_json_add_string(&w, weft_trial_state_names[trial->state]);
-        weft_json_add_key(&w, t->regression ? "val_rmse" : "val_accuracy");
-        weft_json_add_number(&w, cli_tune_score(t->regression, trial->score));
+        char key[32];
+        snprintf(key, sizeof key, "val_%s", t->measure->name);
+        weft_json_add_key(&w, key);
+        weft_json_add_number(&w, weft_measure_score(t->measure, trial->score));
         weft_json_add_key(&w, "params");
         weft_space_write_values(&t->space, trial->value, &w);
         weft_json_close_object(&w);
@@ -381,20 +383,21 @@ static weft_status finish(tune_run *t, double seconds)
     weft_status status = engine ? keep_best(t, engine, best) : WEFT_ERROR_MEMORY;
     if (status != WEFT_OK)
         return status;
-    cli_say(a, "\nbest: trial %lld, validation %s %.6g\n\n", (long long)best, t->regression ? "RMSE" : "accuracy",
-            cli_tune_score(t->regression, weft_study_trial_at(t->study, best)->score));
+    cli_say(a, "\nbest: trial %lld, validation %s %.6g\n\n", (long long)best, t->measure->title,
+            weft_measure_score(t->measure, weft_study_trial_at(t->study, best)->score));
     tell_json(t, best, seconds);
     t->best_fit.folder = t->out;
     t->best_config.members = t->members;
-    status = weft_report_run_open(&t->report, cli_text(a, "arch"), cli_positional_at(a, 0), &t->best_config, t->prepared.schema);
+    status = weft_report_run_open(&t->report, cli_text(a, "arch"), cli_positional_at(a, 0), &t->best_config, t->measure,
+                                  t->prepared.schema);
     if (status == WEFT_OK) {
-        cli_tune_report(&t->report, t->study, &t->space, t->regression);
+        cli_tune_report(&t->report, t->study, &t->space, t->measure);
         status = cli_tabular_parts(a, engine, &t->best_config, t->params, &t->prepared, t->rows, &t->best_fit, &t->report);
     }
     if (status == WEFT_OK)
         status = weft_report_run_save(&t->report, t->out);
     if (status == WEFT_OK)
-        status = cli_tune_csv(t->study, &t->space, t->regression, t->out);
+        status = cli_tune_csv(t->study, &t->space, t->measure, t->out);
     if (status == WEFT_OK)
         status = write_run(t, best);
     if (status == WEFT_OK)
@@ -460,7 +463,7 @@ static weft_status run(cli_arguments *arguments)
         status = cli_tabular_configure(arguments, &t.prepared, &t.config, &t.fit);
     t.members = cli_int(arguments, "ensemble");
     t.config.members = 1;
-    t.regression = t.config.task == WEFT_TASK_REGRESSION;
+    t.measure = weft_fit_measure(&t.config, &t.fit);
     if (status == WEFT_OK)
         status = open_space(&t);
     if (status == WEFT_OK)

@@ -7,12 +7,9 @@
 
 /* "d_main 265, lr 0.000312": a trial's settings, for people. */
 void cli_tune_values(const weft_space *, const double *values, weft_text *out);
-/* The score as its metric: the RMSE, not its negative. */
-double cli_tune_score(bool regression, double score);
-
 /* OUT/trials.csv: a line a trial. */
-weft_status cli_tune_csv(const weft_study *, const weft_space *, bool regression, const char *folder);
+weft_status cli_tune_csv(const weft_study *, const weft_space *, const weft_measure *, const char *folder);
 /* Charts and the table of trials. */
-void cli_tune_report(weft_report_run *, const weft_study *, const weft_space *, bool regression);
+void cli_tune_report(weft_report_run *, const weft_study *, const weft_space *, const weft_measure *);
 
 #endif

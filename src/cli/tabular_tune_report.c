@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-double cli_tune_score(bool regression, double score)
-{
-    return regression ? -score : score;
-}
-
 void cli_tune_values(const weft_space *space, const double *values, weft_text *out)
 {
     const char *between = "";
@@ -37,10 +32,10 @@ static void add_number(weft_text *out, double value)
         weft_json_add_number(&w, value);
 }
 
-weft_status cli_tune_csv(const weft_study *study, const weft_space *space, bool regression, const char *folder)
+weft_status cli_tune_csv(const weft_study *study, const weft_space *space, const weft_measure *by, const char *folder)
 {
     weft_text text = {0};
-    weft_text_add(&text, "trial,state,%s,epochs,best_epoch,seconds", regression ? "val_rmse" : "val_accuracy");
+    weft_text_add(&text, "trial,state,val_%s,epochs,best_epoch,seconds", by->name);
     for (int i = 0; i < space->count; i++)
         if (space->axis[i].kind != WEFT_AXIS_CHOICE)
             weft_text_add(&text, ",%s", space->axis[i].name);
@@ -48,7 +43,7 @@ weft_status cli_tune_csv(const weft_study *study, const weft_space *space, bool 
     for (int64_t k = 0; k < weft_study_count(study); k++) {
         const weft_study_trial *t = weft_study_trial_at(study, k);
         weft_text_add(&text, "%lld,%s,", (long long)k, weft_trial_state_names[t->state]);
-        add_number(&text, cli_tune_score(regression, t->score));
+        add_number(&text, weft_measure_score(by, t->score));
         weft_text_add(&text, ",%lld,%lld,%.3f", (long long)t->epochs, (long long)t->best_epoch + 1, t->seconds);
         for (int i = 0; i < space->count; i++) {
             if (space->axis[i].kind == WEFT_AXIS_CHOICE)
@@ -72,13 +67,13 @@ weft_status cli_tune_csv(const weft_study *study, const weft_space *space, bool 
 /* ---- the report ---- */
 
 /* scores [trials] of those that ended, NaN elsewhere; best [trials]: the best complete one up to there */
-static void gather(const weft_study *study, bool regression, double *scores, double *best)
+static void gather(const weft_study *study, const weft_measure *by, double *scores, double *best)
 {
     double top = NAN;
     for (int64_t k = 0; k < weft_study_count(study); k++) {
         const weft_study_trial *t = weft_study_trial_at(study, k);
-        scores[k] = t->state == WEFT_TRIAL_COMPLETE || t->state == WEFT_TRIAL_PRUNED ? cli_tune_score(regression, t->score) : NAN;
-        if (t->state == WEFT_TRIAL_COMPLETE && !(regression ? scores[k] >= top : scores[k] <= top))
+        scores[k] = t->state == WEFT_TRIAL_COMPLETE || t->state == WEFT_TRIAL_PRUNED ? weft_measure_score(by, t->score) : NAN;
+        if (t->state == WEFT_TRIAL_COMPLETE && !(weft_measure_score(by, scores[k]) <= weft_measure_score(by, top)))
             top = scores[k];
         best[k] = top;
     }
@@ -117,7 +112,7 @@ static int better_first(const void *a, const void *b)
 enum { SHOWN = 20, COLUMNS = 6 };
 
 static void trials_table(weft_report_run *r, const weft_study *study, const weft_space *space, const char *measure,
-                         bool regression)
+                         const weft_measure *by)
 {
     int64_t n = weft_study_count(study), shown = n < SHOWN ? n : SHOWN;
     ranked *list = malloc((size_t)(n + 1) * sizeof *list);
@@ -136,7 +131,7 @@ static void trials_table(weft_report_run *r, const weft_study *study, const weft
             cli_tune_values(space, t->value, &settings[i]);
             row[0].number = (double)list[i].trial;
             row[1].text = weft_trial_state_names[t->state];
-            row[2].number = cli_tune_score(regression, t->score);
+            row[2].number = weft_measure_score(by, t->score);
             row[3].number = (double)t->epochs;
             row[4].number = t->seconds;
             row[5].text = settings[i].data ? settings[i].data : "";
@@ -153,10 +148,11 @@ static void trials_table(weft_report_run *r, const weft_study *study, const weft
     free(cells);
 }
 
-void cli_tune_report(weft_report_run *r, const weft_study *study, const weft_space *space, bool regression)
+void cli_tune_report(weft_report_run *r, const weft_study *study, const weft_space *space, const weft_measure *by)
 {
     int64_t n = weft_study_count(study), best_trial = weft_study_best(study);
-    const char *measure = regression ? "validation RMSE" : "validation accuracy";
+    char measure[64];
+    snprintf(measure, sizeof measure, "validation %s", by->title);
     double *numbers = malloc((size_t)(3 * n + 1) * sizeof *numbers);
     if (!numbers || best_trial < 0) {
         free(numbers);
@@ -164,7 +160,7 @@ void cli_tune_report(weft_report_run *r, const weft_study *study, const weft_spa
     }
     double *best = numbers + n, *trial = numbers + 2 * n;
     weft_text settings = {0};
-    gather(study, regression, numbers, best);
+    gather(study, by, numbers, best);
     for (int64_t k = 0; k < n; k++)
         trial[k] = (double)k;
     cli_tune_values(space, weft_study_trial_at(study, best_trial)->value, &settings);
@@ -177,7 +173,7 @@ void cli_tune_report(weft_report_run *r, const weft_study *study, const weft_spa
     weft_series series[] = {{"this trial", trial, numbers, (size_t)n}, {"best so far", trial, best, (size_t)n}};
     weft_report_lines(r->page, &(weft_chart){.title = "Trials", .x_label = "trial", .y_label = measure}, series, 2,
                       (double)best_trial, "best trial");
-    trials_table(r, study, space, measure, regression);
+    trials_table(r, study, space, measure, by);
     weft_report_heading(r->page, 3, "Each setting and the score");
     settings_charts(r, study, space, measure, numbers, trial);
     weft_text_free(&settings);

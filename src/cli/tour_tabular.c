@@ -203,7 +203,7 @@ weft_status tour_tabular(cli_arguments *a, const char *folder, weft_report *page
     }
     if (status == WEFT_OK) {
         t.report.page = page;
-        t.report.regression = true;
+        t.report.measure = weft_measure_of(WEFT_TASK_REGRESSION);
         double begin = cli_now();
         status = fit(&t, engine, &result);
         seconds = cli_now() - begin;

@@ -3,6 +3,7 @@
 #include "tabular/fit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,11 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
     return status;
 }
 
+const weft_measure *weft_fit_measure(const weft_tabular_config *config, const weft_fit_options *options)
+{
+    return options->measure ? options->measure : weft_measure_of(config->task);
+}
+
 static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_text *metrics)
 {
     fit *f = user;
@@ -52,14 +58,23 @@ static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_t
         status = weft_fit_metrics(f->config, f->val, f->output, f->options->target_mean, f->options->target_sd, &m);
     if (status != WEFT_OK)
         return status;
-    *score = f->config->task == WEFT_TASK_REGRESSION ? -m.rmse : m.accuracy;
+    const weft_measure *measure = weft_fit_measure(f->config, f->options);
+    double value = weft_measure_value(measure, &m);
+    *score = weft_measure_score(measure, value);
     weft_json_writer w = weft_json_to(metrics, 0);
     weft_json_open_object(&w);
     weft_json_add_key(&w, "train_loss");
     weft_json_add_number(&w, f->loss_count ? f->loss_sum / (double)f->loss_count : NAN);
-    weft_json_add_key(&w, f->config->task == WEFT_TASK_REGRESSION ? "val_rmse" : "val_accuracy");
-    weft_json_add_number(&w, fabs(*score));
+    char key[32];
+    snprintf(key, sizeof key, "val_%s", measure->name);
+    weft_json_add_key(&w, key);
+    weft_json_add_number(&w, value);
     weft_json_close_object(&w);
+    if (isnan(value)) { /* no epoch would ever be the best */
+        weft_metrics_free(&m);
+        return weft_fail(WEFT_ERROR_ARGUMENT, "the validation part has no %s: %s", measure->title,
+                         measure->regression ? "its targets are all equal" : "its rows are all of one class");
+    }
     bool best = *score > f->best;
     if (best)
         f->best = *score;

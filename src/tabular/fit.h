@@ -56,6 +56,7 @@ typedef struct weft_fit_options {
     double checkpoint_seconds; /* as in weft_train_job */
     const weft_run_info *run;
     double target_mean, target_sd;
+    const weft_measure *measure; /* of the validation part, chooses the epoch that is kept; NULL: that of the task */
     int64_t
         context_freeze; /* from this epoch on (0: from the first) training keeps the contexts that it has; -1: never (spec 2.9) */
     bool include_self;  /* the mutation of spec 10.11: rows may retrieve themselves in training */
@@ -70,6 +71,9 @@ typedef struct weft_fit_options {
 
 /* TabR-S defaults: lr, weight decay, decay_all, patience 16; batch size by the number of rows. */
 weft_fit_options weft_fit_default(int64_t train_rows);
+
+/* What the validation part is judged by. */
+const weft_measure *weft_fit_measure(const weft_tabular_config *, const weft_fit_options *);
 
 /* Whether there are rows enough for the context of each. */
 weft_status weft_fit_check(const weft_tabular_config *, const weft_rows_data *train);

@@ -25,6 +25,8 @@ void weft_fit_settings(const weft_tabular_config *config, const weft_fit_options
         weft_json_add_key(&w, numbers[i].name);
         weft_json_add_number(&w, numbers[i].value);
     }
+    weft_json_add_key(&w, "metric");
+    weft_json_add_string(&w, weft_fit_measure(config, options)->name);
     weft_json_close_object(&w);
 }
 

@@ -35,6 +35,7 @@ static block block_of(const weft_schema *s, int c)
 typedef struct measuring {
     weft_tabular_model *model;
     const weft_tabular_folder *folder;
+    const weft_measure *measure;
     const weft_rows_data *rows; /* the sample as it is */
     weft_rows_data *shuffled;
     int64_t *order;
@@ -52,7 +53,6 @@ static void set_block(measuring *m, const block *b, const int64_t *order)
                    from[group] + (order ? order[i] : i) * stride[group] + b->at[group], (size_t)b->width[group] * sizeof(float));
 }
 
-/* RMSE in the target's units, or accuracy. */
 static weft_status score(measuring *m, const weft_rows_data *rows, double *out)
 {
     const weft_tabular_folder *f = m->folder;
@@ -63,7 +63,7 @@ static weft_status score(measuring *m, const weft_rows_data *rows, double *out)
     if (status == WEFT_OK)
         status = weft_value_metrics(&f->config, rows, said.value, regression ? f->schema->target_mean : 0,
                                     regression ? f->schema->target_sd : 1, &metrics);
-    *out = regression ? metrics.rmse : metrics.accuracy;
+    *out = weft_measure_value(m->measure, &metrics);
     weft_metrics_free(&metrics);
     weft_predictions_free(&said);
     return status;
@@ -100,7 +100,6 @@ static weft_status sample(const weft_tabular_config *c, const weft_rows_data *ro
 static weft_status measure_column(measuring *m, int c, int64_t repeats, uint64_t stream_step, weft_random_key key, double base,
                                   weft_importance *out)
 {
-    bool regression = m->folder->config.task == WEFT_TASK_REGRESSION;
     block b = block_of(m->folder->schema, c);
     double mean = 0, square = 0;
     weft_status status = WEFT_OK;
@@ -109,7 +108,7 @@ static weft_status measure_column(measuring *m, int c, int64_t repeats, uint64_t
         weft_random_permutation(key, stream_step + (uint64_t)k, m->rows->rows, m->order);
         set_block(m, &b, m->order);
         status = score(m, m->shuffled, &got);
-        double drop = regression ? got - base : base - got, before = drop - mean; /* Welford's sums */
+        double drop = weft_measure_score(m->measure, base - got), before = drop - mean; /* Welford's sums */
         mean += before / (double)(k + 1);
         square += before * (drop - mean);
     }
@@ -133,7 +132,7 @@ weft_status weft_importance_measure(weft_tabular_model *model, const weft_tabula
     const weft_schema *s = folder->schema;
     weft_random_key key = weft_random_stream(o->seed, "permutation importance");
     weft_rows_data *drawn = NULL;
-    measuring m = {.model = model, .folder = folder};
+    measuring m = {.model = model, .folder = folder, .measure = o->measure ? o->measure : weft_measure_of(folder->config.task)};
     weft_status status = sample(&folder->config, rows, o->rows, key, &drawn);
     m.rows = drawn;
     if (status == WEFT_OK)

@@ -8,14 +8,14 @@
 
 typedef struct weft_importance {
     int column;  /* of the schema */
-    double drop; /* mean over the repeats: RMSE gained (target's units), or accuracy lost */
+    double drop; /* mean over the repeats: what the measure loses (RMSE in the target's units) */
     double sd;   /* of the repeats (n - 1); 0 with one */
 } weft_importance;
 
 typedef struct weft_importances {
     weft_importance *list; /* largest drop first */
     int count;
-    double score; /* of the rows as they are: RMSE or accuracy */
+    double score; /* of the measure, of the rows as they are */
     int64_t rows;
 } weft_importances;
 
@@ -23,6 +23,7 @@ typedef struct weft_importance_options {
     int64_t rows;    /* at most so many of the rows, drawn at random */
     int64_t repeats; /* shuffles a column, 1 or more */
     uint64_t seed;
+    const weft_measure *measure; /* NULL: that of the task */
     void *user;
     void (*progress)(void *user, int64_t done, int64_t total); /* NULL: not wanted */
 } weft_importance_options;

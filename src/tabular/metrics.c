@@ -233,32 +233,59 @@ void weft_metrics_free(weft_metrics *m)
     m->confusion = NULL;
 }
 
-/* The scalar metrics of a task, in the order of printing. */
-static const struct {
-    const char *key;
-    size_t offset;
-    bool regression, binary_only;
-} scalars[] = {
-    {"rmse", offsetof(weft_metrics, rmse), true, false},
-    {"mae", offsetof(weft_metrics, mae), true, false},
-    {"r2", offsetof(weft_metrics, r2), true, false},
-    {"accuracy", offsetof(weft_metrics, accuracy), false, false},
-    {"auc", offsetof(weft_metrics, auc), false, true},
-    {"logloss", offsetof(weft_metrics, logloss), false, false},
-    {"balanced_accuracy", offsetof(weft_metrics, balanced_accuracy), false, false},
-    {"macro_f1", offsetof(weft_metrics, macro_f1), false, false},
-    {"ece", offsetof(weft_metrics, ece), false, false},
-    {"brier", offsetof(weft_metrics, brier), false, false},
+/* In the order of printing. */
+static const weft_measure measures[] = {
+    {"rmse", "RMSE", offsetof(weft_metrics, rmse), true, false, true},
+    {"mae", "MAE", offsetof(weft_metrics, mae), true, false, true},
+    {"r2", "R²", offsetof(weft_metrics, r2), true, false, false},
+    {"accuracy", "accuracy", offsetof(weft_metrics, accuracy), false, false, false},
+    {"auc", "AUC", offsetof(weft_metrics, auc), false, true, false},
+    {"logloss", "log-loss", offsetof(weft_metrics, logloss), false, false, true},
+    {"balanced_accuracy", "balanced accuracy", offsetof(weft_metrics, balanced_accuracy), false, false, false},
+    {"macro_f1", "macro F1", offsetof(weft_metrics, macro_f1), false, false, false},
+    {"ece", "calibration error", offsetof(weft_metrics, ece), false, false, true},
+    {"brier", "Brier score", offsetof(weft_metrics, brier), false, false, true},
 };
+enum { MEASURES = sizeof measures / sizeof *measures };
 
-static bool applies(const weft_metrics *m, size_t i)
+static bool measures_task(const weft_measure *m, weft_task task)
 {
-    return scalars[i].regression == (m->task == WEFT_TASK_REGRESSION) && !(scalars[i].binary_only && m->classes != 2);
+    return m->regression == (task == WEFT_TASK_REGRESSION) && !(m->binary_only && task != WEFT_TASK_BINARY);
 }
 
-static double scalar(const weft_metrics *m, size_t i)
+const weft_measure *weft_measure_of(weft_task task)
 {
-    return *(const double *)((const char *)m + scalars[i].offset);
+    size_t i = 0;
+    while (!measures_task(&measures[i], task))
+        i++;
+    return &measures[i];
+}
+
+weft_status weft_measure_find(const char *name, weft_task task, const weft_measure **out)
+{
+    weft_text known = {0};
+    *out = NULL;
+    for (size_t i = 0; i < MEASURES; i++)
+        if (measures_task(&measures[i], task)) {
+            weft_text_add(&known, "%s%s", known.length ? ", " : "", measures[i].name);
+            if (strcmp(name, measures[i].name) == 0)
+                *out = &measures[i];
+        }
+    weft_status status = *out ? WEFT_OK
+                              : weft_fail(WEFT_ERROR_ARGUMENT, "%s is not measured for a %s target, expected one of %s", name,
+                                          weft_task_names[task], known.data ? known.data : "");
+    weft_text_free(&known);
+    return status;
+}
+
+double weft_measure_value(const weft_measure *measure, const weft_metrics *m)
+{
+    return *(const double *)((const char *)m + measure->offset);
+}
+
+double weft_measure_score(const weft_measure *measure, double value)
+{
+    return measure->smaller_is_better ? -value : value;
 }
 
 void weft_metrics_write(const weft_metrics *m, const char *const *classes, weft_json_writer *w)
@@ -267,10 +294,10 @@ void weft_metrics_write(const weft_metrics *m, const char *const *classes, weft_
     weft_json_add_integer(w, m->rows);
     if (m->rows == 0)
         return;
-    for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
-        if (applies(m, i)) {
-            weft_json_add_key(w, scalars[i].key);
-            weft_json_add_number(w, scalar(m, i));
+    for (size_t i = 0; i < MEASURES; i++)
+        if (measures_task(&measures[i], m->task)) {
+            weft_json_add_key(w, measures[i].name);
+            weft_json_add_number(w, weft_measure_value(&measures[i], m));
         }
     if (!m->confusion)
         return;
@@ -297,9 +324,9 @@ void weft_metrics_print(const weft_metrics *m, const char *const *classes, weft_
     weft_text_add(out, "%-18s %lld\n", "rows", (long long)m->rows);
     if (m->rows == 0)
         return;
-    for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
-        if (applies(m, i))
-            weft_text_add(out, "%-18s %.6g\n", scalars[i].key, scalar(m, i));
+    for (size_t i = 0; i < MEASURES; i++)
+        if (measures_task(&measures[i], m->task))
+            weft_text_add(out, "%-18s %.6g\n", measures[i].name, weft_measure_value(&measures[i], m));
     enum { most_printed = 30 };
     if (!m->confusion || m->classes > most_printed)
         return;

@@ -18,6 +18,23 @@ typedef struct weft_metrics {
     int64_t *confusion;            /* [classes, classes]: row = truth, column = prediction */
 } weft_metrics;
 
+/* A metric by which models are judged: epochs, settings, columns. */
+typedef struct weft_measure {
+    const char *name, *title; /* as in results; as people write it */
+    size_t offset;            /* in weft_metrics */
+    bool regression, binary_only, smaller_is_better;
+} weft_measure;
+
+#define WEFT_MEASURE_NAMES "rmse|mae|r2|accuracy|auc|logloss|balanced_accuracy|macro_f1|ece|brier"
+
+/* The one that the task has by itself: rmse or accuracy (specification 4.3). */
+const weft_measure *weft_measure_of(weft_task);
+/* By its name; an error when the task has no such measure. */
+weft_status weft_measure_find(const char *name, weft_task, const weft_measure **out);
+double weft_measure_value(const weft_measure *, const weft_metrics *);
+/* A value as a score, of which more is better; and a score as its value. */
+double weft_measure_score(const weft_measure *, double value);
+
 /* prediction, truth: [rows], rows ≥ 1, in the target's units. NaN or infinite predictions are WEFT_ERROR_NUMERIC. */
 weft_status weft_metrics_regression(const double *prediction, const double *truth, int64_t rows, weft_metrics *out);
 

@@ -429,7 +429,8 @@ static void on_epoch(void *user, int64_t epoch, double train_loss, const weft_me
     (void)best;
     weft_study *s = user;
     if (s->options.epoch)
-        s->options.epoch(s->options.user, s->trial, epoch, val->task == WEFT_TASK_REGRESSION ? -val->rmse : val->accuracy);
+        s->options.epoch(s->options.user, s->trial, epoch,
+                         weft_measure_value(weft_fit_measure(s->options.config, s->options.fit), val));
 }
 
 /* At a rung the score is written down once (a resumed run may pass it again), then judged. */

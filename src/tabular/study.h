@@ -43,7 +43,8 @@ typedef struct weft_study_options {
     double seconds; /* this process begins no trial later than so much after it began to work; ≤ 0: no such limit */
     bool prune;
     void *user;
-    void (*epoch)(void *user, int64_t trial, int64_t epoch, double score); /* of this process' trial; NULL: not wanted */
+    void (*epoch)(void *user, int64_t trial, int64_t epoch,
+                  double value);              /* of the measure, of this process' trial; NULL: not wanted */
     void (*ended)(void *user, int64_t trial); /* a trial of any process ended, since this one opened the study */
 } weft_study_options;
 

@@ -217,4 +217,16 @@ done
 ran tabular predict mlp test.csv --out p.csv
 [ "$(head -1 p.csv)" = prediction,p_no,p_yes ] || wrong "predict mlp: header $(head -1 p.csv)"
 [ "$(wc -l <p.csv)" -eq 91 ] || wrong "predict mlp: $(wc -l <p.csv) lines"
+# --metric decides which epoch is kept: the one of the lowest log-loss, not of the highest accuracy.
+make_table binary $rows 11 >table.csv
+ran tabular train table.csv --target y --out judged --split split.csv --config model.json --context-size 8 --epochs 8 --metric logloss --json
+grep -q '"metric": "logloss"' out || wrong "--metric logloss: $(cut -c 1-120 out)"
+lowest=$(sed 's/.*"val_logloss": \([0-9.e-]*\)}.*/\1/' judged/metrics.jsonl | awk '!n++ || $1 < b { b = $1; e = n } END { print e, b }')
+grep -q "\"best_epoch\": ${lowest% *}," out || wrong "--metric logloss: epoch ${lowest% *} is the best, not: $(cut -c 1-120 out)"
+part val | grep -q "\"logloss\": ${lowest#* }," || wrong "--metric logloss: the kept weights have not ${lowest#* }: $(part val)"
+"$weft" tabular train table.csv --target y --out never --split split.csv --metric rmse >out 2>err && wrong "--metric rmse for classes succeeds"
+grep -q '^weft: rmse is not measured for a binary target, expected one of accuracy, auc, logloss' err || wrong "--metric rmse for classes: $(cat err)"
+ran tabular explain judged table.csv --split split.csv --metric brier --json
+grep -q '"metric": "brier"' out || wrong "explain --metric brier: $(cut -c 1-120 out)"
+
 exit $bad

@@ -160,11 +160,30 @@ static void written_and_printed(void **state)
     weft_metrics_free(&m);
 }
 
+static void measures_and_scores(void **state)
+{
+    (void)state;
+    const weft_measure *m = weft_measure_of(WEFT_TASK_REGRESSION);
+    weft_metrics of = {.task = WEFT_TASK_BINARY, .accuracy = 0.7, .logloss = 0.4, .auc = 0.9};
+    assert_string_equal(m->name, "rmse");
+    near(weft_measure_score(m, 3), -3.0); /* less is better */
+    assert_string_equal(weft_measure_of(WEFT_TASK_MULTICLASS)->name, "accuracy");
+    assert_ok(weft_measure_find("logloss", WEFT_TASK_BINARY, &m));
+    near(weft_measure_value(m, &of), 0.4);
+    near(weft_measure_score(m, weft_measure_score(m, 0.4)), 0.4);
+    assert_ok(weft_measure_find("auc", WEFT_TASK_BINARY, &m));
+    near(weft_measure_score(m, weft_measure_value(m, &of)), 0.9);
+    assert_int_equal(weft_measure_find("auc", WEFT_TASK_MULTICLASS, &m), WEFT_ERROR_ARGUMENT);
+    assert_non_null(strstr(weft_error(), "accuracy, logloss"));
+    assert_null(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(regression_by_hand), cmocka_unit_test(binary_by_hand), cmocka_unit_test(multiclass_by_hand),
-        cmocka_unit_test(auc_counts_pairs),   cmocka_unit_test(parts_add_up),   cmocka_unit_test(written_and_printed),
+        cmocka_unit_test(regression_by_hand),  cmocka_unit_test(binary_by_hand), cmocka_unit_test(multiclass_by_hand),
+        cmocka_unit_test(auc_counts_pairs),    cmocka_unit_test(parts_add_up),   cmocka_unit_test(written_and_printed),
+        cmocka_unit_test(measures_and_scores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
