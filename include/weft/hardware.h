@@ -100,7 +100,7 @@ typedef struct weft_hardware_shape {
 } weft_hardware_shape;
 
 typedef struct weft_hardware_request {
-    int64_t length; /* tokens in the KV cache that this iteration attends to, ≥ 1 */
+    int64_t length; /* tokens in the KV cache, those computed in this iteration included, ≥ 1 */
     int channel;    /* of its KV cache; < 0: the request is skipped with a warning */
     int64_t tokens; /* computed in this iteration: 0 or 1 decodes; more is a chunk of a prompt */
 } weft_hardware_request;
@@ -127,7 +127,9 @@ typedef enum weft_hardware_quirk {
     WEFT_QUIRK_ATTEND_STORES = 1u << 8,
     WEFT_QUIRK_KV_ROWS = 1u << 9,
     WEFT_QUIRK_SPLIT_REQUESTS = 1u << 10,
-    WEFT_QUIRK_REQUEST_LIMIT = 1u << 11
+    WEFT_QUIRK_REQUEST_LIMIT = 1u << 11,
+    WEFT_QUIRK_VECTOR_OCCUPANCY = 1u << 12,
+    WEFT_QUIRK_KV_APPEND = 1u << 13
 } weft_hardware_quirk;
 
 #define WEFT_QUIRKS_COMPAT 0u
@@ -186,6 +188,7 @@ typedef struct weft_hardware_options {
     weft_line_order order;
     unsigned fixed;          /* bits of weft_hardware_quirk; 0: compat in everything */
     bool sub_batch;          /* two half batches, one on the NPU while the other is in memory (NeuPIMs only) */
+    bool exact_halves;       /* sub-batches of equal estimated latency in each channel (Algorithm 3), in place of equal counts */
     weft_hardware_sink sink; /* NULL: none */
     void *sink_user;
     bool sink_dram; /* also DRAM commands: many */

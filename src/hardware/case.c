@@ -30,10 +30,10 @@ static weft_status read_model(weft_json_value model, const char *name, weft_hard
     return WEFT_OK;
 }
 
-/* A whole number of a request's pair. */
+/* A whole number of a request. */
 static weft_status read_number(weft_json_value pair, int64_t row, int column, const char *name, int64_t *out)
 {
-    static const char *const meaning[] = {"seq_len", "ch_idx"};
+    static const char *const meaning[] = {"seq_len", "ch_idx", "tokens"};
     weft_json_value value = weft_json_item(pair, column);
     if (weft_json_kind_of(value) == WEFT_JSON_INTEGER) {
         *out = weft_json_integer(value, 0);
@@ -55,18 +55,24 @@ static weft_status read_requests(weft_json_value list, const char *name, weft_ca
         return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate %lld requests", name, (long long)count);
     for (int64_t i = 0; i < count; i++) {
         weft_json_value pair = weft_json_item(list, i);
-        if (weft_json_kind_of(pair) != WEFT_JSON_LIST || weft_json_size(pair) != 2)
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: requests_seq_ch[%lld] is not a pair [seq_len, channel]", name, (long long)i);
-        int64_t length = 0, channel = 0;
+        int64_t numbers = weft_json_kind_of(pair) == WEFT_JSON_LIST ? weft_json_size(pair) : 0;
+        if (numbers != 2 && numbers != 3)
+            return weft_fail(WEFT_ERROR_FORMAT,
+                             "%s: requests_seq_ch[%lld] is not a pair [seq_len, channel], nor [seq_len, channel, tokens] with a "
+                             "prompt's chunk",
+                             name, (long long)i);
+        int64_t length = 0, channel = 0, tokens = 0;
         weft_status status = read_number(pair, i, 0, name, &length);
         if (status == WEFT_OK)
             status = read_number(pair, i, 1, name, &channel);
+        if (status == WEFT_OK && numbers == 3)
+            status = read_number(pair, i, 2, name, &tokens);
         if (status != WEFT_OK)
             return status;
         if (channel > INT32_MAX || channel < INT32_MIN)
             return weft_fail(WEFT_ERROR_FORMAT, "%s: requests_seq_ch[%lld]: channel is %lld", name, (long long)i,
                              (long long)channel);
-        out->requests[out->count++] = (weft_hardware_request){.length = length, .channel = (int)channel};
+        out->requests[out->count++] = (weft_hardware_request){.length = length, .channel = (int)channel, .tokens = tokens};
     }
     return WEFT_OK;
 }

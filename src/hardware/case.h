@@ -6,7 +6,7 @@
 #include "weft/hardware.h"
 
 /* {"system": "neupims", "sub_batch": false, "model": {"n_embd": 512, "n_head": 4, "n_tp": 1}, "requests_seq_ch": [[64, 5], …]};
- * other keys are left alone. */
+ * a request [512, 3, 128] computes the last 128 tokens of a prompt's 512. Other keys are left alone. */
 typedef struct weft_case {
     char name[128]; /* "case", or "" */
     weft_hardware_system system;

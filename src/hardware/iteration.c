@@ -250,11 +250,6 @@ weft_status weft_iteration_run(const weft_platform *p, const weft_llm *m, const 
     weft_status status = o->unchecked ? WEFT_OK : check_fit(p, m, requests, count, o->system);
     if (status == WEFT_OK && o->system != WEFT_SERVE_GPU && m->kv_rank)
         status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s has latent attention, which only --system gpu times", m->name);
-    bool prompts = false;
-    for (int64_t i = 0; i < count; i++)
-        prompts = prompts || requests[i].tokens > 1;
-    if (status == WEFT_OK && prompts && o->system != WEFT_SERVE_GPU && o->mode != WEFT_HARDWARE_ANALYTIC)
-        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "chunks of prompts are timed by formulas alone; use --mode analytic");
     if (status != WEFT_OK)
         return status;
     double cached = 0;

@@ -53,19 +53,42 @@ static weft_op vector(weft_op_kind kind, int64_t rows, int64_t width)
     return (weft_op){.kind = kind, .rows = rows, .inner = width};
 }
 
+/* Memory that does not compute has no layout of its own: there the projection's stores are the cache's. */
+static weft_status append(const weft_work *w, const weft_kv *requests, int64_t count, weft_program *p)
+{
+    weft_op op = {.kind = WEFT_OP_APPEND, .pim = true, .requests = requests, .request_count = count};
+    bool needed = w->fixed & WEFT_QUIRK_KV_APPEND && w->rules->kind != WEFT_MEMORY_PLAIN && count;
+    return needed ? add(w, p, op, "attn.append") : WEFT_OK;
+}
+
 weft_status weft_layer_qkv(const weft_work *w, weft_batch b, weft_program *p)
 {
     int64_t width = w->dk * (w->heads + 2 * w->kv_heads);
-    weft_status status = add(w, p, vector(WEFT_OP_LAYERNORM, b.count, w->shape->embed), "attn.ln");
-    return status == WEFT_OK ? add(w, p, matmul(w, b.count, w->shape->embed, width), "attn.QKVgen") : status;
+    weft_status status = add(w, p, vector(WEFT_OP_LAYERNORM, b.rows, w->shape->embed), "attn.ln");
+    return status == WEFT_OK ? add(w, p, matmul(w, b.rows, w->shape->embed, width), "attn.QKVgen") : status;
+}
+
+weft_status weft_layer_prompts_append(const weft_work *w, weft_batch b, weft_program *p)
+{
+    return append(w, b.requests + b.decoding, b.count - b.decoding, p);
 }
 
 weft_status weft_layer_attention(const weft_work *w, weft_batch b, weft_program *p)
 {
-    weft_op op = {.kind = WEFT_OP_LOGIT_SOFTMAX, .pim = true, .requests = b.requests, .request_count = b.count};
-    weft_status status = add(w, p, op, "attn.NeuPIMSLogitSoftmax");
+    weft_op op = {.kind = WEFT_OP_LOGIT_SOFTMAX, .pim = true, .requests = b.requests, .request_count = b.decoding};
+    if (!b.decoding)
+        return WEFT_OK;
+    weft_status status = append(w, b.requests, b.decoding, p);
+    if (status == WEFT_OK)
+        status = add(w, p, op, "attn.NeuPIMSLogitSoftmax");
     op.kind = WEFT_OP_ATTEND;
     return status == WEFT_OK ? add(w, p, op, "attn.NeuPIMSAttend") : status;
+}
+
+weft_status weft_layer_prompts(const weft_work *w, weft_batch b, weft_program *p)
+{
+    weft_op op = {.kind = WEFT_OP_PROMPT, .requests = b.requests + b.decoding, .request_count = b.count - b.decoding};
+    return op.request_count ? add(w, p, op, "attn.prompt") : WEFT_OK;
 }
 
 /* Tokens spread over experts; each that is visited streams its own weights. */
@@ -98,14 +121,14 @@ static weft_status feed_forward(const weft_work *w, int64_t rows, weft_program *
 weft_status weft_layer_rest(const weft_work *w, weft_batch b, weft_program *p)
 {
     int64_t embed = w->shape->embed;
-    weft_status status = add(w, p, matmul(w, b.count, w->heads * w->dk, embed), "attn.proj");
+    weft_status status = add(w, p, matmul(w, b.rows, w->heads * w->dk, embed), "attn.proj");
     if (status == WEFT_OK)
-        status = add(w, p, vector(WEFT_OP_RESIDUAL, b.count, embed), "attn.res");
+        status = add(w, p, vector(WEFT_OP_RESIDUAL, b.rows, embed), "attn.res");
     if (status == WEFT_OK)
-        status = add(w, p, vector(WEFT_OP_LAYERNORM, b.count, embed), "ffn.ln");
+        status = add(w, p, vector(WEFT_OP_LAYERNORM, b.rows, embed), "ffn.ln");
     if (status == WEFT_OK)
-        status = feed_forward(w, b.count, p);
-    return status == WEFT_OK ? add(w, p, vector(WEFT_OP_RESIDUAL, b.count, embed), "ffn.res") : status;
+        status = feed_forward(w, b.rows, p);
+    return status == WEFT_OK ? add(w, p, vector(WEFT_OP_RESIDUAL, b.rows, embed), "ffn.res") : status;
 }
 
 static weft_status bookkeeping(const weft_work *w, const char *name, int64_t count, weft_program *p)
@@ -120,14 +143,16 @@ static weft_status bookkeeping(const weft_work *w, const char *name, int64_t cou
 weft_status weft_layer_npu_only(const weft_work *w, weft_batch b, weft_program *p)
 {
     weft_op single = {.kind = WEFT_OP_BOOKKEEPING};
-    weft_op attention = {.kind = WEFT_OP_FUSED_MHA, .requests = b.requests, .request_count = b.count};
+    weft_op attention = {.kind = WEFT_OP_FUSED_MHA, .requests = b.requests, .request_count = b.decoding};
     weft_status status = weft_layer_qkv(w, b, p);
     if (status == WEFT_OK)
         status = add(w, p, single, "attn.BSplit");
     if (status == WEFT_OK)
         status = bookkeeping(w, "attn.QKVsplit", b.count, p);
-    if (status == WEFT_OK)
+    if (status == WEFT_OK && b.decoding)
         status = add(w, p, attention, "attn.attn.FusedMHA");
+    if (status == WEFT_OK)
+        status = weft_layer_prompts(w, b, p);
     if (status == WEFT_OK)
         status = bookkeeping(w, "attn.Areshape", b.count, p);
     if (status == WEFT_OK)

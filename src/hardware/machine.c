@@ -53,9 +53,10 @@ static weft_status open_machine(machine *m, const weft_hardware_job *job, bool j
             m->channels[i].sink = job->options->sink;
         m->channels[i].sink_user = job->options->sink_user;
     }
+    /* One queue for all requests where the NPU and the memory take turns, as published; two where they work side by side. */
+    bool one_lane = !job->options->sub_batch && m->schedule.batch[0].decoding == m->schedule.batch[0].count;
     if (status == WEFT_OK)
-        status =
-            weft_network_open(&m->network, r, m->channels, job->hardware->npu.interconnect_latency, !job->options->sub_batch);
+        status = weft_network_open(&m->network, r, m->channels, job->hardware->npu.interconnect_latency, one_lane);
     if (status == WEFT_OK)
         status = weft_core_open(&m->core, &m->schedule.work, &m->network, (weft_core_style){npu_only, npu_only},
                                 job->options->order, m->schedule.stream_bytes);
@@ -185,14 +186,13 @@ static void issue_tile(machine *m, int side)
     weft_op *op = &p->ops[p->current];
     if (op->issued >= op->tile_count)
         return;
-    /* Tiles of a product go through K first, so that all but each first one accumulate. */
-    bool accumulates = op->kind == WEFT_OP_MATMUL && op->issued % op->tiles[1] > 0;
-    if (!weft_core_can_issue(&m->core, side == WEFT_PROGRAM_PIM, accumulates))
+    if (!weft_core_can_issue(&m->core, side == WEFT_PROGRAM_PIM, op->accumulates))
         return;
     weft_tile *tile = weft_core_slot(&m->core);
     if (!tile)
         return;
     weft_op_tile(&m->schedule.work, op, op->issued++, tile);
+    op->accumulates = weft_op_accumulates(&m->schedule.work, op, op->issued);
     weft_core_issue(&m->core, tile);
 }
 

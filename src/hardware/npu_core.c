@@ -237,6 +237,21 @@ static int64_t send_elements(weft_core *c, int64_t elements, uint32_t tag, weft_
     return lines.count;
 }
 
+/* A store to places of its own; returns how many lines it is. */
+static int64_t send_pieces(weft_core *c, const weft_instruction *in, uint32_t tag, int lane)
+{
+    weft_dram_place place = weft_dram_place_of(c->work->rules, in->address);
+    uint32_t line = weft_dram_line(c->work->rules, place);
+    int64_t count = (int64_t)in->lines * in->pieces;
+    for (uint32_t i = 0; i < in->pieces; i++)
+        weft_network_send(c->network, place.channel, lane,
+                          (weft_burst){line + i * in->stride, in->lines, tag, WEFT_ACCESS_WRITE});
+    c->stats.elements += in->size;
+    c->stats.store_lines += count;
+    c->op_lines[lane][1] += count;
+    return count;
+}
+
 void weft_core_deliver(void *core, weft_response response)
 {
     weft_core *c = core;
@@ -322,16 +337,31 @@ static weft_stage_entry blocked_block(const weft_core *c, weft_opcode code, int6
     return (weft_stage_entry){start, start + through + size, size, tag};
 }
 
+static int64_t newest_finish(const weft_core *c, int unit)
+{
+    return ((const weft_stage_entry *)weft_ring_at(&c->vector[unit], c->vector[unit].count - 1))->finish;
+}
+
 static int choose_unit(const weft_core *c)
 {
     int units = c->work->hardware->npu.vector_units, chosen = 0;
     for (int i = 0; i < units; i++)
         if (!c->vector[i].count)
             return i;
+    bool in_turn = c->work->fixed & WEFT_QUIRK_VECTOR_OCCUPANCY;
     for (int i = 1; i < units; i++)
-        if (((weft_stage_entry *)weft_ring_at(&c->vector[i], c->vector[i].count - 1))->finish < c->now)
+        if (newest_finish(c, i) < (in_turn ? newest_finish(c, chosen) : c->now))
             chosen = i;
     return chosen;
+}
+
+/* The published simulator starts an operation when it is issued, however many its unit is at. */
+static weft_stage_entry vector_operation(const weft_core *c, weft_opcode code, int64_t size, int unit, uint32_t tag)
+{
+    int64_t start = c->now;
+    if (c->work->fixed & WEFT_QUIRK_VECTOR_OCCUPANCY && c->vector[unit].count && newest_finish(c, unit) > start)
+        start = newest_finish(c, unit);
+    return (weft_stage_entry){start, start + weft_vector_cycles(&c->work->hardware->npu, code, size), size, tag};
 }
 
 /* ---- The tick. ---- */
@@ -375,24 +405,16 @@ static void finish_computes(weft_core *c)
     }
 }
 
-static void issue_loads(weft_core *c)
+static void issue_load(weft_core *c, int side, uint32_t tag)
 {
-    weft_ring *queue = &c->queue[WEFT_SIDE_NPU][WEFT_QUEUE_LOAD];
-    for (uint32_t *head; (head = weft_ring_head(queue));) {
-        uint32_t tag = *head;
-        weft_tile *tile = tile_of(c, tag);
-        const weft_instruction *in = instruction_of(c, tag);
-        weft_ring_pop(queue);
-        int64_t lines = send_elements(c, in->size, tag, WEFT_ACCESS_READ, WEFT_LANE_NPU);
-        reserve(c, in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key, lines);
-        tile->loads += lines - 1;
-        c->acted = true;
-        if (c->style.one_load)
-            break;
-    }
+    weft_tile *tile = tile_of(c, tag);
+    const weft_instruction *in = instruction_of(c, tag);
+    int64_t lines = send_elements(c, in->size, tag, WEFT_ACCESS_READ, side);
+    reserve(c, in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key, lines);
+    tile->loads += lines - 1;
 }
 
-static void issue_pim_commands(weft_core *c)
+static void issue_pim_command(weft_core *c, uint32_t tag)
 {
     static const weft_access_type types[WEFT_OPCODES] = {
         [WEFT_PIM_GWRITE] = WEFT_ACCESS_GWRITE,
@@ -401,19 +423,28 @@ static void issue_pim_commands(weft_core *c)
         [WEFT_PIM_READRES] = WEFT_ACCESS_READRES,
         [WEFT_PIM_COMPS_READRES] = WEFT_ACCESS_COMPS_READRES,
     };
-    weft_ring *queue = &c->queue[WEFT_SIDE_PIM][WEFT_QUEUE_LOAD];
-    const weft_dram_rules *r = c->work->rules;
+    const weft_instruction *in = instruction_of(c, tag);
+    if (in->code == WEFT_PIM_READRES || in->code == WEFT_PIM_COMPS_READRES)
+        reserve(c, &c->spad[WEFT_PIM_BUFFER], in->key, 1);
+    weft_dram_place p = weft_dram_place_of(c->work->rules, in->address);
+    weft_burst one = {weft_dram_line(c->work->rules, p), 1, tag, (uint8_t)types[in->code]};
+    weft_network_send(c->network, p.channel, WEFT_LANE_PIM, one);
+    c->stats.pim_commands++;
+}
+
+static void issue_loads(weft_core *c, int side)
+{
+    weft_ring *queue = &c->queue[side][WEFT_QUEUE_LOAD];
     for (uint32_t *head; (head = weft_ring_head(queue));) {
         uint32_t tag = *head;
-        const weft_instruction *in = instruction_of(c, tag);
         weft_ring_pop(queue);
-        if (in->code == WEFT_PIM_READRES || in->code == WEFT_PIM_COMPS_READRES)
-            reserve(c, &c->spad[WEFT_PIM_BUFFER], in->key, 1);
-        weft_dram_place p = weft_dram_place_of(r, in->address);
-        weft_burst one = {weft_dram_line(r, p), 1, tag, (uint8_t)types[in->code]};
-        weft_network_send(c->network, p.channel, WEFT_LANE_PIM, one);
-        c->stats.pim_commands++;
+        if (instruction_of(c, tag)->code == WEFT_MOVIN)
+            issue_load(c, side, tag);
+        else
+            issue_pim_command(c, tag);
         c->acted = true;
+        if (side == WEFT_SIDE_NPU && c->style.one_load)
+            break;
     }
 }
 
@@ -431,7 +462,8 @@ static void issue_store(weft_core *c, int side)
     if (!weft_buffer_valid(b, in->key) || (c->work->fixed & WEFT_QUIRK_ACCUMULATOR_RACE && b->entries[in->key].planned))
         return;
     weft_ring_pop(queue);
-    tile->accumulator_io += send_elements(c, in->size, tag, WEFT_ACCESS_WRITE, side) - 1;
+    tile->accumulator_io +=
+        (in->pieces ? send_pieces(c, in, tag, side) : send_elements(c, in->size, tag, WEFT_ACCESS_WRITE, side)) - 1;
     c->acted = true;
 }
 
@@ -462,7 +494,7 @@ static void issue_compute(weft_core *c, int side)
     bool block = code == WEFT_GEMM || code == WEFT_GEMM_PRELOAD || code == WEFT_GEMV_PRELOAD;
     int unit = block ? 0 : choose_unit(c);
     weft_ring *to = block ? &c->pipeline : &c->vector[unit];
-    weft_stage_entry entry = {c->now, c->now, in->size, tag};
+    weft_stage_entry entry;
     if (block) {
         if (!c->pipeline.count)
             c->pipeline_since = c->now;
@@ -470,7 +502,7 @@ static void issue_compute(weft_core *c, int side)
         c->stats.systolic_issues++;
         c->stats.systolic_preloads += code != WEFT_GEMM;
     } else {
-        entry.finish += weft_vector_cycles(&c->work->hardware->npu, code, in->size);
+        entry = vector_operation(c, code, in->size, unit, tag);
     }
     weft_stage_entry *slot = weft_ring_push(to);
     if (slot)
@@ -525,10 +557,10 @@ void weft_core_tick(weft_core *c)
     }
     c->acted = c->poked = false;
     finish_computes(c);
-    issue_loads(c);
+    issue_loads(c, WEFT_SIDE_NPU);
     issue_store(c, WEFT_SIDE_NPU);
     issue_compute(c, WEFT_SIDE_NPU);
-    issue_pim_commands(c);
+    issue_loads(c, WEFT_SIDE_PIM);
     issue_store(c, WEFT_SIDE_PIM);
     issue_compute(c, WEFT_SIDE_PIM);
     c->now++;

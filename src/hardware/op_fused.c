@@ -30,16 +30,18 @@ void weft_fused_tile(const weft_work *w, const weft_op *op, int64_t index, weft_
 {
     const weft_kv *kv = &op->requests[index];
     int64_t length = kv->length, heads = heads_that_fit(w, length), block = w->hardware->npu.systolic_width;
-    int64_t arrays = w->hardware->npu.systolic_arrays;
+    int64_t arrays = w->hardware->npu.systolic_arrays, queries = w->heads / w->kv_heads;
+    int64_t cached = weft_elements(length * w->dk, w->shape->kv_bits);
     for (int64_t h = 0; h < heads; h++) {
         /* A head's output has the key of the next head's probabilities: both must have come before either is stored. */
-        uint32_t q = (uint32_t)h, k = (uint32_t)(heads + h), v = (uint32_t)(2 * heads + h);
+        int64_t head = h / queries; /* of the keys and values that they share */
+        uint32_t q = (uint32_t)h, k = (uint32_t)(heads + head), v = (uint32_t)(2 * heads + head);
         uint32_t scores = (uint32_t)h, probabilities = (uint32_t)(heads + h), output = probabilities + 1;
         const struct {
             uint32_t key;
             int64_t size;
-        } loads[] = {{q, w->dk}, {k, length * w->dk}, {v, length * w->dk}};
-        for (int i = 0; i < 3; i++) {
+        } loads[] = {{q, w->dk}, {k, cached}, {v, cached}};
+        for (int i = 0; i < (h % queries ? 1 : 3); i++) {
             weft_instruction *load = weft_tile_add(out, WEFT_MOVIN);
             load->key = loads[i].key;
             load->size = loads[i].size;

@@ -33,12 +33,6 @@ weft_status weft_matmul_cut(const weft_work *w, weft_op *op)
     return WEFT_OK;
 }
 
-/* Elements of `bits` each, counted in the two bytes that a load's element has. */
-static int64_t elements_of(int64_t count, int bits)
-{
-    return weft_ceil(count * bits, 16);
-}
-
 static int64_t inside(int64_t block, int64_t size, int64_t at)
 {
     return at >= size ? 0 : weft_least(block, size - at);
@@ -82,7 +76,7 @@ void weft_matmul_tile(const weft_work *w, const weft_op *op, int64_t index, weft
                 if (n == 0) {
                     weft_instruction *i = weft_tile_add(out, WEFT_MOVIN);
                     i->key = weight;
-                    i->size = elements_of(inside(block, op->features, feature) * depth, op->weight_bits);
+                    i->size = weft_elements(inside(block, op->features, feature) * depth, op->weight_bits);
                 }
                 if (m == 0) {
                     weft_instruction *i = weft_tile_add(out, WEFT_MOVIN);
@@ -102,4 +96,10 @@ void weft_matmul_tile(const weft_work *w, const weft_op *op, int64_t index, weft
                                                : inside(block, op->rows, feature) * inside(block, op->features, row);
                 }
             }
+}
+
+bool weft_matmul_accumulates(const weft_work *w, const weft_op *op, int64_t index)
+{
+    (void)w;
+    return index % op->tiles[INNER] > 0; /* K goes first */
 }

@@ -11,11 +11,18 @@ weft_status weft_bookkeeping_cut(const weft_work *w, weft_op *op)
 static const struct {
     weft_status (*cut)(const weft_work *, weft_op *);
     void (*tile)(const weft_work *, const weft_op *, int64_t index, weft_tile *out);
+    bool (*accumulates)(const weft_work *, const weft_op *, int64_t index); /* NULL: no tile does */
 } families[] = {
-    [WEFT_OP_MATMUL] = {weft_matmul_cut, weft_matmul_tile},    [WEFT_OP_LAYERNORM] = {weft_rows_cut, weft_rows_tile},
-    [WEFT_OP_RESIDUAL] = {weft_rows_cut, weft_rows_tile},      [WEFT_OP_ACTIVATION] = {weft_rows_cut, weft_rows_tile},
-    [WEFT_OP_LOGIT_SOFTMAX] = {weft_pim_cut, weft_logit_tile}, [WEFT_OP_ATTEND] = {weft_pim_cut, weft_attend_tile},
-    [WEFT_OP_FUSED_MHA] = {weft_fused_cut, weft_fused_tile},   [WEFT_OP_BOOKKEEPING] = {weft_bookkeeping_cut, NULL},
+    [WEFT_OP_MATMUL] = {weft_matmul_cut, weft_matmul_tile, weft_matmul_accumulates},
+    [WEFT_OP_LAYERNORM] = {weft_rows_cut, weft_rows_tile, NULL},
+    [WEFT_OP_RESIDUAL] = {weft_rows_cut, weft_rows_tile, NULL},
+    [WEFT_OP_ACTIVATION] = {weft_rows_cut, weft_rows_tile, NULL},
+    [WEFT_OP_LOGIT_SOFTMAX] = {weft_pim_cut, weft_logit_tile, NULL},
+    [WEFT_OP_ATTEND] = {weft_pim_cut, weft_attend_tile, NULL},
+    [WEFT_OP_FUSED_MHA] = {weft_fused_cut, weft_fused_tile, NULL},
+    [WEFT_OP_PROMPT] = {weft_prompt_cut, weft_prompt_tile, weft_prompt_accumulates},
+    [WEFT_OP_APPEND] = {weft_append_cut, weft_append_tile, NULL},
+    [WEFT_OP_BOOKKEEPING] = {weft_bookkeeping_cut, NULL, NULL},
 };
 
 weft_status weft_op_cut(const weft_work *w, weft_op *op)
@@ -27,4 +34,9 @@ void weft_op_tile(const weft_work *w, const weft_op *op, int64_t index, weft_til
 {
     weft_tile_clear(out);
     families[op->kind].tile(w, op, index, out);
+}
+
+bool weft_op_accumulates(const weft_work *w, const weft_op *op, int64_t index)
+{
+    return families[op->kind].accumulates && index < op->tile_count && families[op->kind].accumulates(w, op, index);
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "hardware/sub_batch.h"
+
 static const int64_t first_kv_row = 513; /* rows below hold weights and activations: the address stream's */
 
 /* Rows of K: 32 tokens × 512 dimensions each; of V: 512 tokens × 32 dimensions. The published simulator gives every rank the
@@ -22,7 +24,7 @@ static int64_t attended(const weft_hardware_shape *s, int64_t length)
     return s->window > 0 ? weft_least(length, s->window) : length;
 }
 
-weft_status weft_schedule_place(const weft_hardware_job *job, weft_schedule *s)
+static weft_status place_requests(const weft_hardware_job *job, weft_schedule *s)
 {
     const weft_dram_rules *r = &s->rules;
     s->requests = calloc((size_t)job->count + 1, sizeof *s->requests);
@@ -41,8 +43,13 @@ weft_status weft_schedule_place(const weft_hardware_job *job, weft_schedule *s)
         for (int64_t i = 0; i < job->count; i++) {
             if (job->requests[i].channel != channel)
                 continue;
-            weft_kv kv = {
-                .length = attended(job->shape, job->requests[i].length), .channel = channel, .first_row = row, .index = i};
+            const weft_hardware_request *q = &job->requests[i];
+            weft_kv kv = {.length = attended(job->shape, q->length),
+                          .position = q->length,
+                          .tokens = q->tokens > 1 ? q->tokens : 1,
+                          .channel = channel,
+                          .first_row = row,
+                          .index = i};
             int64_t k_rows, v_rows;
             count_rows(&s->work, kv.length, &k_rows, &v_rows);
             kv.k_rows = k_rows;
@@ -60,56 +67,65 @@ weft_status weft_schedule_place(const weft_hardware_job *job, weft_schedule *s)
     return WEFT_OK;
 }
 
-/* In each channel the first half goes to the first sub-batch; of odd counts, the larger half alternates between channels. */
-weft_status weft_schedule_halve(weft_schedule *s)
+/* Puts the requests into the order of the batches: sub-batch by sub-batch, decoding ones before chunks of prompts. */
+static weft_status make_batches(const weft_hardware_job *job, weft_schedule *s)
 {
-    for (int k = 0; k < 2; k++) {
-        s->half[k] = calloc((size_t)s->count + 1, sizeof *s->half[k]);
-        if (!s->half[k])
-            return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate the sub-batches");
+    bool *second = calloc((size_t)job->count + 1, sizeof *second);
+    weft_kv *ordered = malloc((size_t)(s->count + 1) * sizeof *ordered);
+    weft_status status = second && ordered ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "cannot allocate the sub-batches");
+    if (status == WEFT_OK && job->options->sub_batch)
+        status = weft_sub_batches(job, second);
+    int64_t at = 0;
+    for (int half = 0; half < 2 && status == WEFT_OK; half++) {
+        weft_batch *b = &s->batch[half];
+        b->requests = ordered + at;
+        for (int chunks = 0; chunks < 2; chunks++)
+            for (int64_t i = 0; i < s->count; i++) {
+                const weft_kv *kv = &s->requests[i];
+                if (second[kv->index] != (half == 1) || (kv->tokens > 1) != (chunks == 1))
+                    continue;
+                ordered[at++] = *kv;
+                b->count++;
+                b->decoding += !chunks;
+                b->rows += kv->tokens;
+            }
     }
-    bool larger_first = true;
-    for (int64_t from = 0, to; from < s->count; from = to) {
-        for (to = from; to < s->count && s->requests[to].channel == s->requests[from].channel; to++)
-            continue;
-        int64_t first = (to - from) / 2;
-        if ((to - from) % 2) {
-            first += larger_first;
-            larger_first = !larger_first;
-        }
-        for (int64_t i = from; i < to; i++) {
-            int k = i - from < first ? 0 : 1;
-            s->half[k][s->half_count[k]++] = s->requests[i];
-        }
+    free(second);
+    if (status != WEFT_OK) {
+        free(ordered);
+        return status;
     }
-    if (!s->half_count[0] || !s->half_count[1])
-        return weft_fail(WEFT_ERROR_ARGUMENT,
-                         "sub-batches: with %lld request%s one half is empty; give more requests, or switch sub-batches off",
-                         (long long)s->count, s->count == 1 ? "" : "s");
+    free(s->requests);
+    s->requests = ordered;
     return WEFT_OK;
 }
 
 /* What a stage does to a half (or, without sub-batches, to all). */
-typedef enum part { PART_NONE = 0, PART_QKV, PART_REST, PART_ATTENTION } part;
+typedef enum part { PART_NONE = 0, PART_QKV, PART_REST, PART_ATTENTION, PART_PROMPTS, PART_APPEND } part;
 
 typedef struct stage_row {
     char name;
     struct {
         part part;
         int half;
-    } npu[2], pim; /* in order */
+    } npu[3], pim[2]; /* in order */
 } stage_row;
 
+/* Chunks of prompts attend on the NPU while their half's other requests do in memory. Their keys and values, which no one reads
+ * before the next iteration, are appended beside matrices. */
 static const stage_row alternating[] = {
-    {'A', {{PART_QKV, 0}, {PART_NONE, 0}}, {PART_NONE, 0}},       {'B', {{PART_QKV, 1}, {PART_NONE, 0}}, {PART_ATTENTION, 0}},
-    {'C', {{PART_REST, 0}, {PART_QKV, 0}}, {PART_ATTENTION, 1}},  {'D', {{PART_REST, 1}, {PART_QKV, 1}}, {PART_ATTENTION, 0}},
-    {'E', {{PART_REST, 0}, {PART_NONE, 0}}, {PART_ATTENTION, 1}}, {'F', {{PART_REST, 1}, {PART_NONE, 0}}, {PART_NONE, 0}},
+    {'A', {{PART_QKV, 0}}, {{PART_NONE, 0}}},
+    {'B', {{PART_QKV, 1}, {PART_PROMPTS, 0}}, {{PART_ATTENTION, 0}, {PART_APPEND, 0}}},
+    {'C', {{PART_REST, 0}, {PART_QKV, 0}, {PART_PROMPTS, 1}}, {{PART_ATTENTION, 1}, {PART_APPEND, 1}}},
+    {'D', {{PART_REST, 1}, {PART_QKV, 1}, {PART_PROMPTS, 0}}, {{PART_ATTENTION, 0}, {PART_APPEND, 0}}},
+    {'E', {{PART_REST, 0}, {PART_PROMPTS, 1}}, {{PART_ATTENTION, 1}, {PART_APPEND, 1}}},
+    {'F', {{PART_REST, 1}}, {{PART_NONE, 0}}},
 };
 
 static const stage_row whole[] = {
-    {'A', {{PART_QKV, 0}, {PART_NONE, 0}}, {PART_NONE, 0}},
-    {'B', {{PART_NONE, 0}, {PART_NONE, 0}}, {PART_ATTENTION, 0}},
-    {'E', {{PART_REST, 0}, {PART_NONE, 0}}, {PART_NONE, 0}},
+    {'A', {{PART_QKV, 0}}, {{PART_NONE, 0}}},
+    {'B', {{PART_PROMPTS, 0}}, {{PART_ATTENTION, 0}}},
+    {'E', {{PART_REST, 0}}, {{PART_APPEND, 0}}},
 };
 
 static weft_status add_part(const weft_work *w, part which, weft_batch batch, weft_program *p)
@@ -121,25 +137,26 @@ static weft_status add_part(const weft_work *w, part which, weft_batch batch, we
         return weft_layer_rest(w, batch, p);
     case PART_ATTENTION:
         return weft_layer_attention(w, batch, p);
+    case PART_APPEND:
+        return weft_layer_prompts_append(w, batch, p);
+    case PART_PROMPTS:
+        return weft_layer_prompts(w, batch, p);
     case PART_NONE:
         break;
     }
     return WEFT_OK;
 }
 
-static weft_status make_stages(weft_schedule *s, const stage_row *rows, int count, bool halves)
+static weft_status make_stages(weft_schedule *s, const stage_row *rows, int count)
 {
-    weft_batch batch[2] = {{s->requests, s->count}, {s->requests, s->count}};
-    for (int k = 0; halves && k < 2; k++)
-        batch[k] = (weft_batch){s->half[k], s->half_count[k]};
     weft_status status = WEFT_OK;
     for (int i = 0; i < count && status == WEFT_OK; i++) {
         weft_stage_plan *stage = &s->stage[s->stage_count++];
         stage->name = rows[i].name;
+        for (int k = 0; k < 3 && status == WEFT_OK; k++)
+            status = add_part(&s->work, rows[i].npu[k].part, s->batch[rows[i].npu[k].half], &stage->program[WEFT_PROGRAM_NPU]);
         for (int k = 0; k < 2 && status == WEFT_OK; k++)
-            status = add_part(&s->work, rows[i].npu[k].part, batch[rows[i].npu[k].half], &stage->program[WEFT_PROGRAM_NPU]);
-        if (status == WEFT_OK)
-            status = add_part(&s->work, rows[i].pim.part, batch[rows[i].pim.half], &stage->program[WEFT_PROGRAM_PIM]);
+            status = add_part(&s->work, rows[i].pim[k].part, s->batch[rows[i].pim[k].half], &stage->program[WEFT_PROGRAM_PIM]);
     }
     return status;
 }
@@ -159,18 +176,18 @@ weft_status weft_schedule_make(const weft_hardware_job *job, weft_schedule *s)
     bool npu_only = job->options->system == WEFT_SYSTEM_NPU;
     int64_t embed = job->shape->embed;
     s->stream_bytes = embed * embed * 10 / (npu_only ? 1 : job->shape->tensor_parallel);
-    weft_status status = weft_schedule_place(job, s);
-    if (status == WEFT_OK && npu_only) {
+    weft_status status = place_requests(job, s);
+    if (status == WEFT_OK && npu_only)
         qsort(s->requests, (size_t)s->count, sizeof *s->requests, by_index);
-        s->stage_count = 1;
-        return weft_layer_npu_only(&s->work, (weft_batch){s->requests, s->count}, &s->stage[0].program[WEFT_PROGRAM_NPU]);
-    }
-    bool halves = job->options->sub_batch;
-    if (status == WEFT_OK && halves)
-        status = weft_schedule_halve(s);
     if (status == WEFT_OK)
-        status = halves ? make_stages(s, alternating, WEFT_MOST_STAGES, true) : make_stages(s, whole, 3, false);
-    return status;
+        status = make_batches(job, s);
+    if (status != WEFT_OK)
+        return status;
+    if (npu_only) {
+        s->stage_count = 1;
+        return weft_layer_npu_only(&s->work, s->batch[0], &s->stage[0].program[WEFT_PROGRAM_NPU]);
+    }
+    return job->options->sub_batch ? make_stages(s, alternating, WEFT_MOST_STAGES) : make_stages(s, whole, 3);
 }
 
 void weft_schedule_free(weft_schedule *s)
@@ -179,6 +196,4 @@ void weft_schedule_free(weft_schedule *s)
         for (int k = 0; k < WEFT_PROGRAMS; k++)
             free(s->stage[i].program[k].ops);
     free(s->requests);
-    free(s->half[0]);
-    free(s->half[1]);
 }

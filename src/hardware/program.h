@@ -18,13 +18,19 @@ typedef struct weft_stage_plan {
     weft_program program[WEFT_PROGRAMS];
 } weft_stage_plan;
 
+/* Requests that an iteration computes together: those that decode first, then chunks of prompts. */
+typedef struct weft_batch {
+    const weft_kv *requests;
+    int64_t count, decoding;
+    int64_t rows; /* tokens */
+} weft_batch;
+
 typedef struct weft_schedule {
     weft_work work;
     weft_dram_rules rules;
-    weft_kv *requests; /* [count], by channel, then as given */
+    weft_kv *requests; /* [count], by channel, then as given; or by sub-batch, each in that order, with `batch` views of them */
     int64_t count;
-    weft_kv *half[2]; /* of the sub-batches */
-    int64_t half_count[2];
+    weft_batch batch[2]; /* the sub-batches; without them, the first is all */
     weft_stage_plan stage[WEFT_MOST_STAGES];
     int stage_count;
     int64_t stream_bytes; /* the address stream starts over after so many */
@@ -37,18 +43,13 @@ void weft_schedule_free(weft_schedule *);
 /* Heads, KV heads and feed-forward width of one rank; the published shape has all heads alike. */
 weft_status weft_work_make(const weft_hardware_job *, const weft_dram_rules *, weft_work *out);
 
-/* The operators of a program, in batch.c's and layer.c's terms. */
-typedef struct weft_batch {
-    const weft_kv *requests;
-    int64_t count;
-} weft_batch;
+/* The operators of a program (layer.c). */
 weft_status weft_layer_qkv(const weft_work *, weft_batch, weft_program *);
-weft_status weft_layer_attention(const weft_work *, weft_batch, weft_program *);
+weft_status weft_layer_attention(const weft_work *, weft_batch,
+                                 weft_program *); /* in memory, of decoding requests; appends first */
+weft_status weft_layer_prompts(const weft_work *, weft_batch, weft_program *); /* on the NPU: of chunks */
+weft_status weft_layer_prompts_append(const weft_work *, weft_batch, weft_program *);
 weft_status weft_layer_rest(const weft_work *, weft_batch, weft_program *); /* projection and feed-forward */
 weft_status weft_layer_npu_only(const weft_work *, weft_batch, weft_program *);
-
-/* batch.c */
-weft_status weft_schedule_place(const weft_hardware_job *, weft_schedule *); /* rows and order of requests */
-weft_status weft_schedule_halve(weft_schedule *);
 
 #endif

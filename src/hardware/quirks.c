@@ -30,6 +30,10 @@ static const weft_hardware_quirk_row rows[] = {
      "a rank holds rows for its own heads, each head its own"},
     {WEFT_QUIRK_SPLIT_REQUESTS, "split-requests", "a request that no longer fits into a PIM tile is computed in two of them",
      "it is computed in the next tile alone"},
+    {WEFT_QUIRK_VECTOR_OCCUPANCY, "vector-occupancy", "a vector unit starts an operation when it is issued, whatever it is at",
+     "a vector unit does one operation after the other"},
+    {WEFT_QUIRK_KV_APPEND, "kv-append", "new keys and values never reach their cache",
+     "new keys and values are written to their cache's rows in the memory that computes"},
     {WEFT_QUIRK_REQUEST_LIMIT, "request-limit", "at most 1,024 requests", "as many as their rows fit"},
 };
 

@@ -122,13 +122,14 @@ static weft_status check_shape(const weft_hardware_shape *s, const weft_hardware
     return status;
 }
 
-enum { MOST_PUBLISHED_REQUESTS = 1024, MOST_REQUESTS = 1 << 20 };
+enum { MOST_PUBLISHED_REQUESTS = 1024, MOST_REQUESTS = 1 << 20, MOST_TOKENS = 1 << 22 };
 
 /* Those with a channel, in order; the others are named in the log. */
 static weft_status check_requests(const weft_hardware_job *job, weft_hardware_request *out, int64_t *count)
 {
     int channels = job->hardware->memory.channels;
     int64_t most = job->options->fixed & WEFT_QUIRK_REQUEST_LIMIT ? MOST_REQUESTS : MOST_PUBLISHED_REQUESTS;
+    int64_t tokens = 0;
     *count = 0;
     if (job->count > most)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%lld requests; the published simulator takes at most %lld", (long long)job->count,
@@ -141,10 +142,14 @@ static weft_status check_requests(const weft_hardware_job *job, weft_hardware_re
         if (q->channel >= channels)
             return weft_fail(WEFT_ERROR_ARGUMENT, "request %lld: channel is %d; the memory has channels 0 to %d",
                              (long long)i + 1, q->channel, channels - 1);
-        if (q->tokens > 1 && job->options->mode != WEFT_HARDWARE_ANALYTIC)
-            return weft_fail(WEFT_ERROR_UNSUPPORTED,
-                             "request %lld: the %s engine decodes one token a request, not a prompt's %lld", (long long)i + 1,
-                             job->options->mode == WEFT_HARDWARE_EXACT ? "exact" : "event", (long long)q->tokens);
+        tokens += q->tokens > 1 ? q->tokens : 1;
+        if (q->tokens > q->length || q->tokens < 0)
+            return weft_fail(WEFT_ERROR_ARGUMENT,
+                             "request %lld: computes %lld tokens of %lld; a length counts the tokens of this iteration too",
+                             (long long)i + 1, (long long)q->tokens, (long long)q->length);
+        if (tokens > MOST_TOKENS)
+            return weft_fail(WEFT_ERROR_ARGUMENT, "request %lld: its %lld tokens are more than the %d of one iteration",
+                             (long long)i + 1, (long long)q->tokens, MOST_TOKENS);
         if (q->channel < 0)
             weft_log(WEFT_LOG_WARNING, "request %lld is skipped: its channel is %d", (long long)i + 1, q->channel);
         else

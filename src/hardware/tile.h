@@ -35,7 +35,8 @@ typedef struct weft_instruction {
     uint32_t key;                  /* entry that a load fills, a computation writes, a store reads */
     uint32_t source, source_count; /* in the tile's `sources` */
     int64_t size;     /* elements of 2 bytes of a load, a store or a vector operation; rows through the pipeline of a GEMM */
-    uint64_t address; /* of a PIM command */
+    uint64_t address; /* of a PIM command; of a store's first line where `pieces` is not 0 */
+    uint16_t lines, pieces, stride; /* that many runs of lines, from one to the next `stride` lines of the channel */
 } weft_instruction;
 
 typedef struct weft_tile {
