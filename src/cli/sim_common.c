@@ -36,6 +36,7 @@ weft_status sim_prepare_engine(cli_arguments *a, sim_setup *s)
     s->options.mode = engine.mode;
     s->options.order = engine.order;
     s->options.fixed = engine.fixed;
+    s->options.exact_halves = engine.exact_halves;
     s->options.collective = strcmp(cli_text(a, "collective"), "tree") == 0 ? WEFT_COLLECTIVE_TREE : WEFT_COLLECTIVE_RING;
     if (cli_text(a, "sub-batch"))
         s->sub_batch = strcmp(cli_text(a, "sub-batch"), "on") == 0;

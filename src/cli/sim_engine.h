@@ -28,6 +28,13 @@
          .otherwise = behaviour_, \
          .group = "Engine", \
          .help = "as the published simulator does, or as the paper means"}, \
+        {.name = "partition", \
+         .value = "HOW", \
+         .kind = CLI_CHOICE, \
+         .choices = "halves|exact", \
+         .otherwise = "halves", \
+         .group = "Engine", \
+         .help = "sub-batches of equal counts in each channel, as published, or of equal estimated latency"}, \
     { \
         .name = "sub-batch", .value = "on|off", .kind = CLI_CHOICE, .choices = "on|off", .group = "Engine", \
         .help = "two halves of the batch, one on the NPU while the other is in memory" \

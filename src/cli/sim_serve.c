@@ -273,8 +273,7 @@ const cli_command cli_sim_serve = {
         "Iteration-level batching over a paged cache: each iteration takes a token of every running request and chunks of "
         "waiting "
         "prompts. Latencies count links between devices and the output head.\n\n"
-        "Iterations are timed by formulas (--mode analytic); the other engines time tokens that are generated, not chunks of "
-        "prompts.",
+        "Iterations are timed by formulas unless --mode event or exact simulates each of them, seconds apiece.",
     .options = options,
     .example = "weft sim trace --lengths lengths.csv --arrivals poisson --rate 8 --requests 500 --out arrivals.csv\n"
                "weft sim serve --model GPT3-7B --trace arrivals.csv --system neupims",

@@ -127,6 +127,7 @@ weft_status weft_design_requests(const weft_design *d, weft_hardware_request **o
     for (int64_t i = 0; i < n; i++) {
         const weft_load_request *row = t ? &t->requests[i * (t->count / n)] : NULL;
         requests[i].length = row ? row->length : d->length;
+        requests[i].tokens = row ? row->tokens : 1;
         requests[i].channel = row && t->channels ? row->channel : -1;
     }
     weft_status status = WEFT_OK;

@@ -174,6 +174,7 @@ static weft_status run_kinds(const weft_platform *p, const weft_llm *m, const we
                                         .order = o->order,
                                         .fixed = o->fixed,
                                         .sub_batch = o->sub_batch,
+                                        .exact_halves = o->exact_halves,
                                         .sink = k ? NULL : o->sink,
                                         .sink_user = o->sink_user,
                                         .sink_dram = o->sink_dram};

@@ -27,7 +27,7 @@ typedef struct weft_iteration_options {
     weft_hardware_mode mode;
     weft_line_order order;
     unsigned fixed; /* bits of weft_hardware_quirk */
-    bool sub_batch;
+    bool sub_batch, exact_halves;
     weft_collective collective;
     weft_hardware_sink sink; /* of the first kind of layer */
     void *sink_user;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The columns that a trace may have, by place. */
-enum { SEQ_LEN, CHANNEL, ARRIVAL, PROMPT, OUTPUT, COLUMNS };
+enum { SEQ_LEN, CHANNEL, ARRIVAL, PROMPT, OUTPUT, TOKENS, COLUMNS };
 
 static const struct {
     const char *names[3];
@@ -25,6 +25,7 @@ static const struct {
         {{"prompt", "input_toks", "prompt_tokens"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
     [OUTPUT] =
         {{"output", "output_toks", "output_tokens"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
+    [TOKENS] = {{"tokens", "chunk"}, 1, WEFT_TRACE_MOST_TOKENS, true, "a whole number of tokens, 1 or more"},
 };
 
 static weft_status refuse(weft_csv *csv, int64_t row, int column, const char *expected)
@@ -48,7 +49,7 @@ static weft_status find_columns(weft_csv *csv, int place[COLUMNS])
             known = known || place[c] == i;
         if (!known)
             return weft_fail(WEFT_ERROR_FORMAT,
-                             "%s: column \"%s\" is not known; a trace has seq_len, ch_idx, arrival_s, prompt, output",
+                             "%s: column \"%s\" is not known; a trace has seq_len, ch_idx, tokens, arrival_s, prompt, output",
                              weft_csv_path(csv), weft_csv_column_at(csv, i).name);
     }
     if (place[SEQ_LEN] < 0 && (place[PROMPT] < 0 || place[OUTPUT] < 0))
@@ -85,6 +86,9 @@ static weft_status take_rows(weft_csv *csv, const int place[COLUMNS], int channe
         r.output = value[OUTPUT] ? (int64_t)value[OUTPUT][row] : 0;
         r.length = value[SEQ_LEN] ? (int64_t)value[SEQ_LEN][row] : r.prompt;
         r.prompt = r.output && !r.prompt ? r.length : r.prompt;
+        r.tokens = value[TOKENS] ? (int64_t)value[TOKENS][row] : 1;
+        if (r.tokens > r.length)
+            return refuse(csv, row, place[TOKENS], "at most seq_len, which counts them too");
         r.arrival = value[ARRIVAL] ? value[ARRIVAL][row] : 0;
         if (value[CHANNEL]) {
             if (value[CHANNEL][row] >= channels) {

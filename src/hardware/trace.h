@@ -2,6 +2,7 @@
  *
  *     seq_len     tokens in the request's context when the step begins, 1 or more
  *     ch_idx      memory channel that holds its keys and values, 0 … channels-1; negative: the request is left out
+ *     tokens      computed in the step: 1 unless given, a decoding step; more are a prompt's chunk, which seq_len counts too
  *     arrival_s   seconds at which it arrives, not decreasing
  *     prompt      tokens of its prompt; without it, seq_len
  *     output      tokens that it generates, 1 or more
@@ -14,6 +15,7 @@
 typedef struct weft_load_request {
     int64_t length;         /* seq_len */
     int32_t channel;        /* -1: not given */
+    int64_t tokens;         /* of a step; 0 and 1: decodes */
     double arrival;         /* seconds */
     int64_t prompt, output; /* tokens; 0 where the trace has no such column */
 } weft_load_request;

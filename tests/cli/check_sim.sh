@@ -147,7 +147,14 @@ for row in '0,1' '-5,1' '1.5,1' 'x,1' '5,32' '5000,1'; do
 done
 printf 'seq_len,arrival_s,output\n5,2,1\n5,1,1\n' >unsorted.csv
 fails 1 "arrivals in order" sim serve --model gpt2.json --trace unsorted.csv
-fails 1 "mode analytic" sim serve --model gpt2.json --trace arrivals.csv --mode event
+# chunks of prompts: a column of the trace, and every engine takes them
+printf 'seq_len,ch_idx,tokens\n40,0,1\n64,3,64\n96,4,32\n' >chunks.csv
+for mode in analytic event exact; do
+    ran sim --model llama.json --trace chunks.csv --system neupims --mode $mode --json
+    has '"attn.prompt"'
+done
+printf 'seq_len,tokens\n40,41\n' >chunk.csv
+fails 1 "chunk.csv, line 2" sim --model llama.json --trace chunk.csv
 fails 1 "prompt and output" sim serve --model gpt2.json --trace t.csv
 echo '{"npu": {"frequency": 1000}}' >unit.json
 fails 1 "its unit" sim --model gpt2.json --hardware unit.json --trace t.csv
