@@ -33,10 +33,8 @@ typedef struct weft_value {
 /* ---- The engine: threads and the processor level; shared by everything that runs. ------------------------------------- */
 
 typedef struct weft_engine_options {
-    int threads;        /* 0: all cores */
-    int level;          /* 0: the best this processor has; 1: x86-64-v2; 2: AVX2; 3: AVX-512 (error where it is missing) */
-    int64_t pack_bytes; /* parameters that a plan may keep rearranged for its products; 0: half the machine's memory. What is
-                         * above is rearranged anew in each run. */
+    int threads; /* 0: all cores */
+    int level;   /* 0: the best this processor has; 1: x86-64-v2; 2: AVX2; 3: AVX-512 (error where it is missing) */
 } weft_engine_options;
 
 WEFT_API weft_status weft_engine_new(const weft_engine_options *options, weft_engine **out); /* options NULL: defaults */
@@ -86,7 +84,17 @@ WEFT_API void weft_graph_free(weft_graph *);
 WEFT_API weft_dtype weft_graph_dtype(const weft_graph *);
 /* Products built from now on round both operands to bf16 and add in f32, on the processor's bf16 unit where it has one. */
 WEFT_API void weft_graph_bf16(weft_graph *, bool on);
-WEFT_API weft_status weft_graph_status(const weft_graph *);                         /* the first mistake, text in weft_error() */
+
+/* How plans hold the parameters that they multiply by and do not train. Products like them rearranged in panels; the bits are the
+ * same in every way. */
+typedef enum weft_packing {
+    WEFT_PACK_KEPT,     /* rearranged once, shared by all sessions of the set; of a mapped file the pages are then given back, so
+                         * that memory holds them once. What is above half the machine's memory is rearranged in each run. */
+    WEFT_PACK_EACH_RUN, /* rearranged in each run, one after the other in the same memory */
+    WEFT_PACK_NEVER     /* read as stored, panel by panel: no copy, a prompt somewhat slower, a token at about half the speed */
+} weft_packing;
+WEFT_API void weft_graph_packing(weft_graph *, weft_packing); /* of plans compiled from now on; KEPT unless said */
+WEFT_API weft_status weft_graph_status(const weft_graph *);   /* the first mistake, text in weft_error() */
 WEFT_API void weft_poison(weft_graph *, const char *format, ...) WEFT_PRINTF(2, 3); /* scope is put before the text */
 WEFT_API weft_dims weft_shape(const weft_graph *, weft_value);
 WEFT_API void weft_enter(weft_graph *, const char *format, ...) WEFT_PRINTF(2, 3); /* name scopes: "encoder", "layer.3" */

@@ -60,6 +60,7 @@ static weft_status check_numbers(const char *folder, const weft_params *params)
         if (bad >= 0)
             return weft_fail(WEFT_ERROR_NUMERIC, "%s: %s: element %lld is not a finite number", folder, name, (long long)bad);
     }
+    weft_params_release(params);
     return WEFT_OK;
 }
 

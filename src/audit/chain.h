@@ -7,7 +7,7 @@
 #include "weft/audit.h"
 
 /* Pages of weights are given back after so many bytes of them were looked at: models may be larger than the memory. */
-enum { TUCO_RELEASE_BYTES = 64 << 20 };
+enum { TUCO_RELEASE_BYTES = 16 << 20 };
 
 static inline weft_status tuco_short_of_memory(void)
 {

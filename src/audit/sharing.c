@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "audit/chain.h"
+#include "graph/params.h"
 
 enum { NAME_BYTES = 512 };
 
@@ -36,14 +37,15 @@ static void scoped(const tuco_model *m, const char *name, char out[NAME_BYTES])
         out[0] = 0; /* longer than any name that is let in */
 }
 
-/* Tensor NAME of a model: an adapter's own, or what it puts in place of the base's. */
-static bool tensor_of(const tuco_model *m, const char *name, weft_tensor *out)
+/* Tensor NAME of a model, an adapter's own or what it puts in place of the base's, and the set that has it; NULL: there is none.
+ */
+static const weft_params *tensor_of(const tuco_model *m, const char *name, weft_tensor *out)
 {
     if (m->adapter && (weft_params_get(m->adapter->params, name, out) && strstr(name, ".lora_")))
-        return true;
+        return m->adapter->params;
     if (m->adapter && m->adapter->overrides && weft_params_get(m->adapter->overrides, name, out))
-        return true;
-    return weft_params_get(m->params, name, out);
+        return m->adapter->overrides;
+    return weft_params_get(m->params, name, out) ? m->params : NULL;
 }
 
 /* The name that model `to` gives to what `from` calls `name`: files differ in the prefix of the base model. */
@@ -93,7 +95,8 @@ static weft_status share_tensor(weft_tuco *t, int k, const char *name)
     const tuco_model *m = &t->model[k];
     char full[NAME_BYTES], same[NAME_BYTES];
     weft_tensor tensor;
-    if (!tensor_of(m, name, &tensor) || strlen(name) > NAME_BYTES / 2)
+    const weft_params *set = tensor_of(m, name, &tensor);
+    if (!set || strlen(name) > NAME_BYTES / 2)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" cannot be read", m->folder, name);
     scoped(m, name, full);
     int last = last_equal(t, k, name, tensor, same);
@@ -105,7 +108,7 @@ static weft_status share_tensor(weft_tuco *t, int k, const char *name)
         t->base_tensors++;
         t->equal_tensors += last == t->models - 1;
     }
-    return last > k ? add_alias(t, full, same) : weft_params_share(t->all, full, tensor);
+    return last > k ? add_alias(t, full, same) : weft_params_lend(t->all, full, set, name);
 }
 
 static weft_status share_tensors(weft_tuco *t, int k)
@@ -237,5 +240,6 @@ weft_status tuco_share(weft_tuco *t)
             status = share_caches(t, k);
         t->mixed_storage |= storage(t->model[k].params) != storage(t->model[0].params);
     }
+    tuco_release(t);
     return status;
 }

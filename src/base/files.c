@@ -69,6 +69,14 @@ void weft_map_release(const weft_map *map)
         madvise((void *)(uintptr_t)map->data, map->size, MADV_DONTNEED); /* advice: nothing is lost if it is not taken */
 }
 
+void weft_map_release_part(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
+    const uintptr_t first = (at + page - 1) / page * page, end = (at + bytes) / page * page;
+    if (first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 void weft_map_close(weft_map *map)
 {
     if (map->data)

@@ -12,6 +12,8 @@ typedef struct weft_map {
 weft_status weft_map_open(const char *path, weft_map *out); /* refuses folders and pipes by name */
 void weft_map_close(weft_map *);
 void weft_map_release(const weft_map *); /* drops its pages from memory; they are read again when they are looked at */
+/* The same of the pages that lie wholly in `bytes` bytes at `data`, which must be inside an open map. */
+void weft_map_release_part(const void *data, size_t bytes);
 
 /* The whole file, zero terminated (the zero is not counted); refused when larger than `limit` bytes. */
 weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *size);

@@ -9,9 +9,6 @@ weft_status weft_engine_new(const weft_engine_options *options, weft_engine **ou
     weft_engine_options given = options ? *options : (weft_engine_options){0};
     if (given.threads < 0 || given.threads > 1024)
         return weft_fail(WEFT_ERROR_ARGUMENT, "an engine of %d threads: expected 0 (all cores) to 1024", given.threads);
-    if (given.pack_bytes < 0)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "%lld bytes of packed parameters: expected 0 (half the memory) or more",
-                         (long long)given.pack_bytes);
     if (given.level < 0 || given.level > WEFT_LEVEL_COUNT)
         return weft_fail(WEFT_ERROR_ARGUMENT, "processor level %d: expected 0 (the best) to %d", given.level, WEFT_LEVEL_COUNT);
     const weft_kernels *kernels = given.level ? weft_kernels_level(given.level - 1) : weft_kernels_best();
@@ -21,7 +18,6 @@ weft_status weft_engine_new(const weft_engine_options *options, weft_engine **ou
     if (!engine)
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate an engine");
     engine->kernels = kernels;
-    engine->pack_limit = given.pack_bytes > 0 ? (size_t)given.pack_bytes : weft_memory_bytes() / 2;
     weft_status status = weft_team_new(given.threads, &engine->team);
     if (status != WEFT_OK) {
         free(engine);

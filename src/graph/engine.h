@@ -9,7 +9,6 @@
 struct weft_engine {
     const weft_kernels *kernels;
     weft_team *team;
-    size_t pack_limit; /* bytes of parameters that a plan may keep packed */
 };
 
 #endif

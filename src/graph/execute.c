@@ -7,6 +7,13 @@ static int64_t pieces_of(const weft_session *session, const weft_step *s)
     return s->packs_parameter && !session->stale[s->out[0].buffer] ? 0 : s->pieces(s, &session->run);
 }
 
+static void run_piece(const weft_session *session, const weft_step *s, int64_t piece, int thread)
+{
+    s->run(s, &session->run, piece, thread);
+    if (s->packs_parameter) /* what others still read of it comes back by itself */
+        weft_session_release_packed(session, s);
+}
+
 static void work(void *argument, int thread)
 {
     weft_session *session = argument;
@@ -24,14 +31,14 @@ static void work(void *argument, int thread)
         shared = wide;
         if (!wide) {
             if (thread == 0)
-                s->run(s, &session->run, 0, 0);
+                run_piece(session, s, 0, 0);
             continue;
         }
         for (;;) {
             int64_t piece = atomic_fetch_add_explicit(&session->next[i], 1, memory_order_relaxed);
             if (piece >= pieces)
                 break;
-            s->run(s, &session->run, piece, thread);
+            run_piece(session, s, piece, thread);
         }
     }
 }
@@ -53,6 +60,6 @@ void weft_session_execute(weft_session *session)
         const weft_step *s = plan->steps[i];
         int64_t pieces = pieces_of(session, s);
         for (int64_t piece = 0; piece < pieces; piece++)
-            s->run(s, &session->run, piece, 0);
+            run_piece(session, s, piece, 0);
     }
 }

@@ -40,6 +40,11 @@ void weft_graph_bf16(weft_graph *g, bool on)
     g->bf16_products = on;
 }
 
+void weft_graph_packing(weft_graph *g, weft_packing packing)
+{
+    g->packing = packing;
+}
+
 weft_dtype weft_graph_dtype(const weft_graph *g)
 {
     return g->dtype;

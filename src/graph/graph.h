@@ -50,6 +50,7 @@ struct weft_graph {
     weft_dtype dtype;
     bool bf16_products; /* of the products built from now on */
     bool recompute;     /* gradients build marked blocks once more */
+    weft_packing packing;
     weft_status status;
     char *message;
     weft_node *nodes; /* [count], number 0 unused */

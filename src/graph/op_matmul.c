@@ -82,6 +82,9 @@ static int64_t matmul_macs(const weft_graph *g, const weft_node *n)
 
 /* ---- steps: pack b, then the tiles ---- */
 
+/* attributes.i[3] of both: what becomes of b. */
+enum { PACKED_EACH_RUN, PACKED_ONCE, AS_STORED };
+
 /* The kernels choose tiles, panels and scratch by the sizes, so m stays whole, and pieces behind the rows in use are left out:
  * what was reserved by the whole sizes then serves every count. */
 typedef struct gemm_call {
@@ -130,7 +133,8 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
                            .b_column = tb ? bc : 1,
                            .c_row = p.n};
     call.one.bf16 = s->attributes.i[2] != 0;
-    call.one.kept = s->attributes.i[3] != 0;
+    call.one.kept = s->attributes.i[3] == PACKED_ONCE;
+    call.one.as_stored = s->attributes.i[3] == AS_STORED;
     call.one.accumulate = s->attributes.f[0] != 0;
     call.a_next = (size_t)(ar * ac) * e;
     call.b_next = (size_t)(br * bc) * be;
@@ -268,27 +272,28 @@ void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_
                      .b_row = tb ? 1 : bc,
                      .b_column = tb ? bc : 1};
     bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
-    bool keep = batch == 1 && !used_k && weft_is_kept(p, b_value) && b.dims.rank == 2;
-    one.kept = keep;
+    one.as_stored = weft_planner_graph(p)->packing == WEFT_PACK_NEVER && weft_is_parameter(p, b_value);
+    one.kept = batch == 1 && !used_k && weft_is_kept(p, b_value) && b.dims.rank == 2;
     size_t bytes = panel_bytes(p, one, used_k);
-    if (keep && !weft_may_pack(p, bytes)) { /* it is rearranged anew in each run */
-        one.kept = keep = false;
+    if (one.kept && !weft_may_pack(p, bytes)) {
+        one.kept = false;
         bytes = panel_bytes(p, one, used_k);
     }
+    const int64_t packing = one.as_stored ? AS_STORED : one.kept ? PACKED_ONCE : PACKED_EACH_RUN;
     weft_slot packed = panels && panels->buffer >= 0 ? *panels : (weft_slot){.buffer = -1};
     if (bytes && packed.buffer < 0) { /* a step before the product packs b into panels */
-        packed = keep ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
+        packed = one.kept ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
         weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
         if (!pack)
             return;
         pack->attributes = attributes;
-        pack->attributes.i[3] = keep;
+        pack->attributes.i[3] = packing;
         pack->in_count = 2;
         pack->in[0] = a;
         pack->in[1] = b;
         pack->out_count = 1;
         pack->out[0] = packed;
-        pack->packs_parameter = keep;
+        pack->packs_parameter = one.kept;
     }
     if (panels)
         *panels = packed;
@@ -296,7 +301,7 @@ void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_
     if (!run)
         return;
     run->attributes = attributes;
-    run->attributes.i[3] = keep;
+    run->attributes.i[3] = packing;
     run->in_count = 3;
     run->in[0] = a;
     run->in[1] = b;

@@ -11,7 +11,8 @@
 typedef struct entry {
     char *name;
     weft_tensor tensor;
-    void *owned; /* NULL: the data lies in the mapped file */
+    void *owned; /* NULL: the data lies in a mapped file, or is the caller's */
+    bool mapped;
 } entry;
 
 struct weft_params {
@@ -90,14 +91,14 @@ static void *allocate(size_t bytes)
 }
 
 /* Adds a tensor under a new name; `owned` is its memory, or NULL. On failure nothing was taken over. */
-static weft_status add(weft_params *p, const char *name, weft_tensor tensor, void *owned)
+static weft_status add(weft_params *p, const char *name, weft_tensor tensor, void *owned, bool mapped)
 {
     char *copy = strdup(name);
     if (!copy || (p->count == p->capacity && !grow(p))) {
         free(copy);
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate the entry of parameter \"%s\"", name);
     }
-    p->entries[p->count] = (entry){copy, tensor, owned};
+    p->entries[p->count] = (entry){copy, tensor, owned, mapped};
     p->slots[slot_of(p, copy)] = (uint32_t)++p->count;
     return WEFT_OK;
 }
@@ -121,7 +122,7 @@ static weft_status open_whole(weft_params *p, const char *path)
     weft_status status = open_file(p, path, &file);
     for (int64_t i = 0; status == WEFT_OK && i < weft_arrays_count(file); i++) {
         weft_array array = weft_arrays_at(file, i);
-        status = add(p, array.name, array.tensor, NULL);
+        status = add(p, array.name, array.tensor, NULL, true);
     }
     return status;
 }
@@ -176,7 +177,7 @@ static weft_status open_shards(weft_params *p, const char *folder, const char *i
         if (status == WEFT_OK && !weft_arrays_find(file, rows[i].name, &t))
             status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.80s\" is not in %.80s", index, rows[i].name, rows[i].file);
         if (status == WEFT_OK)
-            status = add(p, rows[i].name, t, NULL);
+            status = add(p, rows[i].name, t, NULL, true);
     }
     free(rows);
     weft_json_free(json);
@@ -254,9 +255,10 @@ weft_status weft_params_set(weft_params *p, const char *name, weft_tensor tensor
     if (e) {
         free(e->owned);
         e->owned = copy;
+        e->mapped = false;
         e->tensor = tensor;
     } else {
-        weft_status status = add(p, name, tensor, copy);
+        weft_status status = add(p, name, tensor, copy, false);
         if (status != WEFT_OK) {
             free(copy);
             return status;
@@ -266,14 +268,26 @@ weft_status weft_params_set(weft_params *p, const char *name, weft_tensor tensor
     return WEFT_OK;
 }
 
-weft_status weft_params_share(weft_params *p, const char *name, weft_tensor tensor)
+static weft_status share(weft_params *p, const char *name, weft_tensor tensor, bool mapped)
 {
     if (find(p, name))
         return weft_fail(WEFT_ERROR_ARGUMENT, "parameter \"%s\" is there already", name);
-    weft_status status = add(p, name, tensor, NULL);
+    weft_status status = add(p, name, tensor, NULL, mapped);
     if (status == WEFT_OK)
         p->version++;
     return status;
+}
+
+weft_status weft_params_share(weft_params *p, const char *name, weft_tensor tensor)
+{
+    return share(p, name, tensor, false);
+}
+
+weft_status weft_params_lend(weft_params *p, const char *name, const weft_params *from, const char *its_name)
+{
+    const entry *e = find(from, its_name);
+    return e ? share(p, name, e->tensor, e->mapped)
+             : weft_fail(WEFT_ERROR_ARGUMENT, "there is no parameter \"%s\" to lend", its_name);
 }
 
 bool weft_params_get(const weft_params *p, const char *name, weft_tensor *out)
@@ -304,6 +318,13 @@ void weft_params_release(const weft_params *p)
         weft_arrays_release(p->files[i]);
 }
 
+void weft_params_release_one(const weft_params *p, const char *name)
+{
+    const entry *e = find(p, name);
+    if (e && e->mapped)
+        weft_map_release_part(e->tensor.data, weft_tensor_bytes(e->tensor));
+}
+
 void weft_params_touch(weft_params *p)
 {
     p->version++;
@@ -327,6 +348,7 @@ weft_status weft_params_edit(weft_params *p, const char *name, weft_tensor *out)
         if (bytes)
             memcpy(copy, e->tensor.data, bytes);
         e->owned = e->tensor.data = copy;
+        e->mapped = false;
         p->version++;
     }
     *out = e->tensor;
@@ -435,7 +457,7 @@ weft_status weft_params_init(weft_params *p, const weft_graph *g, weft_dtype dty
             return weft_fail(WEFT_ERROR_MEMORY, "parameter \"%s\": cannot allocate %zu bytes", name, bytes);
         weft_init init = weft_graph_param_init(g, i);
         fill(&init, name, seed, t);
-        if ((status = add(p, name, t, t.data)) != WEFT_OK)
+        if ((status = add(p, name, t, t.data, false)) != WEFT_OK)
             free(t.data);
         p->version++;
     }

@@ -122,7 +122,7 @@ weft_slot weft_place_packed(weft_planner *p, size_t bytes)
 
 bool weft_may_pack(const weft_planner *p, size_t bytes)
 {
-    return p->plan->packed_bytes + bytes <= p->plan->engine->pack_limit;
+    return p->graph->packing == WEFT_PACK_KEPT && p->plan->packed_bytes + bytes <= weft_memory_bytes() / 2;
 }
 
 bool weft_is_kept(const weft_planner *p, weft_value v)

@@ -95,7 +95,7 @@ weft_slot weft_place_of_leaf(weft_planner *,
 weft_slot weft_place_inverse(weft_planner *, weft_value index); /* starts, then positions, of a bound index */
 weft_slot weft_place_scratch(weft_planner *, size_t bytes);     /* arena memory between two steps */
 weft_slot weft_place_packed(weft_planner *, size_t bytes);      /* kept with the parameter set */
-bool weft_may_pack(const weft_planner *, size_t bytes);         /* so much more may be kept packed */
+bool weft_may_pack(const weft_planner *, size_t bytes);         /* so much more may be kept packed, by the graph's weft_packing */
 bool weft_is_parameter(const weft_planner *, weft_value v);     /* a parameter, or a view of one */
 bool weft_is_kept(const weft_planner *, weft_value v);          /* and not one that this plan trains: it stays from run to run */
 void weft_need_scratch(weft_planner *, size_t bytes);           /* a thread */

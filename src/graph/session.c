@@ -227,6 +227,12 @@ static bool hold_panels(weft_session *s, const weft_step *pack)
     return true;
 }
 
+void weft_session_release_packed(const weft_session *s, const weft_step *pack)
+{
+    const int32_t b = pack->in[1].buffer;
+    weft_params_release_one(s->params[s->provider[b]], node_of(s, b)->name);
+}
+
 /* Waits until no other session packs, and packs nothing that is done meanwhile. */
 static void begin_packing(weft_session *s)
 {
@@ -264,6 +270,8 @@ static weft_status bind_params(weft_session *s)
         weft_status status = bind_buffer(s, b, t);
         if (status != WEFT_OK)
             return status;
+        if (s->run.base[b] != t.data) /* it was converted, and is read no more */
+            weft_params_release_one(s->params[s->provider[b]], n->name);
     }
     for (int i = 0; i < s->param_count; i++)
         s->versions[i] = weft_params_version(s->params[i]);

@@ -25,6 +25,9 @@ struct weft_session {
     bool any_stale, seeded;
 };
 
+/* Gives back the mapped pages of the parameter that step `pack` has packed a piece of: the panels are read from now on. */
+void weft_session_release_packed(const weft_session *, const weft_step *pack);
+
 /* Runs all steps on the engine's team. */
 void weft_session_execute(weft_session *);
 

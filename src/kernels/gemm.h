@@ -18,6 +18,7 @@ typedef struct weft_gemm {
     bool bf16;          /* F32 only: round A and B to bf16 (nearest even), multiply as bf16, add in f32 */
     bool accumulate;    /* C += instead of C = */
     bool kept;          /* B is packed once for many products: pack it however few rows A has, and BF16 or F16 as they are */
+    bool as_stored;     /* B is never packed whole: pieces read it in place, or rearrange the panels that they need */
     const void *a;
     int64_t a_row, a_column; /* element strides; one of them is 1 */
     const void *b;

@@ -311,10 +311,11 @@ static void a_run_allocates_nothing(void **state)
 }
 
 /* y [rows, 40] = x [rows, 300] · wᵀ with a parameter. */
-static running product_of(weft_params *set, int64_t rows, weft_value *y)
+static running product_of(weft_params *set, int64_t rows, weft_packing packing, weft_value *y)
 {
     running r = {.g = weft_graph_new(WEFT_F32)};
     *y = weft_matmul_nt(r.g, weft_input(r.g, "x", WEFT_F32, DIMS(rows, 300)), weft_param(r.g, "w", WEFT_ZEROS, DIMS(40, 300)));
+    weft_graph_packing(r.g, packing);
     fine(weft_compile(engine, r.g, NULL, 0, y, 1, &r.plan));
     fine(weft_session_new(r.plan, &set, 1, &r.s));
     return r;
@@ -339,7 +340,7 @@ static void sessions_share_packed_parameters(void **state)
         fine(weft_params_new(&set));
         fine(weft_params_set(set, "w", (weft_tensor){stored ? (void *)half : w, stored ? WEFT_BF16 : WEFT_F32, DIMS(40, 300)}));
         weft_value y[2];
-        running many = product_of(set, 30, &y[0]), one = product_of(set, 1, &y[1]);
+        running many = product_of(set, 30, WEFT_PACK_KEPT, &y[0]), one = product_of(set, 1, WEFT_PACK_KEPT, &y[1]);
         const weft_panels *panels = *weft_params_panels(set);
         assert_non_null(panels);
         assert_null(panels->next);
@@ -404,11 +405,10 @@ static void small_weights_may_be_stored_in_half(void **state)
         }
 }
 
-/* What may not be kept packed is rearranged in each run, with the same bits. */
-static void little_memory_for_packing_changes_no_bit(void **state)
+/* Weights kept in panels, rearranged in each run, or read as they are stored: the same bits. */
+static void packing_changes_no_bit(void **state)
 {
     (void)state;
-    weft_engine *first = engine;
     weft_graph *g = weft_graph_new(WEFT_F32);
     weft_value w = weft_param(g, "w", WEFT_UNIFORM(1), DIMS(40, 300));
     weft_params *set;
@@ -420,20 +420,22 @@ static void little_memory_for_packing_changes_no_bit(void **state)
     for (int i = 0; i < 30 * 300; i++)
         x[i] = (float)(i % 101) * 0.01F;
     for (int64_t rows = 1; rows <= 30; rows += 29)
-        for (int small = 0; small < 2; small++) {
-            fine(weft_engine_new(&(weft_engine_options){.threads = 1, .pack_bytes = small ? 1000 : 0}, &engine));
+        for (weft_packing packing = WEFT_PACK_KEPT; packing <= WEFT_PACK_NEVER; packing++) {
             weft_value y;
-            running r = product_of(set, rows, &y);
-            assert_true((weft_plan_size(r.plan).packed == 0) == (small == 1));
+            running r = product_of(set, rows, packing, &y);
+            const weft_plan_memory size = weft_plan_size(r.plan);
+            assert_true((size.packed != 0) == (packing == WEFT_PACK_KEPT));
+            if (packing == WEFT_PACK_NEVER) /* nothing but the result */
+                assert_true(size.arena <= (rows * 40 * 4 + 63) / 64 * 64);
+            else if (packing == WEFT_PACK_EACH_RUN && rows > 4)
+                assert_true(size.arena >= 40 * 300 * 4);
             fine(weft_bind(r.s, "x", floats(x, DIMS(rows, 300))));
             fine(run_dirty(&r));
-            if (small)
+            if (packing != WEFT_PACK_KEPT)
                 assert_memory_equal(result(&r, y).data, kept, (size_t)rows * 40 * sizeof(float));
             memcpy(kept, result(&r, y).data, (size_t)rows * 40 * sizeof(float));
             end(&r, true);
-            weft_engine_free(engine);
         }
-    engine = first;
     weft_params_free(set);
     weft_graph_free(g);
 }
@@ -441,16 +443,11 @@ static void little_memory_for_packing_changes_no_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(binding_mistakes_are_named),
-        cmocka_unit_test(missing_parameters_are_named),
-        cmocka_unit_test(feeds_cut_the_graph),
-        cmocka_unit_test(everything_can_be_fetched),
-        cmocka_unit_test(empty_and_deep_shapes_run),
-        cmocka_unit_test(a_graph_may_grow_under_its_plans),
-        cmocka_unit_test(a_run_allocates_nothing),
-        cmocka_unit_test(sessions_share_packed_parameters),
-        cmocka_unit_test(little_memory_for_packing_changes_no_bit),
-        cmocka_unit_test(small_weights_may_be_stored_in_half),
+        cmocka_unit_test(binding_mistakes_are_named), cmocka_unit_test(missing_parameters_are_named),
+        cmocka_unit_test(feeds_cut_the_graph),        cmocka_unit_test(everything_can_be_fetched),
+        cmocka_unit_test(empty_and_deep_shapes_run),  cmocka_unit_test(a_graph_may_grow_under_its_plans),
+        cmocka_unit_test(a_run_allocates_nothing),    cmocka_unit_test(sessions_share_packed_parameters),
+        cmocka_unit_test(packing_changes_no_bit),     cmocka_unit_test(small_weights_may_be_stored_in_half),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

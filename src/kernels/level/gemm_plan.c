@@ -131,7 +131,7 @@ static gemm_plan make_plan(const weft_gemm *g)
     const bool ragged = plan.n % narrowest != 0;
     plan.direct = plain && plan.right.dtype == g->dtype && plan.right.line == 1;
     plan.packed_size = plan.size;
-    if (plan.swapped || (!g->bf16 && plan.m <= 4 && !g->kept))
+    if (plan.swapped || g->as_stored || (!g->bf16 && plan.m <= 4 && !g->kept))
         plan.packed = false;
     else if (plan.direct)
         plan.packed = (plan.m > GEMM_TALLEST || g->kept) &&
@@ -160,7 +160,7 @@ static gemm_plan make_plan(const weft_gemm *g)
 /* What a plan is made of. */
 typedef struct plan_key {
     int64_t m, n, k, a_row, a_column, b_row, b_column;
-    int32_t dtype, b_dtype, bf16, kept;
+    int32_t dtype, b_dtype, bf16, kept, as_stored, unused;
 } plan_key;
 
 /* A product asks for its plan several times a piece, and a model has a few dozen products: for small ones planning would cost as
@@ -182,7 +182,8 @@ const gemm_plan *WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
                           .dtype = (int32_t)g->dtype,
                           .b_dtype = (int32_t)g->b_dtype,
                           .bf16 = g->bf16,
-                          .kept = g->kept};
+                          .kept = g->kept,
+                          .as_stored = g->as_stored};
     uint64_t hash = (uint64_t)(key.m * 31 + key.n) * 1000003u + (uint64_t)(key.k * 7 + key.b_row + key.a_column);
     hash ^= hash >> 17;
     hash *= 0x9E3779B97F4A7C15u;
