@@ -106,6 +106,29 @@ for task in regression binary multiclass; do
     rm p0.csv p1.csv p2.csv
 done
 
+# An ensemble's promise holds as well. Rows added in two steps are the rows added in one.
+flat binary 250 11 >two.csv
+flat binary 40 12 >more.csv
+ran tabular train two.csv --target y --out team --split split.csv --config small.json --context-size 8 --epochs 3 --ensemble 3
+ran tabular predict team two.csv --out p0.csv --neighbors 8 --what-if
+row=$(column neighbor_1_row p0.csv | sed -n 4p)
+promised=$(column neighbor_1_without p0.csv | sed -n 4p)
+class=$(column prediction p0.csv | sed -n 4p)
+ran tabular forget team "$row" --out fewer
+ran tabular predict fewer two.csv --out p1.csv
+kept=$(column "p_$class" p1.csv | sed -n 4p)
+[ "$kept" = "$promised" ] || wrong "ensemble: what-if promised $promised without row $row, forgetting gives $kept"
+ran tabular extend team more.csv --out once
+sed -n 1,16p more.csv >some.csv
+sed '2,16d' more.csv >others.csv
+ran tabular extend team some.csv --out twice
+ran tabular extend twice others.csv
+ran tabular predict once two.csv --out p2.csv --neighbors 8 --force
+ran tabular predict twice two.csv --out p3.csv --neighbors 8
+cmp -s p2.csv p3.csv || wrong "ensemble: rows added in two steps are not those added in one"
+cmp -s p0.csv p2.csv && wrong "ensemble: 40 added rows change nothing"
+rm -r two.csv more.csv some.csv others.csv p0.csv p1.csv p2.csv p3.csv team fewer once twice
+
 # ---- killed
 cp -r model start
 ran tabular predict start new.csv --out old.csv
