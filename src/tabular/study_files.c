@@ -1,0 +1,114 @@
+/* A study's files: where they are, and removing them. */
+#include "tabular/study_inner.h"
+
+#include "base/files.h"
+#include "tabular/ensemble.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+char *weft_study_path(const char *folder, int64_t trial, const char *name)
+{
+    weft_text path = {0};
+    weft_text_add(&path, "%s/trials", folder);
+    if (trial >= 0)
+        weft_text_add(&path, "/%lld", (long long)trial);
+    if (name)
+        weft_text_add(&path, "%s%s", name[0] == '.' ? "" : "/", name);
+    if (!path.failed)
+        return path.data;
+    weft_text_free(&path);
+    weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    return NULL;
+}
+
+char *weft_study_trial_folder(const weft_study *s, int64_t trial)
+{
+    return weft_study_path(s->options.folder, trial, NULL);
+}
+
+char *weft_study_journal_path(const char *folder)
+{
+    char *path = weft_path_join(folder, "journal.jsonl");
+    if (!path)
+        weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    return path;
+}
+
+static weft_status remove_file(char *path)
+{
+    weft_status status = WEFT_OK;
+    if (!path)
+        return WEFT_ERROR_MEMORY;
+    if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
+        status = weft_fail(WEFT_ERROR_FILE, "%s: cannot remove it: %s", path, strerror(errno));
+    free(path);
+    return status;
+}
+
+weft_status weft_study_drop_ensemble(const char *path)
+{
+    weft_status status = weft_members_forget(path);
+    if (status == WEFT_OK)
+        status = weft_run_forget(path);
+    if (status == WEFT_OK)
+        status = remove_file(weft_path_join(path, "metrics.jsonl"));
+    (void)rmdir(path);
+    return status;
+}
+
+weft_status weft_study_remove_trial(const char *folder, int64_t trial)
+{
+    static const char *const files[] = {"model.safetensors", "metrics.jsonl"};
+    char *path = weft_study_path(folder, trial, NULL), *ensemble = weft_study_path(folder, trial, "ensemble");
+    weft_status status = path && ensemble ? WEFT_OK : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK && weft_path_is_folder(ensemble))
+        status = weft_study_drop_ensemble(ensemble);
+    if (status == WEFT_OK && weft_path_is_folder(path))
+        status = weft_run_forget(path);
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && status == WEFT_OK; i++)
+        status = remove_file(weft_study_path(folder, trial, files[i]));
+    if (status == WEFT_OK)
+        status = remove_file(weft_study_path(folder, trial, ".lock"));
+    if (path)
+        (void)rmdir(path);
+    free(path);
+    free(ensemble);
+    return status;
+}
+
+bool weft_study_begun(const char *folder)
+{
+    char *path = weft_study_journal_path(folder);
+    bool begun = path && weft_path_exists(path);
+    free(path);
+    return begun;
+}
+
+static weft_status skip_line(void *user, const char *text, size_t length, int64_t number)
+{
+    (void)text;
+    (void)length;
+    *(int64_t *)user = number; /* there are no more trials than lines */
+    return WEFT_OK;
+}
+
+weft_status weft_study_forget(const char *folder)
+{
+    weft_journal *journal = NULL;
+    int64_t lines = 0;
+    char *path = weft_study_journal_path(folder);
+    weft_status status = path ? weft_journal_open(path, &journal) : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK)
+        status = weft_journal_read(journal, skip_line, &lines);
+    weft_journal_close(journal);
+    for (int64_t k = 0; k < lines && status == WEFT_OK; k++)
+        status = weft_study_remove_trial(folder, k);
+    char *trials = weft_study_path(folder, -1, NULL);
+    if (trials)
+        (void)rmdir(trials);
+    free(trials);
+    return status == WEFT_OK ? remove_file(path) : (free(path), status);
+}
