@@ -289,6 +289,21 @@ static weft_status next_trial(weft_study *s, int *lock, bool *others)
     return status;
 }
 
+/* A process that was killed between a trial's last line and its tidying has left weights that nobody wants. */
+static weft_status sweep(weft_study *s)
+{
+    weft_status status = weft_journal_lock(s->journal);
+    if (status != WEFT_OK)
+        return status;
+    status = weft_study_look(s);
+    int64_t best = weft_study_best(s);
+    for (int64_t i = 0; i < s->table.count && status == WEFT_OK; i++)
+        if (i != best && s->table.trial[i].state != WEFT_TRIAL_RUNNING)
+            status = weft_study_remove_trial(s->options.folder, i);
+    weft_journal_unlock(s->journal);
+    return status;
+}
+
 weft_status weft_study_work(weft_study *s)
 {
     weft_status status = WEFT_OK;
@@ -311,6 +326,8 @@ weft_status weft_study_work(weft_study *s)
         lock = -1;
     }
     weft_lock_end(lock);
+    if (status == WEFT_OK)
+        status = sweep(s);
     if (status == WEFT_ERROR_INTERRUPTED)
         weft_fail(status, "interrupted: the study is in %s; go on with the same command and --resume", s->options.folder);
     return status;

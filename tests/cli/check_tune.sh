@@ -109,7 +109,12 @@ fi
 
 # ---- more trials, and a journal that was meddled with
 cp -r alone more
+lost=$(ls alone/trials | head -1)
+lost=$(((lost + 1) % 14)) # as a process leaves it that is killed between a trial's last line and its tidying
+mkdir -p more/trials/$lost
+cp "$(find alone/trials -name model.safetensors)" more/trials/$lost/
 tune more --trials 16 --resume || wrong "two more trials: $(cat err)"
+[ "$(find more/trials -name model.safetensors | wc -l)" -eq 1 ] || wrong "weights left by a killed process stay: $(find more/trials)"
 trials more | head -n "$(wc -l <mine)" | cmp -s - mine || wrong "two more trials: the first are others"
 grep -c '"end"' more/journal.jsonl | grep -qx 16 || wrong "two more trials: $(grep -c '"end"' more/journal.jsonl)"
 sed -i '3s/complete/done/' more/journal.jsonl
