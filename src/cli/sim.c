@@ -52,6 +52,10 @@ static void say_rows(cli_arguments *a, const sim_row *rows, int n)
         const weft_iteration *it = &rows[i].iteration;
         char name[48];
         sim_row_name(&rows[i], name, sizeof name);
+        if (rows[i].error) {
+            cli_say(a, "%-22s %s\n", name, rows[i].error);
+            continue;
+        }
         cli_say(a, "%-22s %14.0f %10.3f %12.1f %7.1f%% %5.1f%% %5.1f%% %5.1f%% %10.4g\n", name, it->cycles, it->seconds * 1e3,
                 it->tokens_per_second, 100 * it->tokens_per_second / best, 100 * it->npu_utilization, 100 * it->pim_utilization,
                 100 * it->bandwidth_utilization, it->energy.total / (double)it->tokens);
@@ -63,9 +67,11 @@ static void say_one(cli_arguments *a, const sim_row *row)
     const weft_iteration *it = &row->iteration;
     const weft_hardware_result *r = it->result;
     const weft_llm *m = &row->design.llm;
+    const weft_hardware *h = &row->design.platform->machine;
+    double core_cycles = h->npu.core_mhz / h->memory.mhz; /* of a memory cycle */
     for (int i = 0; r && i < r->stage_count; i++)
         cli_say(a, "  stage %c  %10lld cycles, memory computes in %5.1f %% of them, bus %5.1f %% used\n", r->stages[i].name,
-                (long long)r->stages[i].cycles, 100.0 * (double)r->stages[i].pim_cycles / (double)r->stages[i].cycles,
+                (long long)r->stages[i].cycles, 100 * core_cycles * (double)r->stages[i].pim_cycles / (double)r->stages[i].cycles,
                 r->stages[i].bandwidth_percent);
     if (r && r->stage_count)
         cli_say(a,
@@ -110,8 +116,14 @@ static weft_status write_views(cli_arguments *a, const sim_setup *s, const sim_r
 {
     const char *timeline = cli_text(a, "timeline"), *path = cli_text(a, "report");
     weft_status status = WEFT_OK;
+    int last = n - 1;
+    while (last > 0 && !rows[last].timeline)
+        last--;
+    if (timeline && !rows[last].timeline)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%s: no system but the GPU's roofline can run this, and it has no timeline",
+                         timeline);
     if (timeline) {
-        status = weft_timeline_chrome(rows[n - 1].timeline, timeline);
+        status = weft_timeline_chrome(rows[last].timeline, timeline);
         if (status == WEFT_OK)
             cli_say(a, "%s: open it in ui.perfetto.dev or chrome://tracing\n", timeline);
     }
@@ -195,8 +207,8 @@ const cli_command cli_sim = {
         "One iteration: the next token of every request of the batch, through all layers. An engine simulates a layer "
         "of each kind; "
         "cycles of all layers follow as N(A+B+E), or A+B+(N-1)(C+D)+E+F with sub-batches.\n\n"
-        "Other actions: weft sim case (the published cases), hardware (presets), trace (make one), serve (a stream of requests), "
-        "sweep (many points); weft help sim sweep, for one, tells more.\n\n"
+        "Other actions: weft sim trace (make one), balance (its channels), serve (a stream of requests), sweep (many points), "
+        "hardware (presets), case (the published cases), replay (memory traces); weft help sim sweep, for one, tells more.\n\n"
         "Utilisation is the share of what all multipliers could have done; NPU, PIM and bus are those of each unit.",
     .options = options,
     .example = "weft sim --model GPT3-7B --batch 64 --length 400 --system neupims\n"

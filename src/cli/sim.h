@@ -87,6 +87,7 @@ typedef struct sim_row {
     weft_design design;
     weft_iteration iteration;
     weft_timeline *timeline; /* NULL: not watched */
+    char *error;             /* why there is no iteration; owned; NULL: there is one */
 } sim_row;
 
 enum { SIM_ROWS = WEFT_SERVE_SYSTEMS + 1 };
@@ -95,7 +96,8 @@ enum { SIM_ROWS = WEFT_SERVE_SYSTEMS + 1 };
 int sim_all_systems(const weft_design *, int64_t requests, sim_row out[SIM_ROWS]);
 void sim_row_name(const sim_row *, char *out, size_t room); /* "neupims + sub-batches" */
 
-/* Runs the rows; with `watch` each keeps a timeline of its first kind of layer. */
+/* Runs the rows; with `watch` each keeps a timeline of its first kind of layer. Of several rows those that their system cannot
+ * run keep its reason, while others can. */
 weft_status sim_run_rows(sim_row *, int n, bool watch);
 void sim_free_rows(sim_row *, int n);
 

@@ -1,5 +1,6 @@
 /* weft sim case: one golden-form case through an engine. */
 #include "cli/sim_engine.h"
+#include "hardware/platform.h"
 #include "hardware/case.h"
 
 #include <string.h>
@@ -41,6 +42,19 @@ static void print_result(cli_arguments *a, const weft_case *c, const weft_hardwa
     cli_say(a, "\nDRAM: %lld reads, %lld writes, %lld activates, %lld group activates, %lld refreshes; %.3f mJ\n",
             (long long)r->dram.num_read_cmds, (long long)r->dram.num_write_cmds, (long long)r->dram.num_act_cmds,
             (long long)r->dram.num_gact_cmds, (long long)r->dram.num_ref_cmds, r->dram.total_energy * 1e-9);
+}
+
+/* What every action of sim answers; here of the one layer on its one device. */
+static void add_measures(cli_arguments *a, const weft_hardware *h, const weft_case *c, const weft_hardware_result *r)
+{
+    const weft_hardware_npu *npu = &h->npu;
+    double cycles = (double)r->total_cycles, peak = (double)npu->systolic_arrays * npu->systolic_height * npu->systolic_width;
+    if (r->stats.pim_macs > 0)
+        peak += weft_platform_pim_macs(h);
+    cli_json_integer(a, "cycles", r->total_cycles);
+    cli_json_number(a, "tokens_per_second", (double)c->count / cycles * npu->core_mhz * 1e6);
+    cli_json_number(a, "utilization", (double)(r->stats.macs + r->stats.pim_macs) / (peak * cycles));
+    cli_json_number(a, "energy_joules", r->dram.total_energy * 1e-12);
 }
 
 /* The quirks that --fix names. */
@@ -89,6 +103,7 @@ static weft_status run(cli_arguments *a)
             cli_json_string(a, "order", cli_text(a, "order"));
             cli_json_string(a, "behaviour", cli_text(a, "behaviour"));
             weft_case_answer(result, cli_json(a));
+            add_measures(a, &hardware, &c, result);
             cli_json_number(a, "seconds", cli_now() - start);
         }
     } else {
@@ -107,7 +122,7 @@ const cli_command cli_sim_case = {
         "CASE.json holds `system` (neupims, npu_pim or npu_only), `sub_batch`, `model` (`n_embd`, `n_head`, `n_tp`) and "
         "`requests_seq_ch`, a list of [context length, memory channel]. The machine is the published one: 8 systolic "
         "arrays of 128 × 128 at 1 GHz, 32 HBM2 channels. With --json the answer has `total_cycles`, `stages`, `ops`, `stats` "
-        "and `dram_totals`.\n\n"
+        "and `dram_totals`; `tokens_per_second` and `energy_joules` (of the memory) are those of the one layer.\n\n"
         "The event engine jumps over clocks at which nothing can happen; the exact engine runs each of them. Both give "
         "the same cycles.",
     .positionals = files,

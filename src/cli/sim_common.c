@@ -2,6 +2,7 @@
 #include "cli/sim.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int bits_of(const char *type)
@@ -121,28 +122,42 @@ void sim_row_name(const sim_row *row, char *out, size_t room)
              row->design.options.sub_batch ? " + sub-batches" : "");
 }
 
+static weft_status run_row(sim_row *row, bool watch)
+{
+    weft_design *d = &row->design;
+    if (watch && d->options.system != WEFT_SERVE_GPU) {
+        weft_hardware machine = d->platform->machine;
+        machine.memory.kind = d->options.system == WEFT_SERVE_NEUPIMS ? WEFT_MEMORY_DUAL : WEFT_MEMORY_SINGLE;
+        row->timeline = weft_timeline_new(&machine);
+        if (!row->timeline)
+            return WEFT_ERROR_MEMORY;
+        d->options.sink = weft_timeline_event;
+        d->options.sink_user = row->timeline;
+        d->options.sink_dram = true;
+    }
+    weft_status status = weft_design_run(d, &row->iteration);
+    if (status == WEFT_OK && row->timeline)
+        status = weft_timeline_finish(row->timeline, row->iteration.result);
+    return status == WEFT_OK && weft_interrupted() ? weft_fail(WEFT_ERROR_INTERRUPTED, "stopped") : status;
+}
+
 weft_status sim_run_rows(sim_row *rows, int n, bool watch)
 {
-    weft_status status = WEFT_OK;
-    for (int i = 0; i < n && status == WEFT_OK; i++) {
-        weft_design *d = &rows[i].design;
-        if (watch && d->options.system != WEFT_SERVE_GPU) {
-            weft_hardware machine = d->platform->machine;
-            machine.memory.kind = d->options.system == WEFT_SERVE_NEUPIMS ? WEFT_MEMORY_DUAL : WEFT_MEMORY_SINGLE;
-            rows[i].timeline = weft_timeline_new(&machine);
-            status = rows[i].timeline ? WEFT_OK : WEFT_ERROR_MEMORY;
-            d->options.sink = weft_timeline_event;
-            d->options.sink_user = rows[i].timeline;
-            d->options.sink_dram = true;
+    int ran = 0;
+    for (int i = 0; i < n; i++) {
+        weft_status status = run_row(&rows[i], watch);
+        if (status == WEFT_ERROR_INTERRUPTED || (status != WEFT_OK && ran == 0 && i == n - 1))
+            return status;
+        if (status != WEFT_OK) {
+            rows[i].error = strdup(weft_error());
+            weft_timeline_free(rows[i].timeline);
+            rows[i].timeline = NULL;
+            if (!rows[i].error)
+                return weft_fail(WEFT_ERROR_MEMORY, "a simulation: memory is short");
         }
-        if (status == WEFT_OK)
-            status = weft_design_run(d, &rows[i].iteration);
-        if (status == WEFT_OK && rows[i].timeline)
-            status = weft_timeline_finish(rows[i].timeline, rows[i].iteration.result);
-        if (status == WEFT_OK && weft_interrupted())
-            status = weft_fail(WEFT_ERROR_INTERRUPTED, "stopped");
+        ran += status == WEFT_OK;
     }
-    return status;
+    return WEFT_OK;
 }
 
 void sim_free_rows(sim_row *rows, int n)
@@ -150,6 +165,7 @@ void sim_free_rows(sim_row *rows, int n)
     for (int i = 0; i < n; i++) {
         weft_iteration_free(&rows[i].iteration);
         weft_timeline_free(rows[i].timeline);
+        free(rows[i].error);
     }
 }
 
@@ -235,6 +251,11 @@ void sim_row_json(weft_json_writer *w, const sim_row *row)
     weft_json_add_key(w, "sub_batch");
     weft_json_add_bool(w, row->design.options.sub_batch);
     integer(w, "devices", row->design.llm.tensor_parallel * row->design.llm.pipeline_parallel);
+    if (row->error) {
+        weft_json_add_key(w, "error");
+        weft_json_add_string(w, row->error);
+        return;
+    }
     number(w, "cycles", it->cycles);
     number(w, "layer_cycles", it->layer_cycles);
     number(w, "stage_cycles", it->stage_cycles);

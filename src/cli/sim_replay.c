@@ -42,7 +42,7 @@ static int64_t last_clock(const weft_access_trace *t)
     return last;
 }
 
-static void report(cli_arguments *a, const weft_access_trace *t, const weft_dram_totals *d)
+static void report(cli_arguments *a, const weft_access_trace *t, const weft_dram_totals *d, const weft_hardware_memory *m)
 {
     const char *out = cli_text(a, "out");
     double ms = d->total_energy * 1e-9;
@@ -61,6 +61,8 @@ static void report(cli_arguments *a, const weft_access_trace *t, const weft_dram
     cli_json_integer(a, "activates", d->num_act_cmds);
     cli_json_integer(a, "precharges", d->num_pre_cmds);
     cli_json_integer(a, "refreshes", d->num_ref_cmds);
+    double bursts = (double)(d->num_read_cmds + d->num_write_cmds) * m->timing.burst; /* cycles of one channel's bus */
+    cli_json_number(a, "utilization", last_clock(t) > 0 ? bursts / m->channels / (double)last_clock(t) : 0);
     cli_json_number(a, "energy_joules", d->total_energy * 1e-12);
     cli_json_string(a, "out", out);
 }
@@ -85,7 +87,7 @@ static weft_status run(cli_arguments *a)
     if (status == WEFT_OK)
         status = weft_access_trace_write(&trace, out);
     if (status == WEFT_OK)
-        report(a, &trace, &totals);
+        report(a, &trace, &totals, &hardware.memory);
     weft_access_trace_free(&trace);
     return status;
 }

@@ -204,27 +204,34 @@ static void add_systems(weft_report *page, const sim_row *rows, int n)
         {"tokens/s", WEFT_COLUMN_NUMBER, 5},  {"NPU", WEFT_COLUMN_PERCENT, 1},
         {"PIM", WEFT_COLUMN_PERCENT, 1},      {"bus", WEFT_COLUMN_PERCENT, 1},
         {"J a token", WEFT_COLUMN_NUMBER, 4}, {"with links and head, tokens/s", WEFT_COLUMN_NUMBER, 5}};
+    size_t ran = 0;
     memset(cells, 0, sizeof cells);
     for (int i = 0; i < n; i++) {
         const weft_iteration *it = &rows[i].iteration;
-        sim_row_name(&rows[i], names[i], sizeof names[i]);
-        bars[i] = names[i];
-        speed[i] = it->tokens_per_second;
-        energy[i] = it->energy.total / (double)it->tokens;
-        cells[i][0].text = names[i];
-        cells[i][1].number = it->cycles;
-        cells[i][2].number = it->tokens_per_second;
-        cells[i][3].number = it->npu_utilization;
-        cells[i][4].number = it->pim_utilization;
-        cells[i][5].number = it->bandwidth_utilization;
-        cells[i][6].number = energy[i];
-        cells[i][7].number = it->full_tokens_per_second;
+        if (rows[i].error)
+            continue;
+        sim_row_name(&rows[i], names[ran], sizeof names[ran]);
+        bars[ran] = names[ran];
+        speed[ran] = it->tokens_per_second;
+        energy[ran] = it->energy.total / (double)it->tokens;
+        cells[ran][0].text = names[ran];
+        cells[ran][1].number = it->cycles;
+        cells[ran][2].number = it->tokens_per_second;
+        cells[ran][3].number = it->npu_utilization;
+        cells[ran][4].number = it->pim_utilization;
+        cells[ran][5].number = it->bandwidth_utilization;
+        cells[ran][6].number = energy[ran];
+        cells[ran][7].number = it->full_tokens_per_second;
+        ran++;
     }
-    weft_report_table(page, "One iteration", columns, COLUMNS, &cells[0][0], (size_t)n);
-    if (n > 1) {
-        weft_report_bars(page, &(weft_chart){.title = "Throughput", .x_label = "tokens/s"}, bars, speed, NULL, (size_t)n);
-        weft_report_bars(page, &(weft_chart){.title = "Energy a token", .x_label = "J"}, bars, energy, NULL, (size_t)n);
+    weft_report_table(page, "One iteration", columns, COLUMNS, &cells[0][0], ran);
+    if (ran > 1) {
+        weft_report_bars(page, &(weft_chart){.title = "Throughput", .x_label = "tokens/s"}, bars, speed, NULL, ran);
+        weft_report_bars(page, &(weft_chart){.title = "Energy a token", .x_label = "J"}, bars, energy, NULL, ran);
     }
+    for (int i = 0; i < n; i++)
+        if (rows[i].error)
+            weft_report_paragraph(page, "%s cannot: %s", weft_serving_name(rows[i].design.options.system), rows[i].error);
 }
 
 void sim_report_add(weft_report *page, const weft_platform *p, const sim_row *rows, int n)

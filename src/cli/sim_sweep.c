@@ -111,10 +111,16 @@ static void close_axes(sweep_axes *x)
     free(x->traces);
 }
 
-static const char *short_name(const char *path)
+/* The file's name, or its path where another load's file has the same name. */
+static const char *load_name(const sweep_axes *x, int64_t load)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    const char *path = x->loads[load], *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (int i = 0; i < x->load_count; i++) {
+        const char *other = strrchr(x->loads[i], '/');
+        if (i != load && strcmp(other ? other + 1 : x->loads[i], name) == 0)
+            return path;
+    }
+    return name;
 }
 
 /* The point at place k of the grid; batches turn fastest. */
@@ -126,8 +132,7 @@ static weft_status make_point(cli_arguments *a, const sweep_axes *x, const sim_s
             model = k / x->batch_count / x->system_count / x->load_count / x->platform_count;
     char name[32];
     const char *word = x->systems[system], *plus = strchr(word, '+');
-    *p = (weft_sweep_point){
-        .model = x->llms[model].name, .hardware = x->machines[platform].name, .load = short_name(x->loads[load])};
+    *p = (weft_sweep_point){.model = x->llms[model].name, .hardware = x->machines[platform].name, .load = load_name(x, load)};
     weft_design *d = &p->design;
     d->platform = &x->machines[platform];
     d->llm = x->llms[model];
@@ -174,16 +179,20 @@ static void say_points(cli_arguments *a, const weft_sweep_point *points, int64_t
         weft_json_open_object(w);
         weft_json_add_key(w, "name");
         weft_json_add_string(w, p->name);
-        weft_json_add_key(w, "cycles");
-        weft_json_add_number(w, p->cycles);
-        weft_json_add_key(w, "tokens_per_second");
-        weft_json_add_number(w, p->tokens_per_second);
-        weft_json_add_key(w, "seconds_per_token");
-        weft_json_add_number(w, p->seconds_per_token);
-        weft_json_add_key(w, "joules_per_token");
-        weft_json_add_number(w, p->joules_per_token);
-        weft_json_add_key(w, "area_mm2");
-        weft_json_add_number(w, p->area * 1e6);
+        const struct {
+            const char *key;
+            double value;
+        } numbers[] = {{"cycles", p->cycles},
+                       {"tokens_per_second", p->tokens_per_second},
+                       {"seconds_per_token", p->seconds_per_token},
+                       {"utilization", p->utilization},
+                       {"joules_per_token", p->joules_per_token},
+                       {"energy_joules", p->joules_per_token * (double)p->batch},
+                       {"area_mm2", p->area * 1e6}};
+        for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
+            weft_json_add_key(w, numbers[k].key);
+            weft_json_add_number(w, numbers[k].value);
+        }
         weft_json_close_object(w);
     }
     weft_json_close_list(w);

@@ -21,6 +21,12 @@ static void number(weft_json_writer *w, const char *key, double value)
     weft_json_add_number(w, value);
 }
 
+static void whole(weft_json_writer *w, const char *key, int64_t value)
+{
+    weft_json_add_key(w, key);
+    weft_json_add_integer(w, value);
+}
+
 static void text(weft_json_writer *w, const char *key, const char *value)
 {
     weft_json_add_key(w, key);
@@ -32,8 +38,8 @@ static void name_event(weft_json_writer *w, const char *what, int process, int t
     weft_json_open_object(w);
     text(w, "name", what);
     text(w, "ph", "M");
-    number(w, "pid", process);
-    number(w, "tid", thread);
+    whole(w, "pid", process);
+    whole(w, "tid", thread);
     weft_json_add_key(w, "args");
     weft_json_open_object(w);
     text(w, "name", name);
@@ -88,16 +94,16 @@ weft_status weft_timeline_chrome(const weft_timeline *t, const char *path)
         text(&w, "ph", "X");
         number(&w, "ts", s->start * microseconds);
         number(&w, "dur", (s->finish - s->start) * microseconds);
-        number(&w, "pid", tracks[s->kind].process);
-        number(&w, "tid", tracks[s->kind].first_thread + s->index);
+        whole(&w, "pid", tracks[s->kind].process);
+        whole(&w, "tid", tracks[s->kind].first_thread + s->index);
         weft_json_add_key(&w, "args");
         weft_json_open_object(&w);
         if (s->stage)
             text(&w, "stage", stage);
         if (s->count > 1)
-            number(&w, "count", (double)s->count);
+            whole(&w, "count", s->count);
         if (s->kind >= WEFT_TRACK_ROW)
-            number(&w, "row", (double)s->row);
+            whole(&w, "row", s->row);
         weft_json_close_object(&w);
         weft_json_close_object(&w);
     }

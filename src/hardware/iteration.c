@@ -211,10 +211,7 @@ static void from_kinds(const weft_platform *p, const weft_llm *m, const kinds_su
     out->macs = s->macs * devices;
     out->pim_macs = s->pim_macs * devices;
     out->bytes = s->lines * memory->request_bytes * devices;
-    double banks = (double)memory->channels * memory->ranks * memory->bankgroups * memory->banks_per_group;
-    double peak = weft_platform_macs(p);
-    if (out->pim_macs > 0)
-        peak += banks * memory->pim_lanes / memory->timing.tCCD_L * memory->mhz / npu->core_mhz;
+    double peak = weft_platform_macs(p) + (out->pim_macs > 0 ? weft_platform_pim_macs(&p->machine) : 0);
     out->utilization = out->cycles > 0 ? (s->macs + s->pim_macs) / (peak * out->cycles) : 0;
     out->energy.dram = s->dram_pj * 1e-12 * devices;
     out->energy.pim = s->pim_pj * 1e-12 * devices;

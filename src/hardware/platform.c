@@ -114,6 +114,13 @@ double weft_platform_macs(const weft_platform *p)
     return (double)n->systolic_arrays * n->systolic_height * n->systolic_width;
 }
 
+double weft_platform_pim_macs(const weft_hardware *h)
+{
+    const weft_hardware_memory *m = &h->memory;
+    double banks = (double)m->channels * m->ranks * m->bankgroups * m->banks_per_group;
+    return banks * m->pim_lanes / m->timing.tCCD_L * m->mhz / h->npu.core_mhz;
+}
+
 double weft_platform_capacity(const weft_platform *p)
 {
     const weft_hardware_memory *m = &p->machine.memory;

@@ -73,6 +73,8 @@ void weft_platform_write(const weft_platform *, weft_text *out);
 /* Bytes a second of the external bus, and multiply-accumulates a core cycle. */
 double weft_platform_bandwidth(const weft_platform *);
 double weft_platform_macs(const weft_platform *);
+/* The same of the multipliers beside all banks. */
+double weft_platform_pim_macs(const weft_hardware *);
 /* Bytes of one device's memory. */
 double weft_platform_capacity(const weft_platform *);
 /* Square metres: NPU alone, DRAM alone with what its kind adds. */

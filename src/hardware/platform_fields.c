@@ -111,10 +111,10 @@ weft_status weft_field_store(const weft_platform_field *f, double base, const ch
         (f->kind != WEFT_FIELD_DOUBLE && fabs(value - round(value)) > 1e-6)) {
         const char *kind = f->kind == WEFT_FIELD_DOUBLE ? "a number" : "a whole number";
         if (f->dimension != WEFT_DIMENSION_NONE)
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %g in base units, expected %s from %g to %g", where, key, base,
-                             kind, f->least * f->unit, f->most * f->unit);
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %g, expected %s from %g to %g", where, key, value, kind, f->least,
-                         f->most);
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %.10g in base units, expected %s from %.10g to %.10g", where, key,
+                             base, kind, f->least * f->unit, f->most * f->unit);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is %.10g, expected %s from %.10g to %.10g", where, key, value, kind,
+                         f->least, f->most);
     }
     char *place = (char *)p + f->offset;
     if (f->kind == WEFT_FIELD_INT) {
@@ -270,7 +270,10 @@ static void write_quantity(const weft_platform_field *f, double base, weft_json_
             weft_json_add_string(w, text);
             return;
         }
-    weft_json_add_number(w, base);
+    if (base == floor(base) && fabs(base) < 1e15)
+        weft_json_add_integer(w, (int64_t)base);
+    else
+        weft_json_add_number(w, base);
 }
 
 static void write_section(const weft_platform *p, const char *section, weft_json_writer *w)

@@ -14,7 +14,7 @@
 
 struct weft_sweep_journal {
     weft_journal *file;
-    weft_sweep_point **by_name; /* [count] */
+    weft_sweep_point **in_order; /* [count], by name and checksum */
     int64_t count, taken;
     char *lock_path;
     int lock;
@@ -26,10 +26,14 @@ static weft_status short_of_memory(const char *path)
     return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path);
 }
 
-static int compare_names(const void *a, const void *b)
+/* Names tell points of one list apart, or nearly: two files may have one name. */
+static int compare(const void *a, const void *b)
 {
     const weft_sweep_point *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    int names = strcmp((*x)->name, (*y)->name);
+    if (names != 0 || (*x)->checksum == (*y)->checksum)
+        return names;
+    return (*x)->checksum < (*y)->checksum ? -1 : 1;
 }
 
 weft_status weft_sweep_journal_open(weft_sweep_point *points, int64_t count, const char *path, weft_sweep_journal **out)
@@ -39,18 +43,18 @@ weft_status weft_sweep_journal_open(weft_sweep_point *points, int64_t count, con
         return WEFT_OK;
     weft_text lock = {0};
     weft_sweep_journal *j = calloc(1, sizeof *j);
-    weft_sweep_point **by_name = malloc((size_t)(count + 1) * sizeof *by_name);
+    weft_sweep_point **in_order = malloc((size_t)(count + 1) * sizeof *in_order);
     weft_text_add(&lock, "%s.lock", path);
-    if (!j || !by_name || lock.failed) {
+    if (!j || !in_order || lock.failed) {
         free(j);
-        free(by_name);
+        free(in_order);
         weft_text_free(&lock);
         return short_of_memory(path);
     }
     for (int64_t i = 0; i < count; i++)
-        by_name[i] = &points[i];
-    qsort(by_name, (size_t)count, sizeof *by_name, compare_names);
-    *j = (weft_sweep_journal){.by_name = by_name, .count = count, .lock_path = lock.data};
+        in_order[i] = &points[i];
+    qsort(in_order, (size_t)count, sizeof *in_order, compare);
+    *j = (weft_sweep_journal){.in_order = in_order, .count = count, .lock_path = lock.data};
     j->lock = open(lock.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     weft_status status = j->lock >= 0 ? weft_journal_open(path, &j->file)
                                       : weft_fail(WEFT_ERROR_FILE, "%s: cannot open it: %s", lock.data, strerror(errno));
@@ -71,7 +75,7 @@ void weft_sweep_journal_close(weft_sweep_journal *j)
     weft_journal_close(j->file);
     weft_text_free(&j->kept);
     free(j->lock_path);
-    free(j->by_name);
+    free(j->in_order);
     free(j);
 }
 
@@ -145,12 +149,15 @@ static weft_status take_line(void *user, const char *text, size_t length, int64_
     weft_json_value o = weft_json_root(json);
     weft_sweep_point key, *wanted = &key, **found;
     snprintf(key.name, sizeof key.name, "%s", weft_json_string(weft_json_get(o, "name"), ""));
-    found = bsearch(&wanted, j->by_name, (size_t)j->count, sizeof *j->by_name, compare_names);
-    unsigned long long sum = strtoull(weft_json_string(weft_json_get(o, "checksum"), "0"), NULL, 16);
-    if (found && !(*found)->done && (*found)->checksum == sum) {
-        take(o, *found);
-        j->taken++;
-    }
+    key.checksum = strtoull(weft_json_string(weft_json_get(o, "checksum"), "0"), NULL, 16);
+    found = bsearch(&wanted, j->in_order, (size_t)j->count, sizeof *j->in_order, compare);
+    while (found && found > j->in_order && compare(found - 1, &wanted) == 0)
+        found--;
+    for (; found && found < j->in_order + j->count && compare(found, &wanted) == 0; found++)
+        if (!(*found)->done) { /* a list may hold a point twice */
+            take(o, *found);
+            j->taken++;
+        }
     weft_json_free(json);
     return WEFT_OK;
 }
