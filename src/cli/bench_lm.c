@@ -34,7 +34,8 @@ typedef struct lm_run {
     weft_session *session;
     weft_params *params;
     weft_optimizer *optimizer;
-    int64_t *ids, *positions, start, rows; /* [tokens]; where they stand and begin; the row whose logits are wanted */
+    int64_t *ids, *positions, start, rows, place; /* [tokens]; where they stand and begin; the row whose logits are wanted, in
+                                                   * the prompt and in the cache */
     void **states;
     int state_count;
 } lm_run;
@@ -160,7 +161,9 @@ static weft_status bind_tokens(lm_run *r, lm_work work, int64_t tokens)
         return weft_bind(r->session, "labels", (weft_tensor){r->ids + 1, WEFT_I64, DIMS(tokens)});
     if (status == WEFT_OK)
         status = weft_bind(r->session, "start", (weft_tensor){&r->start, WEFT_I64, DIMS(1)});
-    return status == WEFT_OK ? weft_bind(r->session, "rows", (weft_tensor){&r->rows, WEFT_I64, DIMS(1)}) : status;
+    if (status == WEFT_OK)
+        status = weft_bind(r->session, "rows", (weft_tensor){&r->rows, WEFT_I64, DIMS(1)});
+    return status == WEFT_OK ? weft_bind(r->session, "places", (weft_tensor){&r->place, WEFT_I64, DIMS(1)}) : status;
 }
 
 static weft_status open_lm(bench_context *c, const bench_job *job, void **self, bench_result *out)
@@ -175,6 +178,7 @@ static weft_status open_lm(bench_context *c, const bench_job *job, void **self, 
     r->engine = c->engine;
     r->start = work == DECODE ? POSITION : 0;
     r->rows = tokens - 1;
+    r->place = r->start + r->rows;
     r->ids = calloc((size_t)tokens + 1, sizeof *r->ids);
     r->positions = calloc((size_t)tokens + 1, sizeof *r->positions);
     weft_json *json = NULL;

@@ -26,8 +26,10 @@ void weft_lm_begin(weft_lm_builder *b, weft_graph *g, const weft_lm_config *c, c
         b->positions = weft_input(g, "position_ids", WEFT_I64, dims);
     if (form->types && c->types)
         b->types = weft_index(g, "token_type_ids", dims, c->types);
-    if (form->rows)
+    if (form->rows) {
         b->rows = weft_index(g, "rows", DIMS(form->batch), form->batch * form->tokens);
+        b->places = weft_index(g, "places", DIMS(form->batch), keys);
+    }
 }
 
 /* ---- scopes and names ---- */
@@ -122,6 +124,15 @@ weft_value weft_lm_normalize(weft_lm_builder *b, weft_value x, const char *name)
     return weft_normalize_layer(g, x, gamma, weft_param(g, text, WEFT_ZEROS, DIMS(n)), c->eps);
 }
 
+weft_value weft_lm_pick(weft_lm_builder *b, weft_value x)
+{
+    const int64_t rows = b->form.batch * b->form.tokens, count = weft_dims_count(weft_shape(b->g, x));
+    if (!x.id || rows == 0)
+        return x;
+    x = weft_gather(b->g, weft_reshape(b->g, x, DIMS(rows, count / rows)), b->rows);
+    return weft_reshape(b->g, x, DIMS(b->form.batch, 1, count / rows));
+}
+
 /* part i of n of axis `axis` of x */
 static weft_value part(weft_graph *g, weft_value x, int axis, int i, int n)
 {
@@ -137,7 +148,7 @@ void weft_lm_project(weft_lm_builder *b, weft_value h, weft_value *q, weft_value
     int64_t B = b->form.batch, n = b->form.tokens, H = c->heads, D = c->head_dim, K = c->kv_heads;
     weft_value *const out[3] = {q, k, v};
     if (c->family->qkv == WEFT_LM_QKV_APART) {
-        *q = weft_lm_linear(b, h, names->q, H * D, c->qkv_bias, c->init_range);
+        *q = weft_lm_linear(b, b->picking ? weft_lm_pick(b, h) : h, names->q, H * D, c->qkv_bias, c->init_range);
         *k = weft_lm_linear(b, h, names->k, K * D, c->qkv_bias, c->init_range);
         *v = weft_lm_linear(b, h, names->v, K * D, c->qkv_bias, c->init_range);
     } else {
@@ -147,9 +158,11 @@ void weft_lm_project(weft_lm_builder *b, weft_value h, weft_value *q, weft_value
             all = weft_reshape(g, all, DIMS(B, n, H, 3, D));
         for (int i = 0; i < 3; i++)
             *out[i] = all.id ? part(g, all, thirds ? 2 : 3, i, 3) : all;
+        if (b->picking)
+            *q = weft_lm_pick(b, *q);
     }
     for (int i = 0; i < 3; i++)
-        *out[i] = weft_reshape(g, *out[i], DIMS(B, n, i ? K : H, D));
+        *out[i] = weft_reshape(g, *out[i], DIMS(B, b->picking && i == 0 ? 1 : n, i ? K : H, D));
     *q = weft_lm_normalize(b, *q, names->q_norm);
     *k = weft_lm_normalize(b, *k, names->k_norm);
 }

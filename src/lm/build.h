@@ -24,7 +24,8 @@ typedef struct weft_lm_form {
     bool segments;       /* segments [batch, tokens] I64: attention stays inside equal numbers, positions are an input too */
     bool types;          /* token_type_ids [batch, tokens]; off: all zero */
     bool positions;      /* position_ids [batch, tokens] I64 in place of 0, 1, … */
-    bool rows;           /* logits of the rows that the input rows [batch] names, each in its own stream */
+    bool rows;           /* logits of the rows that the input rows [batch] names, each in its own stream; the input places
+                          * [batch] says where they stand in it, counted from the first key */
     bool maps;           /* attention.L.scores and .probabilities are kept as named values */
     bool round_scale;    /* √width of the embeddings rounded to bf16, as models in bf16 do */
     bool unnamed;        /* no value gets a name: two models then share what is equal in them */
@@ -37,7 +38,8 @@ typedef struct weft_lm_builder {
     weft_graph *g;
     const weft_lm_config *c;
     weft_lm_form form;
-    weft_value ids, start, mask, segments, positions, types, rows;
+    weft_value ids, start, mask, segments, positions, types, rows, places;
+    bool picking;         /* queries are those of the rows asked for: nobody reads the others of the last block */
     bool entered, inside; /* a scope is open; it is that of the base model */
     int64_t layer;        /* whose scope it is, or −1 */
     weft_value heads;     /* what the last attention's output projection read: [batch, tokens, heads · head_dim] */
@@ -52,7 +54,8 @@ weft_value weft_lm_embed(weft_lm_builder *);
 weft_value weft_lm_attention(weft_lm_builder *, int64_t l, weft_value x);
 /* What layer l's feed-forward half adds to the stream x that it reads. */
 weft_value weft_lm_mlp(weft_lm_builder *, int64_t l, weft_value x);
-/* x_{l+1}; both halves are named attention.L and mlp.L. */
+/* x_{l+1}; both halves are named attention.L and mlp.L. The last block of a form with rows gives these alone: [batch, 1, width].
+ */
 weft_value weft_lm_block(weft_lm_builder *, int64_t l, weft_value x);
 /* The final norm. */
 weft_value weft_lm_final(weft_lm_builder *, weft_value x);
@@ -86,8 +89,11 @@ void weft_lm_leave(weft_lm_builder *);
 weft_value weft_lm_linear(weft_lm_builder *, weft_value x, const char *name, int64_t out, bool bias, double sd);
 /* The family's norm of that name; NULL: x itself. */
 weft_value weft_lm_normalize(weft_lm_builder *, weft_value x, const char *name);
-/* q [batch, tokens, heads, head_dim], k and v [batch, tokens, kv_heads, head_dim] of layer l from its normed input h. */
+/* q [batch, tokens, heads, head_dim], k and v [batch, tokens, kv_heads, head_dim] of layer l from its normed input h; while
+ * picking, q [batch, 1, heads, head_dim]. */
 void weft_lm_project(weft_lm_builder *, weft_value h, weft_value *q, weft_value *k, weft_value *v);
+/* The rows asked for, of x [batch, tokens, …]: [batch, 1, size of a row]. */
+weft_value weft_lm_pick(weft_lm_builder *, weft_value x);
 /* A value's name with the form's scope in front. */
 weft_value weft_lm_tap(weft_lm_builder *, weft_value, const char *format, ...) WEFT_PRINTF(3, 4);
 

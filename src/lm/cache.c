@@ -19,7 +19,7 @@ typedef struct chunk {
     weft_plan *plan;
     weft_session *session;
     int64_t *ids, *positions; /* [streams, size] */
-    int64_t *rows;            /* [streams] of the last tokens among those */
+    int64_t *rows, *places;   /* [streams] of the last tokens among those, and in the cache */
 } chunk;
 
 typedef struct state {
@@ -52,6 +52,7 @@ static void chunk_free(chunk *c)
     free(c->ids);
     free(c->positions);
     free(c->rows);
+    free(c->places);
     *c = (chunk){0};
 }
 
@@ -100,9 +101,10 @@ static weft_status bind_inputs(weft_lm_decoder *d, chunk *c, int64_t n)
         {"input_ids", {c->ids, WEFT_I64, DIMS(S, n)}},
         {"start", {d->start, WEFT_I64, DIMS(S)}},
         {"rows", {c->rows, WEFT_I64, DIMS(S)}},
+        {"places", {c->places, WEFT_I64, DIMS(S)}},
         {"position_ids", {c->positions, WEFT_I64, DIMS(S, n)}},
     };
-    const int count = d->lm->config.family->names->position ? 4 : 3;
+    const int count = d->lm->config.family->names->position ? 5 : 4;
     weft_status status = WEFT_OK;
     for (int i = 0; i < count && status == WEFT_OK; i++)
         status = weft_bind(c->session, inputs[i].name, inputs[i].tensor);
@@ -123,7 +125,8 @@ static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
     c->ids = calloc((size_t)(S * n), sizeof *c->ids);
     c->positions = calloc((size_t)(S * n), sizeof *c->positions);
     c->rows = calloc((size_t)S, sizeof *c->rows);
-    if (!c->graph || !c->ids || !c->positions || !c->rows) {
+    c->places = calloc((size_t)S, sizeof *c->places);
+    if (!c->graph || !c->ids || !c->positions || !c->rows || !c->places) {
         chunk_free(c);
         return short_of_memory(d);
     }
@@ -251,6 +254,8 @@ static weft_status feed_chunk(weft_lm_decoder *d, int k, const weft_lm_tokens *t
         int64_t take = tokens[s].count - done[s] < n ? tokens[s].count - done[s] : n;
         d->start[s] = d->length[s];
         c->rows[s] = s * n + (take ? take - 1 : 0);
+        c->places[s] = d->length[s] + (take ? take - 1 : 0);
+        c->places[s] -= c->places[s] == d->capacity; /* nobody reads the row of a stream that takes nothing */
         for (int64_t t = 0; t < n; t++) {
             c->ids[s * n + t] = t < take ? tokens[s].ids[done[s] + t] : 0;
             c->positions[s * n + t] = d->length[s] + t < most ? d->length[s] + t : most;

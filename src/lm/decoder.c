@@ -7,8 +7,8 @@
 
 enum { MOST_FREQUENCIES = 1024 };
 
-/* x [batch, tokens, heads, head_dim] turned by its positions */
-static weft_value rotate(weft_lm_builder *b, int64_t l, weft_value x)
+/* x [batch, tokens, heads, head_dim] turned by its positions: numbers of tokens, or where each stream begins */
+static weft_value rotate(weft_lm_builder *b, int64_t l, weft_value x, weft_value positions)
 {
     const weft_lm_config *c = b->c;
     if (c->rotary == 0)
@@ -21,7 +21,7 @@ static weft_value rotate(weft_lm_builder *b, int64_t l, weft_value x)
     }
     weft_lm_rope_frequencies(&c->rope[c->ropes[l]], c->rotary, length, inv, &factor);
     weft_rope_options options = {.dims = c->rotary, .frequencies = inv, .factor = factor};
-    return weft_rope(b->g, x, b->positions.id ? b->positions : b->start, &options);
+    return weft_rope(b->g, x, positions, &options);
 }
 
 /* keys or values of earlier calls before those of this one: [batch, capacity, kv_heads, head_dim] */
@@ -39,11 +39,12 @@ weft_value weft_lm_attention(weft_lm_builder *b, int64_t l, weft_value x)
     weft_graph *g = b->g;
     const weft_lm_config *c = b->c;
     const weft_lm_names *names = c->family->names;
+    const weft_value positions = b->positions.id ? b->positions : b->start, start = b->picking ? b->places : b->start;
     weft_value q, k, v;
     weft_lm_enter_base(b, l);
     weft_lm_project(b, weft_lm_normalize(b, x, names->attention_norm), &q, &k, &v);
-    q = weft_lm_tap(b, rotate(b, l, q), "query.%lld", (long long)l);
-    k = weft_lm_tap(b, rotate(b, l, k), "key.%lld", (long long)l);
+    q = weft_lm_tap(b, rotate(b, l, q, b->picking ? b->places : positions), "query.%lld", (long long)l);
+    k = weft_lm_tap(b, rotate(b, l, k, positions), "key.%lld", (long long)l);
     v = weft_lm_tap(b, v, "value.%lld", (long long)l);
     k = cached(b, k, "key");
     v = cached(b, v, "value");
@@ -53,12 +54,12 @@ weft_value weft_lm_attention(weft_lm_builder *b, int64_t l, weft_value x)
                                       .cap = c->attention_cap,
                                       .causal = !c->family->encoder,
                                       .window = c->window[l],
-                                      .start = b->start,
+                                      .start = start,
                                       .key_mask = b->mask,
                                       .segments = b->segments,
                                       .name = b->form.maps ? map : NULL};
     weft_value o = weft_attention(g, q, k, v, options);
-    b->heads = o = weft_reshape(g, o, DIMS(b->form.batch, b->form.tokens, c->heads * c->head_dim));
+    b->heads = o = weft_reshape(g, o, DIMS(b->form.batch, b->picking ? 1 : b->form.tokens, c->heads * c->head_dim));
     o = weft_lm_linear(b, o, names->o, c->width, c->o_bias, c->init_range / sqrt(2 * (double)c->layers));
     if (!c->family->encoder)
         o = weft_lm_normalize(b, o, names->after_attention_norm);
@@ -96,11 +97,22 @@ static weft_value behind(weft_lm_builder *b, int64_t l, weft_value x, const char
     return x;
 }
 
+/* Behind the last attention every row goes its own way, so those that nobody asked for end there. */
+static bool picks(const weft_lm_builder *b, int64_t l)
+{
+    const bool simple = !b->c->family->encoder && !b->form.maps && !b->form.segments && !b->form.positions;
+    return b->rows.id && b->form.tokens > 1 && l == b->c->layers - 1 && simple;
+}
+
 weft_value weft_lm_block(weft_lm_builder *b, int64_t l, weft_value x)
 {
     weft_graph *g = b->g;
     const weft_lm_names *names = b->c->family->names;
+    b->picking = picks(b, l);
     weft_value a = weft_lm_tap(b, weft_lm_attention(b, l, x), "attention.%lld", (long long)l);
+    if (b->picking)
+        x = weft_lm_pick(b, x);
+    b->picking = false;
     weft_value between = behind(b, l, weft_add(g, x, a), names->after_attention_norm);
     if (!b->c->mlp)
         return between;
@@ -158,7 +170,7 @@ static weft_value head(weft_lm_builder *b, weft_value h)
 weft_value weft_lm_logits(weft_lm_builder *b, weft_value x)
 {
     if (b->rows.id)
-        x = weft_gather(b->g, weft_reshape(b->g, x, DIMS(b->form.batch * b->form.tokens, b->c->width)), b->rows);
+        x = weft_reshape(b->g, weft_shape(b->g, x).size[1] == 1 ? x : weft_lm_pick(b, x), DIMS(b->form.batch, b->c->width));
     return head(b, weft_lm_final(b, x));
 }
 
