@@ -4,7 +4,7 @@
  *
  * operands: q, k, v, [bias], [start], [used], [segments], [key mask]; of the gradient then y, log sums, dy.
  * outputs: y and the logarithms of the sums of exponentials [batch, heads, m]; dq, dk, dv, dbias [batch, heads, m, n].
- * attributes.i: what is given (attention.h), window; f: scale, cap. */
+ * attributes.i: what is given (attention.h), window, bf16 products; f: scale, cap. */
 #include "graph/attention.h"
 
 #include <math.h>
@@ -177,6 +177,7 @@ static weft_attention_task task_of(const weft_step *s, const weft_run_state *run
                              .value = d->value,
                              .scale = s->attributes.f[0],
                              .cap = s->attributes.f[1],
+                             .bf16 = s->attributes.i[2] != 0,
                              .q_token = d->heads * d->head,
                              .q_head = d->head,
                              .k_token = d->kv * d->head,
@@ -352,6 +353,7 @@ weft_value weft_attention(weft_graph *g, weft_value q, weft_value k, weft_value 
     }
     for (int i = 0; i < p.sight_count; i++)
         in[count++] = p.sight[i];
-    return weft_apply(g, &weft_ops_attention[ATTENTION], in, count,
-                      &(weft_attributes){.i = {p.given, p.window}, .f = {p.scale, p.cap}});
+    return weft_apply(
+        g, &weft_ops_attention[ATTENTION], in, count,
+        &(weft_attributes){.i = {p.given, p.window, g->bf16_products && g->dtype == WEFT_F32}, .f = {p.scale, p.cap}});
 }

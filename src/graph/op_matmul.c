@@ -107,7 +107,8 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
     gemm_call call = {.batch = p.batch};
     int64_t ar = a->dims.size[a->dims.rank - 2], ac = a->dims.size[a->dims.rank - 1];
     int64_t br = b->dims.size[b->dims.rank - 2], bc = b->dims.size[b->dims.rank - 1];
-    size_t e = weft_dtype_size(a->dtype), be = weft_dtype_size(run->storage[b->buffer]);
+    const bool rounded = a->dtype == WEFT_BF16;
+    size_t e = rounded ? sizeof(float) : weft_dtype_size(a->dtype), be = weft_dtype_size(run->storage[b->buffer]);
     call.rows = p.m;
     if (a->dims.rank == 2) {
         if (ta)
@@ -125,9 +126,12 @@ static gemm_call call_of(const weft_step *s, const weft_run_state *run, bool poi
     call.one = (weft_gemm){.m = p.m,
                            .n = p.n,
                            .k = p.k,
-                           .dtype = a->dtype,
+                           .dtype = rounded ? WEFT_F32 : a->dtype,
+                           .a_rounded = rounded,
                            .b_dtype = run->storage[b->buffer],
-                           .a_row = ta ? 1 : ac,
+                           .a_row = ta        ? 1
+                                    : rounded ? weft_rounded_stride(ac)
+                                              : ac,
                            .a_column = ta ? ac : 1,
                            .b_row = tb ? 1 : bc,
                            .b_column = tb ? bc : 1,
@@ -215,9 +219,11 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
         weft_gemm_area area = each == 1 ? (weft_gemm_area){0, one.one.m, 0, one.one.n} : t->area(&one.one, part);
         if (area.row0 >= call.rows)
             continue;
+        const int64_t row = item * one.one.m, last = area.row1 < call.rows ? area.row1 : call.rows;
+        if (s->program)
+            weft_program_expect(s, run, row + area.row0, row + last, area.column0, area.column1);
         t->run(&one.one, part, run->scratch[thread]);
         if (s->program) {
-            int64_t row = item * one.one.m, last = area.row1 < call.rows ? area.row1 : call.rows;
             weft_program_run(s, run, row + area.row0, row + last, area.column0, area.column1, thread);
         }
     }
@@ -249,6 +255,13 @@ static size_t panel_bytes(weft_planner *p, weft_gemm one, bool used_k)
     return most;
 }
 
+/* Many rows, whose product has several pieces side by side. */
+static bool pays_to_round(const weft_planner *p, const product *size, bool ta, int64_t batch)
+{
+    enum { ROWS = 32, COLUMNS = 128 };
+    return weft_planner_engine(p)->kernels->bf16 && !ta && batch == 1 && size->m >= ROWS && size->n >= COLUMNS && size->k > 0;
+}
+
 void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_value, weft_slot b, const weft_slot *c,
                        weft_product_form form, weft_slot *panels)
 {
@@ -271,6 +284,11 @@ void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_
                      .a_column = ta ? ac : 1,
                      .b_row = tb ? 1 : bc,
                      .b_column = tb ? bc : 1};
+    if (form.bf16 && pays_to_round(p, &size, ta, batch)) {
+        a = weft_place_rounded(p, v, a);
+        one.a_rounded = a.dtype == WEFT_BF16;
+        one.a_row = one.a_rounded ? weft_rounded_stride(ac) : ac;
+    }
     bool used_k = ta && a.dims.rank == 2 && (a.extent.count.id || b.extent.count.id);
     one.as_stored = weft_planner_graph(p)->packing == WEFT_PACK_NEVER && weft_is_parameter(p, b_value);
     one.kept = batch == 1 && !used_k && weft_is_kept(p, b_value) && b.dims.rank == 2;

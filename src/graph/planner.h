@@ -115,6 +115,11 @@ typedef struct weft_product_form {
 void weft_emit_product(weft_planner *, weft_value v, weft_slot a, weft_value b_value, weft_slot b, const weft_slot *c,
                        weft_product_form, weft_slot *panels);
 
+/* x [… , k], the left side of bf16 products, rounded by a step before v's: rows weft_rounded_stride(k) apart, in type BF16. Made
+ * once a place. x itself where it may change. */
+weft_slot weft_place_rounded(weft_planner *, weft_value v, weft_slot x);
+int64_t weft_rounded_stride(int64_t k);
+
 /* Whether somebody reads output k ≥ 1 of v, and where it then lies. */
 bool weft_output_wanted(weft_planner *, weft_value v, int k, weft_slot *out);
 
@@ -169,5 +174,7 @@ static inline int64_t weft_piece_elements(int64_t total, weft_dtype dtype, int64
 
 /* Runs the step's program on rows [r0, r1) × columns [c0, c1) of its result. */
 void weft_program_run(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1, int thread);
+/* Asks for what it will read there, while something else is computed. */
+void weft_program_expect(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1);
 
 #endif

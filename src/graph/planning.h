@@ -4,6 +4,8 @@
 
 #include "graph/program.h"
 
+typedef struct weft_rounded weft_rounded; /* of round_rows.c */
+
 struct weft_planner {
     weft_plan *plan;
     weft_graph *graph;
@@ -14,6 +16,7 @@ struct weft_planner {
     int32_t *uses;       /* [values] by live nodes */
     bool *live, *fed, *fetched;
     weft_group **group_of; /* [values] the group that computes it (producers too) */
+    weft_rounded *rounded; /* a list */
 };
 
 /* Which elementwise values run together, and behind which producer: fills group_of. */

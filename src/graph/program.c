@@ -276,6 +276,23 @@ void weft_program_run(const weft_step *s, const weft_run_state *run, int64_t r0,
     }
 }
 
+/* Short runs of many rows are what the processor does not foresee. Into the second cache: the first is the producer's. */
+void weft_program_expect(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1)
+{
+    enum { LINE = 64, MOST_BYTES = 128 << 10 };
+    const int64_t e = (int64_t)weft_dtype_size(s->out[0].dtype), columns = s->program->columns, bytes = (c1 - c0) * e;
+    if ((r1 - r0) * bytes > MOST_BYTES)
+        return;
+    for (int i = 0; i < s->in_count; i++) {
+        if (s->program->mode[i] != WEFT_STRIP_FULL || s->in[i].buffer < 0 || !run->base[s->in[i].buffer])
+            continue;
+        const char *x = (const char *)weft_at(run, &s->in[i]) + c0 * e;
+        for (int64_t r = r0; r < r1; r++)
+            for (int64_t byte = 0; byte < bytes; byte += LINE)
+                __builtin_prefetch(x + r * columns * e + byte, 0, 2);
+    }
+}
+
 /* ---- programs without producer ---- */
 
 enum { PROGRAM_PIECE = 32768 };

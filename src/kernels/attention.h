@@ -38,6 +38,7 @@ typedef struct weft_attention_task {
     int64_t m, n, group, head, value; /* queries, keys, query heads that share the key head, sizes of a key and of a value */
     weft_sight sight;
     double scale, cap; /* cap 0: none */
+    bool bf16;         /* F32 only: the factors of both products are rounded to bf16, their sums are not */
     const void *q, *k, *v;
     int64_t q_token, q_head, k_token, v_token;
     weft_dtype k_dtype, v_dtype; /* the compute type, BF16 or F16 */

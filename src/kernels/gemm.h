@@ -19,6 +19,7 @@ typedef struct weft_gemm {
     bool accumulate;    /* C += instead of C = */
     bool kept;          /* B is packed once for many products: pack it however few rows A has, and BF16 or F16 as they are */
     bool as_stored;     /* B is never packed whole: pieces read it in place, or rearrange the panels that they need */
+    bool a_rounded;     /* with bf16: A is stored in BF16, by rows of whole pairs, zero behind an odd k (round_rows makes it) */
     const void *a;
     int64_t a_row, a_column; /* element strides; one of them is 1 */
     const void *b;
@@ -40,6 +41,8 @@ typedef struct weft_gemm_table {
     int64_t (*pieces)(const weft_gemm *);
     weft_gemm_area (*area)(const weft_gemm *, int64_t piece);
     void (*run)(const weft_gemm *, int64_t piece, void *scratch);
+    /* A for a_rounded, on processors that multiply bf16: x [rows, k] dense; out's rows stand an even `stride` ≥ k apart. */
+    void (*round_rows)(const float *x, int64_t rows, int64_t k, int64_t stride, uint16_t *out);
 } weft_gemm_table;
 
 extern const weft_gemm_table weft_gemm_v2, weft_gemm_v3, weft_gemm_v4;

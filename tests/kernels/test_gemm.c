@@ -350,6 +350,55 @@ static void every_small_part_has_the_bits_of_the_whole(void **unused)
         }
 }
 
+/* A rounded beforehand, its rows further apart than they need be, or a multiple of 4 KB. */
+static void rounding_rows_first_changes_no_bit(void **unused)
+{
+    (void)unused;
+    level all[3];
+    const int count = levels(all);
+    for (int l = 0; l < count; l++)
+        for (int round = 0; round < 60; round++) {
+            state = (uint64_t)round * 104729 + 3;
+            draw();
+            const int64_t n = round % 10 ? random_size() : 400, k = round % 10 ? 1 + random_size() : 2048;
+            weft_gemm g = random_case(4 + round % 3, 1 + random_size(), n, k);
+            if (g.a_column != 1) {
+                g.a_column = 1;
+                g.a_row = g.m > 1 ? 0 : k; /* the same row again and again: there is no more memory */
+                g.m = g.m < 3 ? g.m : 3;
+                free((void *)(uintptr_t)g.a);
+                g.a = random_matrix(g.dtype, k);
+            }
+            const int64_t stride = round % 10 ? (k + 1) / 2 * 2 + 2 * below(40) : k;
+            uint16_t *rounded = malloc((size_t)(g.m * stride) * sizeof *rounded);
+            memset(rounded, 0xff, (size_t)(g.m * stride) * sizeof *rounded);
+            for (int64_t i = 0; i < g.m; i++)
+                for (int64_t p = 0; p < (k + 1) / 2 * 2; p++)
+                    rounded[i * stride + p] =
+                        p < k ? (uint16_t)(float_to_bits(nearest_bf16(((const float *)g.a)[i * g.a_row + p])) >> 16) : 0;
+            g.c = guarded(&g);
+            multiply(all[l].table, g, false);
+            weft_gemm first = g;
+            first.a_rounded = true;
+            first.a = rounded;
+            first.a_row = stride;
+            first.c = guarded(&g);
+            multiply(all[l].table, first, true);
+            assert_memory_equal(first.c, g.c, (size_t)(g.m * g.c_row) * sizeof(float));
+            if (weft_kernels_best()->bf16 && g.a_row == k) { /* and the kernel that rounds makes these */
+                uint16_t *made = malloc((size_t)(g.m * stride) * sizeof *made);
+                memset(made, 0xff, (size_t)(g.m * stride) * sizeof *made);
+                weft_kernels_best()->gemm->round_rows(g.a, g.m, k, stride, made);
+                assert_memory_equal(made, rounded, (size_t)(g.m * stride) * sizeof *made);
+                free(made);
+            }
+            free(rounded);
+            free(first.c);
+            free(g.c);
+            drop(&g);
+        }
+}
+
 static void special_values_pass_through(void **unused)
 {
     (void)unused;
@@ -415,7 +464,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes_are_ascending_chains), cmocka_unit_test(large_shapes_are_ascending_chains),
         cmocka_unit_test(strides_do_not_change_bits),         cmocka_unit_test(every_small_part_has_the_bits_of_the_whole),
-        cmocka_unit_test(special_values_pass_through),        cmocka_unit_test(small_products_are_one_piece),
+        cmocka_unit_test(rounding_rows_first_changes_no_bit), cmocka_unit_test(special_values_pass_through),
+        cmocka_unit_test(small_products_are_one_piece),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,12 +38,34 @@ static int64_t padded(int64_t size)
     return (size + WIDEST - 1) / WIDEST * WIDEST;
 }
 
+/* What the products of a task multiply, and how many such elements hold `size` numbers along the sum's axis. All kinds of a
+ * compute type have its size. */
+static gemm_element element_of(const weft_attention_task *t)
+{
+    return REAL_ELEMENT == GEMM_FLOATS && t->bf16 ? weft_gemm_bf16_element() : REAL_ELEMENT;
+}
+
+static int64_t steps_of(gemm_element kind, int64_t size)
+{
+    return kind == GEMM_PAIRS ? (size + 1) / 2 : size;
+}
+
+static const weft_gemm_tiles *tiles_of(gemm_element kind)
+{
+#if defined(WEFT_LEVEL_v4)
+    return kind == GEMM_PAIRS ? &GEMM_TILES_BF16 : &TILES;
+#else
+    (void)kind;
+    return &TILES;
+#endif
+}
+
 /* C[rows, columns] = A·B, or C += A·B. A in `order` with its stride; column c of B, c a multiple of the panel width, stands at
  * b + c · b_column, its steps b_step apart. B is read and C written up to whole panels. */
-static void product(int64_t rows, int64_t columns, int64_t depth, int order, const real *a, int64_t a_stride, const real *b,
-                    int64_t b_column, int64_t b_step, real *c, int64_t c_row, bool add)
+static void product(gemm_element kind, int64_t rows, int64_t columns, int64_t depth, int order, const real *a, int64_t a_stride,
+                    const real *b, int64_t b_column, int64_t b_step, real *c, int64_t c_row, bool add)
 {
-    const weft_gemm_tiles *tiles = &TILES;
+    const weft_gemm_tiles *tiles = tiles_of(kind);
     for (int64_t column = 0, width; column < columns; column += width) {
         int narrow = 0;
         while (narrow + 1 < tiles->widths && (WIDEST >> (narrow + 1)) >= columns - column)
@@ -73,20 +95,32 @@ static const void *element(const void *data, weft_dtype dtype, int64_t i)
     return (const char *)data + i * (dtype == WEFT_F64 ? 8 : dtype == WEFT_F32 ? 4 : 2);
 }
 
-/* Keys [from, to) of x [tokens, size] as panels [size][WIDEST], one panel after another: what multiplies rows of queries. */
-static void pack_across_keys(const void *x, weft_dtype dtype, int64_t token, int64_t size, int64_t from, int64_t to, real *out)
+/* Keys [from, to) of x [tokens, size] as panels [steps of size][WIDEST], one panel after another: what multiplies rows of
+ * queries. */
+static void pack_across_keys(gemm_element kind, const void *x, weft_dtype dtype, int64_t token, int64_t size, int64_t from,
+                             int64_t to, real *out)
 {
     const gemm_operand keys = {x, dtype, 1, token, size};
-    for (int64_t j = from; j < to; j += WIDEST, out += WIDEST * size)
-        WEFT_LEVEL_NAME(weft_gemm_pack_panel)(&keys, REAL_ELEMENT, 0, size, j, to, out, WIDEST);
+    const int64_t steps = steps_of(kind, size);
+    for (int64_t j = from; j < to; j += WIDEST, out += WIDEST * steps)
+        WEFT_LEVEL_NAME(weft_gemm_pack_panel)(&keys, kind, 0, steps, j, to, out, WIDEST);
 }
 
-/* The same keys as panels [to - from][WIDEST]: what multiplies rows of weights, one a key. */
-static void pack_along_keys(const void *x, weft_dtype dtype, int64_t token, int64_t size, int64_t from, int64_t to, real *out)
+/* The same keys as panels [steps of to - from][WIDEST]: what multiplies rows of weights, one a key. */
+static void pack_along_keys(gemm_element kind, const void *x, weft_dtype dtype, int64_t token, int64_t size, int64_t from,
+                            int64_t to, real *out)
 {
     const gemm_operand columns = {element(x, dtype, from * token), dtype, token, 1, to - from};
-    for (int64_t j = 0; j < size; j += WIDEST, out += WIDEST * (to - from))
-        WEFT_LEVEL_NAME(weft_gemm_pack_panel)(&columns, REAL_ELEMENT, 0, to - from, j, size, out, WIDEST);
+    const int64_t steps = steps_of(kind, to - from);
+    for (int64_t j = 0; j < size; j += WIDEST, out += WIDEST * steps)
+        WEFT_LEVEL_NAME(weft_gemm_pack_panel)(&columns, kind, 0, steps, j, size, out, WIDEST);
+}
+
+/* `size` numbers in a row as the left side of products; x and out may be one. */
+static void pack_row(gemm_element kind, const real *x, int64_t size, real *out)
+{
+    const gemm_operand row = {x, REAL_DTYPE, 1, size, size};
+    WEFT_LEVEL_NAME(weft_gemm_pack_lines)(&row, kind, 0, steps_of(kind, size), 0, 1, out, size);
 }
 
 /* A block of keys, and the part of it in which some query of the task may see one. */

@@ -1,5 +1,6 @@
 /* Attention, the scores of few queries: a token that goes on from a cache. The keys are turned in registers where they stand, as
- * packing them would be more work than multiplying. Each score is the chain of additions that the tiles make. */
+ * packing them would be more work than multiplying; for bf16 products they are rounded there too. Each score is the chain of
+ * additions that the tiles make. */
 #ifndef WEFT_KERNELS_ATTENTION_FEW_H
 #define WEFT_KERNELS_ATTENTION_FEW_H
 
@@ -12,7 +13,8 @@ enum { FEW_ROWS = 4 };
 
 static bool few_queries(const weft_attention_task *t, int64_t rows)
 {
-    return rows <= FEW_ROWS && t->k_dtype == REAL_DTYPE && weft_sixteen_lines(t->head, t->k_token);
+    return rows <= FEW_ROWS && t->k_dtype == REAL_DTYPE && element_of(t) != GEMM_ROUNDED &&
+           weft_sixteen_lines(t->head, t->k_token);
 }
 
 GEMM_INLINE void few_rows(const int R, int64_t depth, const real *q, const real *lines, int64_t stride, real *scores)
@@ -35,11 +37,54 @@ GEMM_INLINE void few_rows(const int R, int64_t depth, const real *q, const real 
         _mm512_storeu_ps(scores + r * SCORES, sum[r]);
 }
 
+/* The same with q [rows, depth / 2] in pairs. */
+__attribute__((target("avx512bf16"))) GEMM_INLINE void few_rows_pairs(const int R, int64_t depth, const real *q,
+                                                                      const real *lines, int64_t stride, real *scores)
+{
+    __m512 sum[FEW_ROWS];
+    GEMM_UNROLL(4)
+    for (int r = 0; r < R; r++)
+        sum[r] = _mm512_setzero_ps();
+    for (int64_t p = 0; p < depth; p += 4) {
+        __m512 keys[4];
+        weft_turn_lines(lines + p, stride, keys);
+        GEMM_UNROLL(2)
+        for (int step = 0; step < 4; step += 2) {
+            const __m512i even = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(keys[step]));
+            const __m512i odd = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(keys[step + 1]));
+            const __m512bh pair = (__m512bh)_mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
+            GEMM_UNROLL(4)
+            for (int r = 0; r < R; r++)
+                sum[r] = _mm512_dpbf16_ps(sum[r], (__m512bh)_mm512_set1_ps(q[(r * depth + p + step) / 2]), pair);
+        }
+    }
+    GEMM_UNROLL(4)
+    for (int r = 0; r < R; r++)
+        _mm512_storeu_ps(scores + r * SCORES, sum[r]);
+}
+
+#define FEW_ROWS_OF(NAME, TARGET, KERNEL) \
+    TARGET static void NAME(int64_t rows, int64_t depth, const real *q, const real *lines, int64_t stride, real *scores) \
+    { \
+        if (rows == 1) \
+            KERNEL(1, depth, q, lines, stride, scores); \
+        else if (rows == 2) \
+            KERNEL(2, depth, q, lines, stride, scores); \
+        else if (rows == 3) \
+            KERNEL(3, depth, q, lines, stride, scores); \
+        else \
+            KERNEL(4, depth, q, lines, stride, scores); \
+    }
+
+FEW_ROWS_OF(few_of_floats, , few_rows)
+FEW_ROWS_OF(few_of_pairs, __attribute__((target("avx512bf16"))), few_rows_pairs)
+
 /* scores[r · SCORES + j] = q[r] · key j, for `count` keys and zeros up to whole panels. room: [16][head], for the last keys. */
 static void few_scores(const weft_attention_task *t, int64_t rows, const real *q, const real *keys, int64_t count, real *room,
                        real *scores)
 {
     const int64_t head = t->head;
+    const bool pairs = element_of(t) == GEMM_PAIRS;
     for (int64_t j = 0; j < padded(count); j += 16, keys += 16 * t->k_token) {
         const real *lines = keys;
         int64_t stride = t->k_token;
@@ -49,14 +94,7 @@ static void few_scores(const weft_attention_task *t, int64_t rows, const real *q
             memset(room + left * head, 0, (size_t)((16 - left) * head) * sizeof *room);
             lines = room, stride = head;
         }
-        if (rows == 1)
-            few_rows(1, head, q, lines, stride, scores + j);
-        else if (rows == 2)
-            few_rows(2, head, q, lines, stride, scores + j);
-        else if (rows == 3)
-            few_rows(3, head, q, lines, stride, scores + j);
-        else
-            few_rows(4, head, q, lines, stride, scores + j);
+        (pairs ? few_of_pairs : few_of_floats)(rows, head, q, lines, stride, scores + j);
     }
 }
 

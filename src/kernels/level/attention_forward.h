@@ -77,7 +77,8 @@ typedef struct value_block {
 static bool values_stand(const weft_attention_task *t, int64_t rows)
 {
     const int64_t rest = t->value % WIDEST, narrowest = WIDEST >> (TILES.widths - 1);
-    return rows <= GEMM_TALLEST && t->v_dtype == REAL_DTYPE && (rest == 0 || rest == WIDEST / 2 || rest == narrowest);
+    return element_of(t) == REAL_ELEMENT && rows <= GEMM_TALLEST && t->v_dtype == REAL_DTYPE &&
+           (rest == 0 || rest == WIDEST / 2 || rest == narrowest);
 }
 
 /* Rows r0 … r1 of the call's (query, head of the group) pairs against block b. */
@@ -92,24 +93,27 @@ static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r
         b.from = of->from;
     if (b.to <= b.from)
         return;
+    const gemm_element kind = element_of(t);
     const int64_t count = b.to - b.from, wide = padded(count), values = padded(t->value), skip = b.from - of->from;
+    const int64_t head = steps_of(kind, t->head);
     for (int64_t r = r0; r < r1; r++)
-        memcpy(s->q + (r - r0) * t->head, (const real *)t->q + (query0 + r / group) * t->q_token + r % group * t->q_head,
-               (size_t)t->head * sizeof(real));
+        pack_row(kind, (const real *)t->q + (query0 + r / group) * t->q_token + r % group * t->q_head, t->head,
+                 s->q + (r - r0) * head);
     if (few_queries(t, rows))
         few_scores(t, rows, s->q, (const real *)t->k + b.from * t->k_token, count, s->keys, s->scores);
     else
-        product(rows, count, t->head, GEMM_BY_ROWS, s->q, t->head, s->keys + skip * t->head, t->head, WIDEST, s->scores, SCORES,
-                false);
+        product(kind, rows, count, head, GEMM_BY_ROWS, s->q, head, s->keys + skip * head, head, WIDEST, s->scores, SCORES, false);
     real top[ROW_BLOCK];
     double sum[ROW_BLOCK];
     for (int64_t r = 0; r < rows; r++) {
         real *row = s->scores + r * SCORES;
         finish_scores(t, (r0 + r) % group, query0 + (r0 + r) / group, &b, row, NULL);
         top[r] = exponentials(wide, row, &sum[r]);
+        if (kind != REAL_ELEMENT)
+            pack_row(kind, row, count, row);
     }
-    product(rows, t->value, count, GEMM_BY_ROWS, s->scores, SCORES, v->first + skip * v->step, v->column, v->step, s->sums,
-            values, false);
+    product(kind, rows, t->value, steps_of(kind, count), GEMM_BY_ROWS, s->scores, SCORES,
+            v->first + steps_of(kind, skip) * v->step, v->column, v->step, s->sums, values, false);
     for (int64_t r = 0; r < rows; r++) {
         row_state *state = &s->state[r0 + r];
         real *y = (real *)t->y + (query0 + (r0 + r) / group) * t->y_token + (r0 + r) % group * t->y_head;
@@ -135,13 +139,14 @@ static void forward_some(const weft_attention_task *t, int64_t query0, int64_t q
         const key_block b = block_of(t, query0, query1, first);
         if (b.to <= b.from)
             continue;
+        const gemm_element kind = element_of(t);
         if (!few_queries(t, rows))
-            pack_across_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s->keys);
-        value_block v = {s->values, b.to - b.from, WIDEST};
+            pack_across_keys(kind, t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s->keys);
+        value_block v = {s->values, steps_of(kind, b.to - b.from), WIDEST};
         if (values_stand(t, rows))
             v = (value_block){(const real *)t->v + b.from * t->v_token, 1, t->v_token};
         else
-            pack_along_keys(t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s->values);
+            pack_along_keys(kind, t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s->values);
         for (int64_t r = 0; r < rows; r += ROW_BLOCK)
             forward_rows(t, query0, r, r + ROW_BLOCK < rows ? r + ROW_BLOCK : rows, &b, &v, s);
     }

@@ -53,6 +53,21 @@ static void weigh(const weft_attention_task *t, int64_t g, int64_t i, const key_
         store(d + j, load(d + j) * scale);
 }
 
+/* What bf16 products multiplied in the forward: the gradient is that of these numbers, and computed in f32. */
+static void round_factors(const weft_attention_task *t, real *x, int64_t count)
+{
+#if WEFT_REAL_BITS == 32
+    for (int64_t i = 0; i < count && t->bf16; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits = (bits & 0x7fffffff) > 0x7f800000 ? bits : (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+        memcpy(x + i, &bits, sizeof bits);
+    }
+#else
+    (void)t, (void)x, (void)count;
+#endif
+}
+
 /* Queries i0 … i1 of head g of the group against block `of`; what they add to the block's keys and values, and to themselves. */
 static void gradient_rows(const weft_attention_task *t, int64_t g, int64_t i0, int64_t i1, const key_block *of,
                           const gradient_scratch *s)
@@ -67,23 +82,27 @@ static void gradient_rows(const weft_attention_task *t, int64_t g, int64_t i0, i
     const int64_t rows = i1 - i0, count = b.to - b.from, skip = b.from - of->from, along = of->to - of->from;
     const int64_t head = padded(t->head), value = padded(t->value);
     copy_rows(rows, t->head, (const real *)t->q + i0 * t->q_token + g * t->q_head, t->q_token, s->q, head);
+    round_factors(t, s->q, rows * head);
     copy_rows(rows, t->value, (const real *)t->dy + i0 * t->y_token + g * t->y_head, t->y_token, s->dy, value);
-    product(rows, count, t->head, GEMM_BY_ROWS, s->q, head, s->keys + skip * t->head, t->head, WIDEST, s->p, SCORES, false);
-    product(rows, count, t->value, GEMM_BY_ROWS, s->dy, value, s->values + skip * t->value, t->value, WIDEST, s->d, SCORES,
+    product(REAL_ELEMENT, rows, count, t->head, GEMM_BY_ROWS, s->q, head, s->keys + skip * t->head, t->head, WIDEST, s->p, SCORES,
             false);
+    product(REAL_ELEMENT, rows, count, t->value, GEMM_BY_ROWS, s->dy, value, s->values + skip * t->value, t->value, WIDEST, s->d,
+            SCORES, false);
     for (int64_t r = 0; r < rows; r++) {
         real *p = s->p + r * SCORES, *d = s->d + r * SCORES, *slope = s->slope + r * SCORES;
         finish_scores(t, g, i0 + r, &b, p, slope);
         weigh(t, g, i0 + r, &b, p, d, slope);
     }
-    product(rows, t->head, count, GEMM_BY_ROWS, s->d, SCORES, s->key_rows + skip * WIDEST, along, WIDEST, s->dq, head, false);
+    product(REAL_ELEMENT, rows, t->head, count, GEMM_BY_ROWS, s->d, SCORES, s->key_rows + skip * WIDEST, along, WIDEST, s->dq,
+            head, false);
     for (int64_t r = 0; r < rows; r++) {
         real *dq = (real *)t->dq + (i0 + r) * t->q_token + g * t->q_head;
         for (int64_t j = 0; j < t->head; j++)
             dq[j] += s->dq[r * head + j];
     }
-    product(count, t->head, rows, GEMM_BY_COLUMNS, s->d, SCORES, s->q, 1, head, s->dk + skip * head, head, true);
-    product(count, t->value, rows, GEMM_BY_COLUMNS, s->p, SCORES, s->dy, 1, value, s->dv + skip * value, value, true);
+    product(REAL_ELEMENT, count, t->head, rows, GEMM_BY_COLUMNS, s->d, SCORES, s->q, 1, head, s->dk + skip * head, head, true);
+    product(REAL_ELEMENT, count, t->value, rows, GEMM_BY_COLUMNS, s->p, SCORES, s->dy, 1, value, s->dv + skip * value, value,
+            true);
 }
 
 static void clear_rows(int64_t rows, int64_t size, real *x, int64_t token)
@@ -108,9 +127,12 @@ static void gradient(const weft_attention_task *t, void *scratch)
         if (b.to <= b.from)
             continue;
         const int64_t count = b.to - b.from;
-        pack_across_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s.keys);
-        pack_across_keys(t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s.values);
-        pack_along_keys(t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s.key_rows);
+        pack_across_keys(REAL_ELEMENT, t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s.keys);
+        pack_across_keys(REAL_ELEMENT, t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s.values);
+        pack_along_keys(REAL_ELEMENT, t->k, t->k_dtype, t->k_token, t->head, b.from, b.to, s.key_rows);
+        round_factors(t, s.keys, padded(count) * t->head);
+        round_factors(t, s.values, padded(count) * t->value);
+        round_factors(t, s.key_rows, count * head);
         memset(s.dk, 0, (size_t)(count * head) * sizeof(real));
         memset(s.dv, 0, (size_t)(count * value) * sizeof(real));
         for (int64_t g = 0; g < t->group; g++)

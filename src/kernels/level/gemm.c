@@ -213,7 +213,7 @@ static void take_left(const gemm_plan *plan, const weft_gemm_area *part, int64_t
         return;
     p->left = scratch;
     if (p->order == GEMM_BY_ROWS) {
-        pack_lines(left, plan->kind, from, to, part->row0, part->row1, scratch, stride);
+        pack_lines(left, plan->left_kind, from, to, part->row0, part->row1, scratch, stride);
         p->stride = stride;
         p->line_bytes = stride * plan->size;
         p->tall_bytes = p->line_bytes * GEMM_TALLEST;
@@ -313,4 +313,11 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
     }
 }
 
-const weft_gemm_table WEFT_LEVEL_NAME(weft_gemm) = {packed_bytes, pack_pieces, pack, scratch_bytes, pieces, area, run};
+static void round_rows(const float *x, int64_t rows, int64_t k, int64_t stride, uint16_t *out)
+{
+    const gemm_operand lines = {x, WEFT_F32, 1, k, k};
+    pack_lines(&lines, GEMM_PAIRS, 0, (k + 1) / 2, 0, rows, out, stride / 2);
+}
+
+const weft_gemm_table WEFT_LEVEL_NAME(weft_gemm) = {packed_bytes, pack_pieces, pack, scratch_bytes,
+                                                    pieces,       area,        run,  round_rows};

@@ -112,7 +112,24 @@ static bool stage_pairs(const gemm_operand *x, int64_t line, int64_t from, int64
         return false;
     return true;
 }
+/* Pairs of one step and the next of `count` neighbouring lines of a matrix in F32; odd NULL: there is no next step. */
+__attribute__((target("avx512bf16,avx512vl"))) static void pair_steps(const float *even, const float *odd, int64_t count,
+                                                                      char *out)
+{
+    for (int64_t i = 0; i < count; i += 16) {
+        const __mmask16 part = (__mmask16)(count - i >= 16 ? 0xffff : (1 << (count - i)) - 1);
+        const __m256i low = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(part, even + i));
+        const __m256i high = odd ? (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(part, odd + i)) : _mm256_setzero_si256();
+        const __m512i pair = _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
+        _mm512_mask_storeu_epi32(out + 4 * i, part, pair);
+    }
+}
 #else
+static void pair_steps(const float *even, const float *odd, int64_t count, char *out)
+{
+    (void)even, (void)odd, (void)count, (void)out; /* there are no pairs at this level */
+}
+
 static bool stage_pairs(const gemm_operand *x, int64_t line, int64_t from, int64_t to, char *out)
 {
     (void)x, (void)line, (void)from, (void)to, (void)out;
@@ -160,6 +177,11 @@ static void stage_line(const gemm_operand *x, gemm_element kind, int64_t line, i
 static void stage_across(const gemm_operand *x, gemm_element kind, int64_t p, int64_t line0, int64_t count, char *out)
 {
     uint32_t bits[PANEL], odd[PANEL];
+    if (kind == GEMM_PAIRS && x->dtype == WEFT_F32) {
+        const char *next = 2 * p + 1 < x->depth ? at(x, line0, 2 * p + 1) : NULL;
+        pair_steps((const float *)(const void *)at(x, line0, 2 * p), (const float *)(const void *)next, count, out);
+        return;
+    }
     if (kind == GEMM_FLOATS)
         widen(at(x, line0, p), x->dtype, count, (float *)(void *)bits);
     else if (kind == GEMM_ROUNDED)

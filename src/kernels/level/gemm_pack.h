@@ -8,6 +8,16 @@
  * order 1, 0, 3, 2, …, so that a plain tile adds up as vdpbf16ps does. */
 typedef enum gemm_element { GEMM_FLOATS, GEMM_DOUBLES, GEMM_ROUNDED, GEMM_PAIRS } gemm_element;
 
+/* What bf16 products of floats are made of on this processor. */
+static inline gemm_element weft_gemm_bf16_element(void)
+{
+#if defined(WEFT_LEVEL_v4)
+    return __builtin_cpu_supports("avx512bf16") ? GEMM_PAIRS : GEMM_ROUNDED;
+#else
+    return GEMM_ROUNDED;
+#endif
+}
+
 /* A or B as the tiles see it: lines (rows of A, columns of B) of `depth` steps each. One of the strides is 1. */
 typedef struct gemm_operand {
     const void *data;

@@ -39,18 +39,9 @@ static int64_t ceiling(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-static bool multiplies_bf16(void)
-{
-#if defined(WEFT_LEVEL_v4)
-    return __builtin_cpu_supports("avx512bf16");
-#else
-    return false;
-#endif
-}
-
 static void choose_tiles(gemm_plan *plan, const weft_gemm *g)
 {
-    plan->kind = g->dtype == WEFT_F64 ? GEMM_DOUBLES : !g->bf16 ? GEMM_FLOATS : multiplies_bf16() ? GEMM_PAIRS : GEMM_ROUNDED;
+    plan->kind = g->dtype == WEFT_F64 ? GEMM_DOUBLES : !g->bf16 ? GEMM_FLOATS : weft_gemm_bf16_element();
     plan->tiles = plan->kind == GEMM_DOUBLES ? &GEMM_TILES_F64 : &GEMM_TILES_F32;
 #if defined(WEFT_LEVEL_v4)
     if (plan->kind == GEMM_PAIRS)
@@ -116,9 +107,9 @@ static gemm_plan make_plan(const weft_gemm *g)
     if (g->m == 0 || g->n == 0)
         return plan;
     choose_tiles(&plan, g);
-    plan.left = (gemm_operand){g->a, g->dtype, g->a_column, g->a_row, g->k};
+    plan.left = (gemm_operand){g->a, g->a_rounded ? WEFT_BF16 : g->dtype, g->a_column, g->a_row, g->k};
     plan.right = (gemm_operand){g->b, g->b_dtype, g->b_row, g->b_column, g->k};
-    plan.swapped = g->n <= FEW_COLUMNS && g->m >= 2 * g->n;
+    plan.swapped = g->n <= FEW_COLUMNS && g->m >= 2 * g->n && !g->a_rounded;
     if (plan.swapped) {
         const gemm_operand a = plan.left;
         plan.left = plan.right;
@@ -146,7 +137,11 @@ static gemm_plan make_plan(const weft_gemm *g)
     const int64_t limit = in_place && plan.n > plan.width && plan.m <= GEMM_TALLEST ? DIRECT_BLOCK : BLOCK_BYTES / plan.size;
     const int64_t blocks = most(1, ceiling(plan.depth, limit));
     plan.block = most(16, ceiling(ceiling(plan.depth, blocks), 16) * 16);
-    const bool as_is = plain && plan.left.dtype == g->dtype, hard = plan.n >= 4 * plan.width && !easy_lines(&plan);
+    const bool pairs = plan.kind == GEMM_PAIRS && g->a_rounded;
+    if (pairs)
+        plan.left = (gemm_operand){g->a, WEFT_F32, 1, g->a_row / 2, plan.depth};
+    plan.left_kind = pairs ? GEMM_FLOATS : plan.kind;
+    const bool as_is = pairs || (plain && plan.left.dtype == g->dtype), hard = plan.n >= 4 * plan.width && !easy_lines(&plan);
     plan.paired =
         as_is && hard && plan.tiles->pair && plan.left.step == 1 && (plan.packed || plan.direct) && plan.packed_size == plan.size;
     plan.copied = !as_is || (hard && !plan.paired);
@@ -160,7 +155,7 @@ static gemm_plan make_plan(const weft_gemm *g)
 /* What a plan is made of. */
 typedef struct plan_key {
     int64_t m, n, k, a_row, a_column, b_row, b_column;
-    int32_t dtype, b_dtype, bf16, kept, as_stored, unused;
+    int32_t dtype, b_dtype, bf16, kept, as_stored, a_rounded;
 } plan_key;
 
 /* A product asks for its plan several times a piece, and a model has a few dozen products: for small ones planning would cost as
@@ -183,7 +178,8 @@ const gemm_plan *WEFT_LEVEL_NAME(weft_gemm_plan)(const weft_gemm *g)
                           .b_dtype = (int32_t)g->b_dtype,
                           .bf16 = g->bf16,
                           .kept = g->kept,
-                          .as_stored = g->as_stored};
+                          .as_stored = g->as_stored,
+                          .a_rounded = g->a_rounded};
     uint64_t hash = (uint64_t)(key.m * 31 + key.n) * 1000003u + (uint64_t)(key.k * 7 + key.b_row + key.a_column);
     hash ^= hash >> 17;
     hash *= 0x9E3779B97F4A7C15u;

@@ -10,7 +10,7 @@ typedef struct gemm_plan {
     gemm_operand left, right; /* A and B; the other way round when swapped */
     int64_t m, n;             /* lines of left and right: C or, swapped, its transpose, is [m, n] */
     bool swapped;
-    gemm_element kind;
+    gemm_element kind, left_kind; /* what tiles read; how left is copied: as floats when it holds pairs already */
     const weft_gemm_tiles *tiles;
     int64_t size;                                             /* bytes an element */
     int64_t packed_size;                                      /* the same in packed panels: 2 when they stay BF16 or F16 */
