@@ -2,7 +2,8 @@
 one token at position 128, in float32 and bfloat16; and a training step of GPT-2's smallest shape on 256 tokens with AdamW.
 
 Random weights N(0, 0.02), the key and value cache allocated beforehand, attention by scaled_dot_product_attention, the head on the
-last position only. Prints a JSON line for each of lm_prefill_110m, lm_decode_110m, each also with _bf16, and lm_train_gpt2.
+last position only. Prints a JSON line for each of lm_prefill_110m, lm_decode_110m, each also with _bf16, and lm_train_gpt2 with and
+without it (bf16: automatic mixed precision).
 """
 
 import argparse
@@ -116,23 +117,25 @@ def infer(dtype, suffix, names, threads):
                 emit(name + suffix, measure(call, 2, repeats, 6.0), threads, peak_rss=process_peak_bytes())
 
 
-def train(threads):
+def train(threads, bf16):
     model = GPT2()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.1)
     ids = (torch.arange(257) * 7919 % 50257)[None]
 
     def step():
         optimizer.zero_grad()
-        model(ids[:, :-1], ids[:, 1:]).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = model(ids[:, :-1], ids[:, 1:])
+        loss.backward()
         optimizer.step()
 
     growth, peak = peak_growth(lambda: (step(), step()))
-    emit("lm_train_gpt2", measure(step, 1, 5, 10.0), threads, rss_growth=growth, peak_rss=peak)
+    emit("lm_train_gpt2" + ("_bf16" if bf16 else ""), measure(step, 1, 5, 10.0), threads, rss_growth=growth, peak_rss=peak)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=["lm_prefill_110m", "lm_decode_110m", "bf16", "lm_train_gpt2"])
+    parser.add_argument("names", nargs="*", default=["lm_prefill_110m", "lm_decode_110m", "bf16", "lm_train_gpt2", "lm_train_gpt2_bf16"])
     parser.add_argument("--threads", type=int, default=1)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -140,8 +143,9 @@ def main():
     infer(torch.float32, "", a.names, a.threads)
     if "bf16" in a.names:
         infer(torch.bfloat16, "_bf16", a.names, a.threads)
-    if "lm_train_gpt2" in a.names:
-        train(a.threads)
+    for name in a.names:
+        if name.startswith("lm_train_gpt2"):
+            train(a.threads, name.endswith("_bf16"))
 
 
 if __name__ == "__main__":

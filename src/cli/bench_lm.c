@@ -141,7 +141,7 @@ static weft_status open_graph(lm_run *r, lm_work work, bool bf16, int64_t tokens
         logits = weft_lm_logits(&b, weft_lm_stream(&b));
     if (status == WEFT_OK)
         status = weft_params_init(r->params, r->graph, WEFT_F32, 0);
-    if (status == WEFT_OK && bf16)
+    if (status == WEFT_OK && bf16 && work != TRAIN) /* trained weights stay f32 */
         status = store_in_bf16(r->params);
     if (status == WEFT_OK)
         status = weft_compile(r->engine, r->graph, NULL, 0, fetches ? fetches : &logits, count, &r->plan);
@@ -226,5 +226,6 @@ const bench_job bench_lm[] = {
     {"lm_decode_110m_bf16", {LLAMA_110M, DECODE, 1}, open_lm, call_lm, close_lm},
     {"lm_decode_260k", {LLAMA_260K, DECODE, 0}, open_lm, call_lm, close_lm},
     {"lm_train_gpt2", {GPT2, TRAIN, 0}, open_lm, call_lm, close_lm},
+    {"lm_train_gpt2_bf16", {GPT2, TRAIN, 1}, open_lm, call_lm, close_lm},
     {0},
 };

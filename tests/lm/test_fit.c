@@ -85,9 +85,10 @@ static double largest_difference(const weft_params *a, const weft_params *b)
 
 /* ---- The golden: five steps on three records (tests/golden/lm/finetune_trace.safetensors). ---- */
 
-static void golden_trace(void **state)
+/* With bf16 products the losses are held to 2e-2 and the first gradients, as vectors, to 8 %, which PyTorch's
+ * automatic mixed precision keeps too. */
+static void follow_trace(bool bf16)
 {
-    (void)state;
     const char *data = getenv("WEFT_DATA");
     char folder[512];
     snprintf(folder, sizeof folder, "%s/lm/stories260K", data ? data : WEFT_SOURCE_DIR "/../shared/data");
@@ -104,7 +105,7 @@ static void golden_trace(void **state)
     MUST(weft_lm_own_weights(lm, false, 0));
     weft_tensor ids = tensor_of(golden, "input_ids"), labels = tensor_of(golden, "labels");
     int64_t B = ids.dims.size[0], T = ids.dims.size[1], labelled = 0, compared = 0;
-    MUST(weft_lm_pass_new(lm, &(weft_lm_pass_form){.batch = B, .length = T, .gradients = true}, &pass));
+    MUST(weft_lm_pass_new(lm, &(weft_lm_pass_form){.batch = B, .length = T, .gradients = true, .bf16 = bf16}, &pass));
     weft_lm_batch *in = weft_lm_pass_inputs(pass);
     for (int64_t i = 0; i < B * T; i++) {
         in->ids[i] = ids.dtype == WEFT_I64 ? ((int64_t *)ids.data)[i] : ((int32_t *)ids.data)[i];
@@ -123,7 +124,7 @@ static void golden_trace(void **state)
     for (int step = 0; step < 5; step++) {
         double loss;
         MUST(weft_lm_pass_run(pass, 1 / (double)labelled, 0, (uint64_t)step, &loss));
-        if (fabs(loss - losses[step]) > 2e-5)
+        if (!(fabs(loss - losses[step]) <= (bf16 ? 2e-2 : 2e-5)) || (bf16 && fabs(loss - losses[step]) < 1e-6))
             fail_msg("step %d: loss %.8f, expected %.8f", step, loss, losses[step]);
         for (int64_t i = 0; step == 0 && i < weft_params_count(lm->params); i++) {
             char name[300];
@@ -137,16 +138,19 @@ static void golden_trace(void **state)
                 continue;
             compared++;
             const float *want = kept.data;
-            double most = 0, worst = 0;
+            double most = 0, worst = 0, squares = 0, off = 0;
             for (int64_t k = 0; k < weft_dims_count(t.dims); k++) {
                 most = fmax(most, fabs((double)want[k]));
-                worst = fmax(worst, fabs((double)want[k] - (double)((const float *)got.data)[k]));
+                const double difference = (double)want[k] - (double)((const float *)got.data)[k];
+                worst = fmax(worst, fabs(difference));
+                squares += (double)want[k] * (double)want[k];
+                off += difference * difference;
             }
-            if (worst > 2e-5 * most)
+            if (bf16 ? !(off <= 0.08 * 0.08 * squares) : !(worst <= 2e-5 * most))
                 fail_msg("%s: off by %g of %g", name, worst, most);
         }
         MUST(weft_optimizer_step(optimizer, weft_lm_pass_session(pass), 1e-3));
-        assert_true(fabs(weft_optimizer_norm(optimizer) - norms[step]) < 5e-5 * norms[step]);
+        assert_true(fabs(weft_optimizer_norm(optimizer) - norms[step]) < (bf16 ? 0.1 : 5e-5) * norms[step]);
     }
     for (int64_t i = 0; i < weft_params_count(lm->params); i++) {
         char name[300];
@@ -158,13 +162,26 @@ static void golden_trace(void **state)
         compared++;
         const float *want = kept.data;
         for (int64_t k = 0; k < weft_dims_count(t.dims); k++)
-            assert_true(fabs((double)want[k] - (double)((const float *)t.data)[k]) < 5e-5);
+            assert_true(fabs((double)want[k] - (double)((const float *)t.data)[k]) <
+                        (bf16 ? 6e-3 : 5e-5)); /* five steps of 1e-3 */
     }
     assert_true(compared > 4);
     weft_lm_pass_free(pass);
     weft_optimizer_free(optimizer);
     weft_lm_free(lm);
     weft_arrays_free(golden);
+}
+
+static void golden_trace(void **state)
+{
+    (void)state;
+    follow_trace(false);
+}
+
+static void golden_trace_in_bf16(void **state)
+{
+    (void)state;
+    follow_trace(true);
 }
 
 /* ---- Properties on small models. ---- */
@@ -634,10 +651,12 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_trace),   cmocka_unit_test(packed_is_alone),  cmocka_unit_test(accumulation),
-        cmocka_unit_test(resumed),        cmocka_unit_test(merging),          cmocka_unit_test(golden_merge),
-        cmocka_unit_test(preferences),    cmocka_unit_test(distilled_losses), cmocka_unit_test(teachers),
-        cmocka_unit_test(wrong_teachers), cmocka_unit_test(recomputed),       cmocka_unit_test(masked_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),     cmocka_unit_test(golden_trace_in_bf16),
+                                       cmocka_unit_test(packed_is_alone),  cmocka_unit_test(accumulation),
+                                       cmocka_unit_test(resumed),          cmocka_unit_test(merging),
+                                       cmocka_unit_test(golden_merge),     cmocka_unit_test(preferences),
+                                       cmocka_unit_test(distilled_losses), cmocka_unit_test(teachers),
+                                       cmocka_unit_test(wrong_teachers),   cmocka_unit_test(recomputed),
+                                       cmocka_unit_test(masked_words)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
