@@ -204,7 +204,7 @@ void weft_channel_return(weft_channel *c, weft_return_class class, int64_t compl
 static void append(const weft_channel *c, weft_list *list, uint16_t transaction)
 {
     const weft_transaction *t = &c->pool[transaction];
-    list->item[list->count++] = (weft_list_item){transaction, (uint8_t)weft_bank_of(c, t), t->type};
+    list->item[list->count++] = (weft_list_item){t->line, transaction, (uint8_t)weft_bank_of(c, t->line), t->type};
 }
 
 /* Into the pool and its bucket; a header is not looked for. */
@@ -344,13 +344,13 @@ static weft_pick refresh_pick(const weft_channel *c, int64_t *at)
         }
         if (stamp <= c->clock) {
             *at = stamp;
-            return (weft_pick){b, command, WEFT_NONE, -1, -1, false};
+            return weft_pick_of(b, command, -1);
         }
         refresh = WEFT_NEVER;
         earliest = stamp < earliest ? stamp : earliest;
     }
     *at = earliest < refresh ? earliest : refresh;
-    return refresh <= c->clock ? (weft_pick){first, WEFT_DRAM_REFRESH, WEFT_NONE, -1, -1, false} : WEFT_NO_PICK;
+    return refresh <= c->clock ? weft_pick_of(first, WEFT_DRAM_REFRESH, -1) : WEFT_NO_PICK;
 }
 
 /* ---- From transactions to commands. ---- */
@@ -411,27 +411,26 @@ static void schedule(weft_channel *c)
     for (int i = 0; i < list->count; i++) {
         if (!has_room(c, &list->item[i]))
             continue;
-        uint16_t transaction = list->item[i].transaction;
-        weft_transaction *t = &c->pool[transaction];
-        if (t->type == WEFT_ACCESS_WRITE) {
-            if (!write_may_move(c, transaction)) {
+        weft_list_item item = list->item[i];
+        if (item.type == WEFT_ACCESS_WRITE) {
+            if (!write_may_move(c, item.transaction)) {
                 c->draining = 0;
                 c->acted = true;
                 return;
             }
             c->draining--;
-        } else if (c->locked && t->line == c->locked_line) {
+        } else if (c->locked && item.line == c->locked_line) {
             c->locked = false;
         }
-        t->state = WEFT_WAITING;
-        if (is_pim((weft_access_type)t->type)) {
+        c->pool[item.transaction].state = WEFT_WAITING;
+        if (is_pim((weft_access_type)item.type)) {
             uint16_t *slot = weft_ring_push(&c->pim_queue);
             if (slot)
-                *slot = transaction;
+                *slot = item.transaction;
             else
                 c->status = WEFT_ERROR_MEMORY;
         } else {
-            weft_banks_push(c, transaction);
+            weft_banks_push(c, item.transaction, item.line, item.type == WEFT_ACCESS_WRITE);
         }
         memmove(list->item + i, list->item + i + 1, (size_t)(list->count - i - 1) * sizeof *list->item);
         list->count--;

@@ -80,8 +80,9 @@ typedef struct weft_window {
 } weft_window;
 
 typedef struct weft_list_item {
+    uint32_t line;
     uint16_t transaction;
-    uint8_t bank, type; /* the transaction's, so that a scan touches nothing else */
+    uint8_t bank, type; /* the transaction's, as the line is, so that a scan touches nothing else */
 } weft_list_item;
 
 typedef struct weft_list { /* in arrival order; at most transaction_queue */

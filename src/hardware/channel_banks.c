@@ -80,20 +80,18 @@ static void look_again(weft_channel *c, int b)
     set_bit(&c->wants_close, bit, bank->close);
 }
 
-void weft_banks_push(weft_channel *c, uint16_t transaction)
+void weft_banks_push(weft_channel *c, uint16_t transaction, uint32_t line, bool write)
 {
-    const weft_transaction *t = &c->pool[transaction];
-    int b = weft_bank_of(c, t);
-    int32_t row = weft_row_of(c, t);
+    int b = weft_bank_of(c, line);
+    int32_t row = weft_row_of(c, line);
     weft_bank *bank = &c->bank[b];
     uint64_t bit = (uint64_t)1 << b;
-    bool write = t->type == WEFT_ACCESS_WRITE;
     /* A read behind others changes nothing unless it is the first to hit the open row. */
     bool same = bank->count > 0 && !write && bank->pim_row < 0 && row != c->reserved_row &&
                 (bank->row < 0 ? bank->opener >= 0 : bank->row != row || bank->read_hit >= 0);
     bank->count++;
     *weft_channel_entry(c, b, bank->count - 1) =
-        (weft_queue_entry){row, transaction, (unsigned)weft_column_of(c, t) & 0x7fffu, write};
+        (weft_queue_entry){row, transaction, (unsigned)weft_column_of(c, line) & 0x7fffu, write};
     bank->writes += write;
     c->waiting |= bit;
     if (!same)
@@ -139,7 +137,12 @@ static weft_pick pick_entry(const weft_channel *c, int b, int32_t index, weft_dr
 {
     const weft_queue_entry *e = weft_channel_entry(c, b, (uint32_t)index);
     bool leaves = command == WEFT_DRAM_READ || command == WEFT_DRAM_WRITE;
-    return (weft_pick){b, command, leaves ? e->transaction : WEFT_NONE, leaves ? index : -1, e->row, true};
+    return (weft_pick){.index = leaves ? index : -1,
+                       .row = e->row,
+                       .bank = (int16_t)b,
+                       .transaction = leaves ? e->transaction : WEFT_NONE,
+                       .command = (uint8_t)command,
+                       .queued = true};
 }
 
 /* The queue of a closed bank, entry by entry: some wait for the PIM buffer to give their row back. */

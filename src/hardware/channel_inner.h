@@ -4,15 +4,20 @@
 
 #include "hardware/channel.h"
 
-/* A command that may be issued at this tick; bank -1: none. */
+/* A command that may be issued at this tick; bank -1: none. Small enough to be returned in registers: millions are. */
 typedef struct weft_pick {
-    int bank;
-    weft_dram_command command;
+    int32_t index; /* of its place in the bank's queue; -1: not there */
+    int32_t row;   /* to open */
+    int16_t bank;
     uint16_t transaction; /* WEFT_NONE: none leaves the queues */
-    int32_t index;        /* of its place in the bank's queue; -1: not there */
-    int32_t row;          /* to open */
+    uint8_t command;      /* weft_dram_command */
     bool queued;          /* comes from a bank's queue: goes on beside what is computed */
 } weft_pick;
+
+static inline weft_pick weft_pick_of(int bank, weft_dram_command command, int32_t row)
+{
+    return (weft_pick){.bank = (int16_t)bank, .command = (uint8_t)command, .transaction = WEFT_NONE, .index = -1, .row = row};
+}
 
 #define WEFT_NO_PICK ((weft_pick){.bank = -1, .transaction = WEFT_NONE, .index = -1})
 
@@ -47,7 +52,7 @@ static inline weft_queue_entry *weft_channel_entry(const weft_channel *c, int ba
 }
 
 /* channel_banks.c: reads and writes in their banks' queues. */
-void weft_banks_push(weft_channel *, uint16_t transaction);
+void weft_banks_push(weft_channel *, uint16_t transaction, uint32_t line, bool write);
 void weft_banks_remove(weft_channel *, int bank, int32_t index);
 weft_pick weft_banks_pick(weft_channel *, bool one_queue);
 int64_t weft_banks_next(weft_channel *);
@@ -65,20 +70,20 @@ uint16_t weft_channel_pending(const weft_channel *, uint32_t line, weft_access_t
 void weft_channel_forget(weft_channel *, uint16_t transaction);
 void weft_channel_release(weft_channel *, uint16_t transaction);
 
-/* Fields of a transaction's line. */
-static inline int weft_bank_of(const weft_channel *c, const weft_transaction *t)
+/* Fields of a line. */
+static inline int weft_bank_of(const weft_channel *c, uint32_t line)
 {
-    return (int)(t->line >> c->rules->column_bits & (uint32_t)(c->rules->banks - 1));
+    return (int)(line >> c->rules->column_bits & (uint32_t)(c->rules->banks - 1));
 }
 
-static inline int32_t weft_row_of(const weft_channel *c, const weft_transaction *t)
+static inline int32_t weft_row_of(const weft_channel *c, uint32_t line)
 {
-    return (int32_t)(t->line >> (c->rules->column_bits + c->rules->bank_bits));
+    return (int32_t)(line >> (c->rules->column_bits + c->rules->bank_bits));
 }
 
-static inline int weft_column_of(const weft_channel *c, const weft_transaction *t)
+static inline int weft_column_of(const weft_channel *c, uint32_t line)
 {
-    return (int)(t->line & ((1u << c->rules->column_bits) - 1));
+    return (int)(line & ((1u << c->rules->column_bits) - 1));
 }
 
 #endif

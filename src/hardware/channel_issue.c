@@ -124,8 +124,8 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
     const weft_transaction *t = &c->pool[pick->transaction];
     uint16_t transaction = pick->transaction;
     weft_dram_totals *d = &c->totals;
-    int64_t comps = weft_bank_of(c, t) + 1, clock = c->clock;
-    bool last = weft_column_of(c, t) == 1;
+    int64_t comps = weft_bank_of(c, t->line) + 1, clock = c->clock;
+    bool last = weft_column_of(c, t->line) == 1;
     weft_ring_pop(&c->pim_queue);
     c->estimate_known = false;
     switch (pick->command) {
@@ -186,7 +186,7 @@ static void tell(const weft_channel *c, const weft_pick *pick)
         .bankgroup = pick->bank % r->banks_per_rank / r->banks_per_group,
         .bank = pick->bank % r->banks_per_group,
         .row = pick->row,
-        .count = pick->command == WEFT_DRAM_COMPS_READRES ? weft_bank_of(c, &c->pool[pick->transaction]) + 1 : 1,
+        .count = pick->command == WEFT_DRAM_COMPS_READRES ? weft_bank_of(c, c->pool[pick->transaction].line) + 1 : 1,
     };
     c->sink(c->sink_user, &event);
 }

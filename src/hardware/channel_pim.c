@@ -17,10 +17,10 @@ static int32_t compute_row(const weft_channel *c, int b)
 static int64_t gwrite_estimate(const weft_channel *c, const weft_transaction *t)
 {
     const weft_dram_rules *r = c->rules;
-    int32_t row = c->bank[weft_bank_of(c, t)].row;
-    int64_t open = row == weft_row_of(c, t) ? 0
-                   : row < 0                ? r->precharge + r->activate_to_read
-                                            : r->read_to_precharge + r->precharge + r->activate_to_read;
+    int32_t row = c->bank[weft_bank_of(c, t->line)].row;
+    int64_t open = row == weft_row_of(c, t->line) ? 0
+                   : row < 0                      ? r->precharge + r->activate_to_read
+                                                  : r->read_to_precharge + r->precharge + r->activate_to_read;
     return open + r->gwrite_latency;
 }
 
@@ -28,9 +28,9 @@ static int64_t gwrite_estimate(const weft_channel *c, const weft_transaction *t)
 static int64_t header_estimate(const weft_channel *c, const weft_transaction *t)
 {
     const weft_dram_rules *r = c->rules;
-    int64_t activations = 0, precharges = 0, comps = 1ll << (weft_column_of(c, t) & 7);
-    int64_t results = 1ll << weft_bank_of(c, t) % 32;
-    int32_t wanted = weft_row_of(c, t);
+    int64_t activations = 0, precharges = 0, comps = 1ll << (weft_column_of(c, t->line) & 7);
+    int64_t results = 1ll << weft_bank_of(c, t->line) % 32;
+    int32_t wanted = weft_row_of(c, t->line);
     for (int first = 0; first < r->banks; first += r->banks_per_group) {
         int other = 0, same = 0;
         for (int b = first; b < first + r->banks_per_group; b++) {
@@ -72,8 +72,8 @@ typedef struct want {
 /* GWRITE: reads through the normal row buffer. */
 static want gwrite_want(const weft_channel *c, const weft_transaction *t)
 {
-    int b = weft_bank_of(c, t);
-    int32_t row = weft_row_of(c, t);
+    int b = weft_bank_of(c, t->line);
+    int32_t row = weft_row_of(c, t->line);
     const weft_bank *bank = &c->bank[b];
     weft_dram_command command = bank->row == row       ? WEFT_DRAM_GWRITE
                                 : bank->row >= 0       ? WEFT_DRAM_PRECHARGE
@@ -86,7 +86,7 @@ static want gwrite_want(const weft_channel *c, const weft_transaction *t)
 /* Header: every bank must be free to open the row. The first bank with a legal command, else the earliest. */
 static want header_want(const weft_channel *c, const weft_transaction *t)
 {
-    int32_t row = weft_row_of(c, t);
+    int32_t row = weft_row_of(c, t->line);
     bool dual = c->rules->kind == WEFT_MEMORY_DUAL;
     want best = {-1, WEFT_DRAM_P_HEADER, WEFT_NEVER};
     for (int b = 0; b < c->rules->banks; b++) {
@@ -106,7 +106,7 @@ static want header_want(const weft_channel *c, const weft_transaction *t)
         if (at <= c->clock)
             return best;
     }
-    return best.bank < 0 ? (want){weft_bank_of(c, t), WEFT_DRAM_P_HEADER, 0} : best;
+    return best.bank < 0 ? (want){weft_bank_of(c, t->line), WEFT_DRAM_P_HEADER, 0} : best;
 }
 
 /* Computing: every group's row must be open; then all banks at once. */
@@ -161,12 +161,12 @@ static bool head_proceeds(weft_channel *c, const weft_transaction *t)
         if (!meets_deadline(c, t))
             return false;
         c->gwriting = true;
-        c->gwrite_bank = weft_bank_of(c, t);
+        c->gwrite_bank = weft_bank_of(c, t->line);
         c->acted = true;
     } else if (t->type == WEFT_ACCESS_P_HEADER) {
         if (!meets_deadline(c, t))
             return false;
-        reserve_row(c, weft_row_of(c, t));
+        reserve_row(c, weft_row_of(c, t->line));
         c->pim_mode = true;
     }
     return true;
@@ -184,7 +184,7 @@ weft_pick weft_pim_pick(weft_channel *c, bool *stop)
     if (head_proceeds(c, t)) {
         want w = head_want(c, t);
         if (w.at <= c->clock) {
-            pick = (weft_pick){w.bank, w.command, WEFT_NONE, -1, weft_row_of(c, t), false};
+            pick = weft_pick_of(w.bank, w.command, weft_row_of(c, t->line));
             if (w.command == command_of[t->type])
                 pick.transaction = transaction;
         }
