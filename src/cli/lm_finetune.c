@@ -47,7 +47,13 @@ static const cli_option options[] = {
     {.name = "targets",
      .value = "A,B",
      .kind = CLI_LIST,
-     .help = "names of the linear layers that it stands beside, as q_proj,v_proj (default: all of attention and MLP)",
+     .help = "names of the linear layers that it stands beside, as q_proj,v_proj, or all-linear (default: that, all of attention "
+             "and MLP)",
+     .group = "LoRA"},
+    {.name = "target-regex",
+     .value = "EXPR",
+     .kind = CLI_TEXT,
+     .help = "an expression of their whole names in place of --targets, as '.*layers\\.[0-3]\\..*[qv]_proj'",
      .group = "LoRA"},
     {.name = "dropout",
      .value = "P",
@@ -58,6 +64,10 @@ static const cli_option options[] = {
      .help = "dropout of the adapter's input",
      .group = "LoRA",
      .traits = CLI_BELOW_MOST},
+    {.name = "dora",
+     .kind = CLI_FLAG,
+     .help = "learn the length of each output's weights beside their direction (DoRA)",
+     .group = "LoRA"},
     {.name = "rslora", .kind = CLI_FLAG, .help = "alpha / sqrt(rank) in place of alpha / rank", .group = "LoRA"},
     {.name = "dpo",
      .kind = CLI_FLAG,
@@ -124,7 +134,9 @@ static weft_status adapter_config(cli_lm_plan *p)
     weft_json_add_key(&w, "lora_dropout");
     weft_json_add_number(&w, cli_number(a, "dropout"));
     weft_json_add_key(&w, "target_modules");
-    if (count) {
+    if (cli_given(a, "target-regex")) {
+        weft_json_add_string(&w, cli_text(a, "target-regex"));
+    } else if (count > 1 || (count == 1 && strcmp(targets[0], "all-linear") != 0)) {
         weft_json_open_list(&w);
         for (int i = 0; i < count; i++)
             weft_json_add_string(&w, targets[i]);
@@ -137,7 +149,7 @@ static weft_status adapter_config(cli_lm_plan *p)
         bool value;
     } flags[] = {{"fan_in_fan_out", p->lm->config.family->conv1d},
                  {"use_rslora", cli_flag(a, "rslora")},
-                 {"use_dora", false},
+                 {"use_dora", cli_flag(a, "dora")},
                  {"inference_mode", true}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         weft_json_add_key(&w, flags[i].key);
@@ -231,13 +243,15 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
 
 static weft_status run(cli_arguments *a)
 {
-    static const char *const lora_only[] = {"rank", "alpha", "targets", "dropout", "rslora"};
+    static const char *const lora_only[] = {"rank", "alpha", "targets", "target-regex", "dropout", "dora", "rslora"};
     static const char *const teacher_only[] = {"temperature", "teacher-weight"};
     weft_engine *engine = cli_engine(a);
     bool lora = cli_flag(a, "lora"), dpo = cli_flag(a, "dpo");
     for (size_t i = 0; i < sizeof lora_only / sizeof lora_only[0]; i++)
         if (cli_given(a, lora_only[i]) && !lora)
             return cli_misuse(a, "--%s says how an adapter is made: it wants --lora beside it", lora_only[i]);
+    if (cli_given(a, "targets") && cli_given(a, "target-regex"))
+        return cli_misuse(a, "--targets and --target-regex exclude each other");
     if (cli_given(a, "dpo-beta") && !dpo)
         return cli_misuse(a, "--dpo-beta wants --dpo beside it");
     for (size_t i = 0; i < sizeof teacher_only / sizeof teacher_only[0]; i++)

@@ -22,15 +22,22 @@ static bool ends_in(const char *module, const char *suffix)
     return n == k ? strcmp(module, suffix) == 0 : n > k && module[n - k - 1] == '.' && strcmp(module + n - k, suffix) == 0;
 }
 
+static bool matches(const weft_lm_adapter *a, const weft_regex *expression, const char *module)
+{
+    bool found = false;
+    size_t begin, end;
+    return weft_regex_search(expression, a->matcher, module, strlen(module), 0, &found, &begin, &end) == WEFT_OK && found;
+}
+
 double weft_lm_adapter_scale(const weft_lm_adapter *a, const char *module, int64_t *rank)
 {
     double alpha = a->alpha;
     *rank = a->r;
     for (int i = a->rank_count - 1; i >= 0; i--)
-        if (ends_in(module, a->ranks[i].pattern))
+        if (matches(a, a->ranks[i].expression, module))
             *rank = (int64_t)a->ranks[i].value;
     for (int i = a->alpha_count - 1; i >= 0; i--)
-        if (ends_in(module, a->alphas[i].pattern))
+        if (matches(a, a->alphas[i].expression, module))
             alpha = a->alphas[i].value;
     return alpha / (a->rslora ? sqrt((double)*rank) : (double)*rank);
 }
@@ -58,6 +65,8 @@ bool weft_lm_adapter_covers(const weft_lm_adapter *a, const weft_lm_builder *b, 
     }
     if (a->all_linear)
         return b->inside && b->layer >= 0;
+    if (a->expression)
+        return matches(a, a->expression, module);
     for (int i = 0; i < a->target_count; i++)
         if (ends_in(module, a->targets[i]))
             return true;

@@ -4,10 +4,11 @@
 #define WEFT_LM_ADAPTER_H
 
 #include "lm/build.h"
+#include "text/regex.h"
 
-/* A value for modules whose name ends in `pattern`. */
+/* A value for modules whose name, from some dot on, is what the expression says. */
 typedef struct weft_lm_pattern {
-    char *pattern;
+    weft_regex *expression;
     double value;
 } weft_lm_pattern;
 
@@ -15,8 +16,10 @@ struct weft_lm_adapter {
     int64_t r;
     double alpha, dropout;
     bool rslora, dora;
-    bool all_linear; /* every linear but the head */
-    char **targets;  /* suffixes of module names */
+    bool all_linear;           /* every linear but the head */
+    weft_regex *expression;    /* of whole module names; or NULL */
+    weft_regex_match *matcher; /* of this expression and the patterns */
+    char **targets;            /* suffixes of module names */
     int target_count;
     int64_t *layers; /* only these; NULL: all */
     int layer_count;

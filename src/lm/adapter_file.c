@@ -14,11 +14,23 @@ static weft_status short_of_memory(const char *where)
     return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", where);
 }
 
+/* An expression as PEFT reads it (Python's re), between what must stand before it and the end. */
+static weft_status read_expression(const char *before, const char *pattern, const char *where, const char *key, weft_regex **out)
+{
+    weft_text text = {0};
+    weft_text_add(&text, "\\A%s(?:%s)\\z", before, pattern);
+    weft_status status = text.failed ? short_of_memory(where) : weft_regex_new(text.data, text.length, out);
+    weft_text_free(&text);
+    return status == WEFT_OK ? status : weft_fail_in(status, "%s: \"%s\"", where, key);
+}
+
 static weft_status read_targets(weft_json_value root, const char *where, weft_lm_adapter *a)
 {
     weft_json_value v = weft_json_get(root, "target_modules");
     const char *text = weft_json_string(v, NULL);
     a->all_linear = text && strcmp(text, "all-linear") == 0;
+    if (text && !a->all_linear)
+        return read_expression("", text, where, "target_modules", &a->expression);
     if (text || !weft_json_present(v))
         return WEFT_OK;
     int64_t n = weft_json_size(v);
@@ -53,8 +65,9 @@ static weft_status read_patterns(weft_json_value root, const char *where, const 
         if (!(number >= 1 && number <= 1 << 20))
             return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" of \"%.80s\" is no number from 1 to %d", where, key, pattern,
                              1 << 20);
-        if (!((*out)[i].pattern = strdup(pattern)))
-            return short_of_memory(where);
+        weft_status status = read_expression("(?:.*\\.)?", pattern, where, key, &(*out)[i].expression);
+        if (status != WEFT_OK)
+            return status;
         (*out)[i].value = number;
         *count = (int)i + 1;
     }
@@ -100,6 +113,8 @@ static weft_status read_config(weft_json_value root, const char *where, const we
         status = weft_json_take_bool(root, where, "use_rslora", &a->rslora);
     if (status == WEFT_OK)
         status = weft_json_take_bool(root, where, "use_dora", &a->dora);
+    if (status == WEFT_OK)
+        status = weft_regex_match_new(&a->matcher);
     if (status == WEFT_OK)
         status = read_targets(root, where, a);
     if (status == WEFT_OK)
@@ -229,9 +244,11 @@ void weft_lm_adapter_free(weft_lm_adapter *a)
     for (int i = 0; i < a->target_count; i++)
         free(a->targets[i]);
     for (int i = 0; i < a->rank_count; i++)
-        free(a->ranks[i].pattern);
+        weft_regex_free(a->ranks[i].expression);
     for (int i = 0; i < a->alpha_count; i++)
-        free(a->alphas[i].pattern);
+        weft_regex_free(a->alphas[i].expression);
+    weft_regex_free(a->expression);
+    weft_regex_match_free(a->matcher);
     free(a->targets);
     free(a->ranks);
     free(a->alphas);

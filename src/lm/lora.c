@@ -41,6 +41,59 @@ static weft_status draw(const weft_graph *wanted, weft_params *out, uint64_t see
     return status;
 }
 
+/* PEFT's name of a module's weight as the base's file spells it. */
+static void base_name(const weft_lm *lm, const char *name, char out[512])
+{
+    const weft_lm_config *c = &lm->config;
+    size_t base = strlen(lm->adapter->base);
+    if (base && strncmp(name, lm->adapter->base, base) == 0 && name[base] == '.')
+        snprintf(out, 512, "%s%s%s.weight", c->base, c->base[0] ? "." : "", name + base + 1);
+    else
+        snprintf(out, 512, "%s%s%s.weight", c->outside, c->outside[0] ? "." : "", name);
+}
+
+static float *widened(const weft_lm *lm, weft_tensor t)
+{
+    int64_t count = weft_dims_count(t.dims);
+    float *values = malloc((size_t)(count + 1) * sizeof *values);
+    if (values)
+        lm->engine->kernels->f32->widen(t.dtype, count, t.data, values);
+    return values;
+}
+
+/* DoRA's magnitudes begin as the norms of the base's output rows, so that the model is at first what it was. */
+static weft_status start_magnitudes(const weft_lm *lm, weft_params *fresh)
+{
+    static const char tail[] = ".lora_magnitude_vector.weight";
+    const size_t prefix = strlen(WEFT_LM_ADAPTER_PREFIX);
+    for (int64_t i = 0; i < weft_params_count(fresh); i++) {
+        weft_tensor m, w;
+        const char *name = weft_params_at(fresh, i, &m);
+        char module[256], base[512];
+        if (!ends_in(name, tail))
+            continue;
+        snprintf(module, sizeof module, "%.*s", (int)(strlen(name) - prefix - (sizeof tail - 1)), name + prefix);
+        base_name(lm, module, base);
+        if (!weft_params_get(lm->params, base, &w))
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: the model has no such tensor", base);
+        const bool turned = lm->config.family->conv1d && w.dims.size[1] == m.dims.size[0];
+        const int64_t out = m.dims.size[0], in = weft_dims_count(w.dims) / out;
+        float *wide = widened(lm, w), *magnitude = m.data;
+        if (!wide)
+            return weft_fail(WEFT_ERROR_MEMORY, "an adapter: memory is short");
+        for (int64_t o = 0; o < out; o++) {
+            double squares = 0;
+            for (int64_t k = 0; k < in; k++) {
+                const double x = (double)wide[turned ? k * out + o : o * in + k];
+                squares += x * x;
+            }
+            magnitude[o] = (float)sqrt(squares);
+        }
+        free(wide);
+    }
+    return WEFT_OK;
+}
+
 weft_status weft_lm_adapt(weft_lm *lm, const char *config, uint64_t seed)
 {
     weft_json *json = NULL;
@@ -52,9 +105,6 @@ weft_status weft_lm_adapt(weft_lm *lm, const char *config, uint64_t seed)
     if (status == WEFT_OK)
         status = weft_lm_adapter_parse(weft_json_root(json), "adapter_config.json", &lm->config, &lm->adapter);
     weft_json_free(json);
-    if (status == WEFT_OK && lm->adapter->dora)
-        status =
-            weft_fail(WEFT_ERROR_UNSUPPORTED, "adapter_config.json: use_dora: DoRA adapters are run and merged, not trained");
     if (status == WEFT_OK && !(g = weft_graph_new(WEFT_F32)))
         status = WEFT_ERROR_MEMORY;
     if (status == WEFT_OK) {
@@ -65,6 +115,8 @@ weft_status weft_lm_adapt(weft_lm *lm, const char *config, uint64_t seed)
     }
     if (status == WEFT_OK)
         status = draw(g, fresh, seed, &count);
+    if (status == WEFT_OK && lm->adapter->dora)
+        status = start_magnitudes(lm, fresh);
     if (status == WEFT_OK && count == 0)
         status = weft_fail(WEFT_ERROR_ARGUMENT, "the adapter's targets name no linear layer of this %s model",
                            lm->config.family->model_type);
@@ -92,26 +144,6 @@ typedef struct module {
     double scale;
     int64_t rank;
 } module;
-
-/* PEFT's name of a module's weight as the base's file spells it. */
-static void base_name(const weft_lm *lm, const char *name, char out[512])
-{
-    const weft_lm_config *c = &lm->config;
-    size_t base = strlen(lm->adapter->base);
-    if (base && strncmp(name, lm->adapter->base, base) == 0 && name[base] == '.')
-        snprintf(out, 512, "%s%s%s.weight", c->base, c->base[0] ? "." : "", name + base + 1);
-    else
-        snprintf(out, 512, "%s%s%s.weight", c->outside, c->outside[0] ? "." : "", name);
-}
-
-static float *widened(const weft_lm *lm, weft_tensor t)
-{
-    int64_t count = weft_dims_count(t.dims);
-    float *values = malloc((size_t)(count + 1) * sizeof *values);
-    if (values)
-        lm->engine->kernels->f32->widen(t.dtype, count, t.data, values);
-    return values;
-}
 
 /* w += s B A, element by element in the order of ranks; DoRA scales each output row to its magnitude. */
 static void work_in(const module *m, float *w, const float *a, const float *b, const float *magnitude)
