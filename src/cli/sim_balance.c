@@ -84,9 +84,9 @@ static weft_status tell(cli_arguments *a, const weft_design *d, const char *poli
         status = part(d, requests, count, &h);
     if (status != WEFT_OK)
         return status;
-    cli_say(a, "%-14s %12lld %9.4f %9.2f%% %9s %14lld %14lld\n", policy ? policy : "as in trace", (long long)b.heaviest,
+    cli_say(a, "%-12s %10lld %8.4f %9.2f%% %9s %13lld %13lld %13.0f\n", policy ? policy : "as in trace", (long long)b.heaviest,
             (double)b.heaviest / b.mean, 100 * ((double)b.heaviest / (double)b.bound - 1), b.least ? "yes" : "not known",
-            (long long)h.by_count, (long long)h.by_cost);
+            (long long)h.by_count, (long long)h.by_cost, b.cycles);
     weft_json_open_object(w);
     weft_json_add_key(w, "policy");
     weft_json_add_string(w, policy ? policy : "trace");
@@ -129,8 +129,8 @@ static weft_status compare(cli_arguments *a, const weft_design *d, bool placed)
     weft_json_add_key(w, "policies");
     weft_json_open_list(w);
     if (status == WEFT_OK)
-        cli_say(a, "\n%-14s %12s %9s %10s %9s %14s %14s\n", "policy", "heaviest", "to mean", "to bound", "least", "half by count",
-                "half by cost");
+        cli_say(a, "\n%-12s %10s %8s %10s %9s %13s %13s %13s\n", "policy", "heaviest", "to mean", "to bound", "least",
+                "half by count", "half by cost", "cycles");
     if (status == WEFT_OK && placed)
         status = tell(a, d, NULL, requests, count);
     for (int i = 0; i < WEFT_PLACEMENTS && status == WEFT_OK; i++)
@@ -168,6 +168,7 @@ static weft_status run(cli_arguments *a)
     if (status == WEFT_OK) {
         weft_design d = {.platform = &platform,
                          .llm = llm,
+                         .options = {.system = WEFT_SERVE_NEUPIMS, .fixed = WEFT_QUIRKS_FIXED},
                          .trace = &trace,
                          .batch = cli_given(a, "batch") ? cli_int(a, "batch") : 0,
                          .seed = (uint64_t)cli_int(a, "seed")};
@@ -191,10 +192,14 @@ const cli_command cli_sim_balance = {
         "says "
         "whether it is known that no placement does better.\n\n"
         "greedy: by descending load, each to the lightest channel (the published policy). annealed: exchanges under a falling "
-        "temperature. exact: these, and branch and bound where it can end.\n\n"
+        "temperature. exact: these, and branch and bound where it can end. timed: exchanges by the machine's own delays, with "
+        "the two "
+        "halves of attention, which follow each other on all channels, balanced each.\n\n"
         "\"half\" columns are the heavier of a channel's two sub-batches: halved by number of requests, as the published "
         "simulator "
-        "does, and parted by exact sums of loads.",
+        "does, and parted by exact sums of loads. \"cycles\" is what the formulas of --mode analytic make of a layer's attention "
+        "with "
+        "these channels.",
     .options = options,
     .example = "weft sim balance --model GPT3-7B --trace requests.csv --out balanced.csv",
     .run = run,

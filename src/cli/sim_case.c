@@ -1,7 +1,7 @@
 /* weft sim case: one golden-form case through an engine. */
 #include "cli/sim_engine.h"
-#include "hardware/platform.h"
 #include "hardware/case.h"
+#include "hardware/platform.h"
 
 #include <string.h>
 

@@ -241,6 +241,7 @@ void sim_balance_json(weft_json_writer *w, const weft_balance *b)
     number(w, "above_bound", b->bound ? (double)b->heaviest / (double)b->bound - 1 : 0);
     weft_json_add_key(w, "least");
     weft_json_add_bool(w, b->least);
+    number(w, "attention_cycles", b->cycles);
 }
 
 void sim_row_json(weft_json_writer *w, const sim_row *row)

@@ -26,8 +26,8 @@ weft_status weft_balance_greedy(const int64_t *cost, int64_t count, int channels
 void weft_balance_round_robin(int64_t count, int channels, int32_t *channel);
 
 /* As greedy on empty channels, then better: exchanges under a falling temperature, never worse than greedy; one seed, one result.
- */
-weft_status weft_balance_anneal(const int64_t *cost, int64_t count, int channels, uint64_t seed, int32_t *channel);
+ * cost [phases][count]: phases follow each other, each as long as its heaviest channel, and their sum is made short. */
+weft_status weft_balance_anneal(const int64_t *cost, int phases, int64_t count, int channels, uint64_t seed, int32_t *channel);
 
 /* The least heaviest load there can be: annealing until it meets the bound, else branch and bound. *proven: it is the least;
  * false where the search was too large, and the placement is the best one found. */

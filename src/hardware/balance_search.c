@@ -10,7 +10,7 @@
 
 enum {
     ANNEALING_STEPS = 400000,
-    DESCENT_MOST = 8192, /* requests for which every exchange is tried at the end */
+    DESCENT_MOST = 1024, /* requests for which every exchange is tried at the end */
     BRANCH_MOST = 128,   /* requests for which the search can end in a life */
     BRANCH_NODES = 1 << 22,
 };
@@ -48,21 +48,38 @@ weft_status weft_balance_bound(const int64_t *cost, int64_t count, int channels,
 
 /* ---- annealing ---- */
 
+/* Phases follow each other, each as long as its heaviest channel; requests stay on their channel. */
 typedef struct placement {
-    const int64_t *cost;
+    const int64_t *cost; /* [phases][count] */
     int64_t count;
-    int channels;
+    int phases, channels;
     int32_t *channel; /* [count] */
-    int64_t *load;    /* [channels] */
+    int64_t *load;    /* [phases][channels] */
 } placement;
+
+static int64_t total_of(const placement *p)
+{
+    int64_t total = 0;
+    for (int f = 0; f < p->phases; f++) {
+        const int64_t *load = p->load + f * p->channels;
+        int64_t heaviest = load[0];
+        for (int c = 1; c < p->channels; c++)
+            heaviest = load[c] > heaviest ? load[c] : heaviest;
+        total += heaviest;
+    }
+    return total;
+}
 
 static void move(placement *p, int64_t i, int to)
 {
-    p->load[p->channel[i]] -= p->cost[i];
-    p->load[to] += p->cost[i];
+    for (int f = 0; f < p->phases; f++) {
+        p->load[f * p->channels + p->channel[i]] -= p->cost[f * p->count + i];
+        p->load[f * p->channels + to] += p->cost[f * p->count + i];
+    }
     p->channel[i] = to;
 }
 
+/* Undone by the same call. */
 static void exchange(placement *p, int64_t a, int64_t b)
 {
     int of_a = p->channel[a], of_b = p->channel[b];
@@ -70,34 +87,43 @@ static void exchange(placement *p, int64_t a, int64_t b)
     move(p, b, of_a);
 }
 
-static int heaviest_channel(const placement *p)
+static bool is_heaviest(const placement *p, int channel)
 {
-    int heaviest = 0;
-    for (int c = 1; c < p->channels; c++)
-        heaviest = p->load[c] > p->load[heaviest] ? c : heaviest;
-    return heaviest;
+    for (int f = 0; f < p->phases; f++) {
+        const int64_t *load = p->load + f * p->channels;
+        bool heaviest = true;
+        for (int c = 0; c < p->channels && heaviest; c++)
+            heaviest = load[c] <= load[channel];
+        if (heaviest)
+            return true;
+    }
+    return false;
 }
 
-/* The move or exchange that leaves the heaviest channel and its partner lightest; false: none makes both lighter. */
+/* The move or exchange of a request of a heaviest channel that shortens the whole most; false: none does. */
 static bool improve(placement *p)
 {
-    int from = heaviest_channel(p);
-    int64_t best = p->load[from], item = -1, partner = -1;
+    int64_t best = total_of(p), item = -1, partner = -1;
     int target = -1;
     for (int64_t a = 0; a < p->count; a++) {
-        if (p->channel[a] != from)
+        int from = p->channel[a];
+        if (!is_heaviest(p, from))
             continue;
-        for (int c = 0; c < p->channels; c++)
-            if (c != from && p->load[c] + p->cost[a] < best)
-                best = p->load[c] + p->cost[a], item = a, target = c, partner = -1;
+        for (int c = 0; c < p->channels; c++) {
+            move(p, a, c);
+            int64_t total = total_of(p);
+            if (total < best)
+                best = total, item = a, target = c, partner = -1;
+            move(p, a, from);
+        }
         for (int64_t b = 0; b < p->count; b++) {
-            int64_t less = p->cost[a] - p->cost[b];
-            if (p->channel[b] == from || less <= 0)
+            if (p->channel[b] == from)
                 continue;
-            int64_t left = p->load[from] - less, other = p->load[p->channel[b]] + less;
-            int64_t higher = left > other ? left : other;
-            if (higher < best)
-                best = higher, item = a, partner = b, target = p->channel[b];
+            exchange(p, a, b);
+            int64_t total = total_of(p);
+            if (total < best)
+                best = total, item = a, partner = b;
+            exchange(p, a, b);
         }
     }
     if (item < 0)
@@ -109,67 +135,95 @@ static bool improve(placement *p)
     return true;
 }
 
-/* Sums of squares of loads under a falling temperature; best[count] is the placement of least heaviest load on the way. */
+/* How much the sum of squares of loads rises when request a goes to channel `to`, and b (if ≥ 0) comes back. */
+static double rise_of(const placement *p, int64_t a, int64_t b, int to)
+{
+    double rise = 0;
+    for (int f = 0; f < p->phases; f++) {
+        const int64_t *cost = p->cost + f * p->count, *load = p->load + f * p->channels;
+        int64_t amount = cost[a] - (b >= 0 ? cost[b] : 0);
+        rise += 2.0 * (double)amount * (double)(load[to] - load[p->channel[a]] + amount);
+    }
+    return rise;
+}
+
+/* Under a falling temperature; best[count] is the shortest placement on the way. */
 static void anneal(placement *p, uint64_t seed, int64_t bound, int32_t *best)
 {
     weft_random_key key = weft_random_stream(seed, "balancing channels");
-    int64_t lightest = p->load[heaviest_channel(p)];
+    int64_t shortest = total_of(p);
     double mean = 0, hot, temperature;
-    for (int64_t i = 0; i < p->count; i++)
+    for (int64_t i = 0; i < p->count * p->phases; i++)
         mean += (double)p->cost[i] / (double)p->count;
     temperature = hot = mean * mean;
-    for (uint32_t step = 0; step < ANNEALING_STEPS && lightest > bound; step++) {
+    for (uint32_t step = 0; step < ANNEALING_STEPS && shortest > bound; step++) {
         const uint32_t counter[4] = {step, 0, 0, 0};
         uint32_t word[4];
         weft_philox(key.word, counter, word);
         if (step % 64 == 0)
             temperature = hot * pow(1e-7, (double)step / ANNEALING_STEPS);
         int64_t a = (int64_t)(((uint64_t)word[0] * (uint64_t)p->count) >> 32), b = -1;
-        int from = p->channel[a], to;
-        int64_t amount = p->cost[a];
+        int to;
         if (word[1] & 1) {
             b = (int64_t)(((uint64_t)word[2] * (uint64_t)p->count) >> 32);
             to = p->channel[b];
-            amount -= p->cost[b];
         } else {
             to = (int)(((uint64_t)word[2] * (uint64_t)p->channels) >> 32);
         }
-        if (to == from)
+        if (to == p->channel[a])
             continue;
-        double rise = 2.0 * (double)amount * (double)(p->load[to] - p->load[from] + amount);
+        double rise = rise_of(p, a, b, to);
         if (rise > 0 && ((double)word[3] + 0.5) * 0x1p-32 >= exp(-rise / temperature))
             continue;
         if (b >= 0)
             exchange(p, a, b);
         else
             move(p, a, to);
-        int64_t now = p->load[heaviest_channel(p)];
-        if (now < lightest) {
-            lightest = now;
+        int64_t now = total_of(p);
+        if (now < shortest) {
+            shortest = now;
             memcpy(best, p->channel, (size_t)p->count * sizeof *best);
         }
     }
 }
 
-weft_status weft_balance_anneal(const int64_t *cost, int64_t count, int channels, uint64_t seed, int32_t *channel)
+static void count_loads(placement *p)
 {
-    int64_t *load = calloc((size_t)channels, sizeof *load), bound = 0;
+    for (int f = 0; f < p->phases; f++)
+        weft_balance_heaviest(p->cost + f * p->count, p->channel, p->count, p->channels, p->load + f * p->channels);
+}
+
+/* From the placement in p->channel; best [count] is room. */
+static void shorten(placement *p, uint64_t seed, int64_t bound, int32_t *best)
+{
+    count_loads(p);
+    memcpy(best, p->channel, (size_t)p->count * sizeof *best);
+    anneal(p, seed, bound, best);
+    memcpy(p->channel, best, (size_t)p->count * sizeof *best);
+    count_loads(p);
+    while (p->count <= DESCENT_MOST && total_of(p) > bound && improve(p))
+        ;
+}
+
+weft_status weft_balance_anneal(const int64_t *cost, int phases, int64_t count, int channels, uint64_t seed, int32_t *channel)
+{
+    int64_t *load = calloc((size_t)(channels * phases), sizeof *load), *sum = calloc((size_t)count + 1, sizeof *sum), bound = 0;
     int32_t *best = malloc((size_t)(count + 1) * sizeof *best);
-    weft_status status = load && best ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "balancing channels: memory is short");
-    if (status == WEFT_OK)
-        status = weft_balance_greedy(cost, count, channels, load, channel);
-    if (status == WEFT_OK)
-        status = weft_balance_bound(cost, count, channels, &bound);
-    if (status == WEFT_OK && count) {
-        placement p = {cost, count, channels, channel, load};
-        memcpy(best, channel, (size_t)count * sizeof *best);
-        anneal(&p, seed, bound, best);
-        memcpy(channel, best, (size_t)count * sizeof *best);
-        weft_balance_heaviest(cost, channel, count, channels, load);
-        while (count <= DESCENT_MOST && load[heaviest_channel(&p)] > bound && improve(&p))
-            ;
+    weft_status status = load && sum && best ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "balancing channels: memory is short");
+    if (status == WEFT_OK) {
+        for (int64_t i = 0; i < count * phases; i++)
+            sum[i % count] += cost[i];
+        status = weft_balance_greedy(sum, count, channels, load, channel);
     }
+    for (int f = 0; f < phases && status == WEFT_OK; f++) {
+        int64_t least = 0;
+        status = weft_balance_bound(cost + f * count, count, channels, &least);
+        bound += least;
+    }
+    if (status == WEFT_OK && count)
+        shorten(&(placement){cost, count, phases, channels, channel, load}, seed, bound, best);
     free(load);
+    free(sum);
     free(best);
     return status;
 }
@@ -260,7 +314,7 @@ weft_status weft_balance_exact(const int64_t *cost, int64_t count, int channels,
     *proven = false;
     weft_status status = load ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "balancing channels: memory is short");
     if (status == WEFT_OK)
-        status = weft_balance_anneal(cost, count, channels, seed, channel);
+        status = weft_balance_anneal(cost, 1, count, channels, seed, channel);
     if (status == WEFT_OK)
         status = weft_balance_bound(cost, count, channels, &bound);
     if (status == WEFT_OK) {

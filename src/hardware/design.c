@@ -1,18 +1,19 @@
 /* Requests, channels, devices and halves of a design point, then its iteration. */
 #include "hardware/design.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hardware/analytic.h"
 #include "hardware/balance.h"
 
 enum { HALVES_FROM = 256 };
 
 static const char *const placement_names[WEFT_PLACEMENTS] = {
-    [WEFT_PLACE_GREEDY] = "greedy",
-    [WEFT_PLACE_ROUND_ROBIN] = "round-robin",
-    [WEFT_PLACE_ANNEALED] = "annealed",
-    [WEFT_PLACE_EXACT] = "exact",
+    [WEFT_PLACE_GREEDY] = "greedy",     [WEFT_PLACE_ROUND_ROBIN] = "round-robin",
+    [WEFT_PLACE_ANNEALED] = "annealed", [WEFT_PLACE_EXACT] = "exact",
+    [WEFT_PLACE_TIMED] = "timed",
 };
 
 weft_placement weft_placement_of(const char *name)
@@ -39,22 +40,55 @@ void weft_design_costs(const weft_design *d, const weft_hardware_request *reques
         cost[i] = weft_attention_estimate(&shape, requests[i].length);
 }
 
-static weft_status judge(const int64_t *cost, const int32_t *channel, int64_t count, int channels, int64_t *load,
-                         weft_balance *out)
+/* What the formulas of attention in memory need: the first kind of layer on the design's system. */
+typedef struct attention {
+    weft_hardware hardware;
+    weft_layer_kind kinds[WEFT_LAYER_KINDS];
+    weft_hardware_options options;
+} attention;
+
+static weft_hardware_job attention_of(const weft_design *d, attention *room)
 {
+    weft_layer_kinds(&d->llm, room->kinds);
+    room->hardware = d->platform->machine;
+    room->hardware.memory.kind = d->options.system == WEFT_SERVE_NPU_PIM ? WEFT_MEMORY_SINGLE : WEFT_MEMORY_DUAL;
+    room->options = (weft_hardware_options){.fixed = d->options.fixed};
+    return (weft_hardware_job){.hardware = &room->hardware, .shape = &room->kinds[0].shape, .options = &room->options};
+}
+
+/* cost [2][count]: logits, and attending, of each request, alone on its channel. */
+static void time_attention(const weft_design *d, const weft_hardware_request *requests, int64_t count, int64_t *cost)
+{
+    attention room;
+    weft_hardware_job job = attention_of(d, &room);
+    for (int64_t i = 0; i < count; i++) {
+        weft_hardware_request one = requests[i];
+        one.channel = 0;
+        cost[i] = llround(weft_analytic_logit(&job, &one, 1).cycles);
+        cost[count + i] = llround(weft_analytic_attend(&job, &one, 1).cycles);
+    }
+}
+
+static weft_status judge(const weft_design *d, const int64_t *cost, const weft_hardware_request *requests, const int32_t *channel,
+                         int64_t count, int64_t *load, weft_balance *out)
+{
+    attention room;
+    weft_hardware_job job = attention_of(d, &room);
+    int channels = d->platform->machine.memory.channels;
     weft_status status = weft_balance_bound(cost, count, channels, &out->bound);
     out->heaviest = weft_balance_heaviest(cost, channel, count, channels, load);
     out->mean = 0;
     for (int c = 0; c < channels; c++)
         out->mean += (double)load[c] / channels;
     out->least = out->least || out->heaviest == out->bound;
+    out->cycles = weft_analytic_logit(&job, requests, count).cycles + weft_analytic_attend(&job, requests, count).cycles;
     return status;
 }
 
-/* Costs, channels and loads of requests, in one block each. */
+/* Costs (of two phases) and loads in one block; channels in another. */
 static weft_status make_room(int64_t count, int channels, int64_t **numbers, int32_t **channel)
 {
-    *numbers = calloc((size_t)(count + channels + 1), sizeof **numbers);
+    *numbers = calloc((size_t)(2 * count + channels + 1), sizeof **numbers);
     *channel = malloc((size_t)(count + 1) * sizeof **channel);
     return *numbers && *channel ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "placing requests: memory is short");
 }
@@ -72,17 +106,22 @@ weft_status weft_design_place(const weft_design *d, weft_placement placement, we
         if (placement == WEFT_PLACE_ROUND_ROBIN)
             weft_balance_round_robin(count, channels, channel);
         else if (placement == WEFT_PLACE_ANNEALED)
-            status = weft_balance_anneal(cost, count, channels, d->seed, channel);
+            status = weft_balance_anneal(cost, 1, count, channels, d->seed, channel);
         else if (placement == WEFT_PLACE_EXACT)
             status = weft_balance_exact(cost, count, channels, d->seed, channel, &least);
-        else
+        else if (placement == WEFT_PLACE_GREEDY)
             status = weft_balance_greedy(cost, count, channels, cost + count, channel);
+        if (placement == WEFT_PLACE_TIMED) {
+            time_attention(d, requests, count, cost);
+            status = weft_balance_anneal(cost, 2, count, channels, d->seed, channel);
+        }
     }
     for (int64_t i = 0; i < count && status == WEFT_OK; i++)
         requests[i].channel = channel[i];
     if (status == WEFT_OK && out) {
         *out = (weft_balance){.least = least};
-        status = judge(cost, channel, count, channels, cost + count, out);
+        weft_design_costs(d, requests, count, cost);
+        status = judge(d, cost, requests, channel, count, cost + count, out);
     }
     free(channel);
     free(cost);
@@ -100,7 +139,7 @@ weft_status weft_design_balance(const weft_design *d, const weft_hardware_reques
         weft_design_costs(d, requests, count, cost);
         for (int64_t i = 0; i < count; i++)
             channel[i] = requests[i].channel;
-        status = judge(cost, channel, count, channels, cost + count, out);
+        status = judge(d, cost, requests, channel, count, cost + count, out);
     }
     free(channel);
     free(cost);

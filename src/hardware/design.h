@@ -5,16 +5,18 @@
 #include "hardware/iteration.h"
 #include "hardware/trace.h"
 
-/* How requests are placed on memory channels, by their estimated cycles of attention (balance.h). */
+/* How requests are placed on memory channels: by their estimated cycles of attention (balance.h), or, `timed`, by the machine's
+ * own delays, with the two halves of attention, of which one ends everywhere before the next begins, as phases. */
 typedef enum weft_placement {
     WEFT_PLACE_GREEDY = 0,
     WEFT_PLACE_ROUND_ROBIN,
     WEFT_PLACE_ANNEALED,
     WEFT_PLACE_EXACT,
+    WEFT_PLACE_TIMED,
     WEFT_PLACEMENTS
 } weft_placement;
 
-#define WEFT_PLACEMENT_NAMES "greedy|round-robin|annealed|exact"
+#define WEFT_PLACEMENT_NAMES "greedy|round-robin|annealed|exact|timed"
 weft_placement weft_placement_of(const char *name); /* one of the names */
 const char *weft_placement_name(weft_placement);
 
@@ -23,6 +25,7 @@ typedef struct weft_balance {
     int64_t heaviest, bound; /* estimated cycles: of the heaviest channel; what no placement is below */
     double mean;             /* of all channels */
     bool least;              /* it is known that no placement's heaviest channel is lighter */
+    double cycles;           /* of a layer's attention by the machine's own delays (analytic.h), in core cycles */
 } weft_balance;
 
 typedef struct weft_design {

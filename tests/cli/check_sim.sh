@@ -85,6 +85,16 @@ ran sim --model gpt2.json --trace t.csv --mode analytic --json
 sed 's/.*"cycles": //; s/,.*//' out >b
 cmp -s a b || wrong "a written preset is another machine"
 
+# a model that one system alone can run, in a comparison of all
+cat >latent.json <<'JSON'
+{"model_type": "deepseek_v3", "hidden_size": 256, "intermediate_size": 512, "num_attention_heads": 4, "num_hidden_layers": 2,
+ "kv_lora_rank": 32, "q_lora_rank": null, "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 32, "vocab_size": 1000}
+JSON
+ran sim --model latent.json --batch 4 --length 50 --system all --json
+has '"system": "gpu", "sub_batch": false, "devices": 1, "cycles": '
+ran sim case "$2/tests/golden/neupims/sys_a_t512_b1_s64.json" --json
+has '"cycles": ' '"tokens_per_second": ' '"utilization": ' '"energy_joules": '
+
 # pictures
 ran sim --model gpt2.json --trace t.csv --report r.html --timeline t.json
 grep -q '"ph": "X"' t.json || grep -q '"ph":"X"' t.json || wrong "no spans in the timeline"

@@ -56,7 +56,7 @@ static void exact_is_the_best_of_all(void **state)
         assert_int_equal(heaviest_of(cost, exact, n, channels), best);
         assert_int_equal(weft_balance_bound(cost, n, channels, &bound), WEFT_OK);
         assert_true(bound <= best);
-        assert_int_equal(weft_balance_anneal(cost, n, channels, round, annealed), WEFT_OK);
+        assert_int_equal(weft_balance_anneal(cost, 1, n, channels, round, annealed), WEFT_OK);
         assert_int_equal(weft_balance_greedy(cost, n, channels, load, greedy), WEFT_OK);
         assert_true(heaviest_of(cost, annealed, n, channels) >= best);
         assert_true(heaviest_of(cost, annealed, n, channels) <= heaviest_of(cost, greedy, n, channels));
@@ -95,12 +95,54 @@ static void large_batches_are_placed_near_the_bound(void **state)
         cost[i] = weft_attention_estimate(&shape, 1 + (int64_t)weft_random_below(key, 0, 0, i, 1000));
     assert_int_equal(weft_balance_bound(cost, MOST, CHANNELS, &bound), WEFT_OK);
     assert_int_equal(weft_balance_greedy(cost, MOST, CHANNELS, load, greedy), WEFT_OK);
-    assert_int_equal(weft_balance_anneal(cost, MOST, CHANNELS, 7, first), WEFT_OK);
-    assert_int_equal(weft_balance_anneal(cost, MOST, CHANNELS, 7, second), WEFT_OK);
+    assert_int_equal(weft_balance_anneal(cost, 1, MOST, CHANNELS, 7, first), WEFT_OK);
+    assert_int_equal(weft_balance_anneal(cost, 1, MOST, CHANNELS, 7, second), WEFT_OK);
     assert_memory_equal(first, second, sizeof first);
     int64_t annealed = heaviest_of(cost, first, MOST, CHANNELS);
     assert_true(annealed < heaviest_of(cost, greedy, MOST, CHANNELS));
     assert_true((double)annealed <= 1.002 * (double)bound);
+}
+
+/* The sum of two phases' heaviest channels over channels^n placements. */
+static int64_t try_all_phases(const int64_t *cost, int64_t n, int channels)
+{
+    int32_t channel[16] = {0};
+    int64_t best = INT64_MAX;
+    for (;;) {
+        int64_t total = heaviest_of(cost, channel, n, channels) + heaviest_of(cost + n, channel, n, channels), i = 0;
+        best = total < best ? total : best;
+        while (i < n && ++channel[i] == channels)
+            channel[i++] = 0;
+        if (i == n)
+            return best;
+    }
+}
+
+/* Annealing of two phases is near the best on small cases, and below what balancing their sum alone gives. */
+static void phases_are_balanced_together(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 60 };
+    weft_random_key key = weft_random_stream(5, "phases");
+    int64_t annealed = 0, best = 0, of_sums = 0;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        int64_t n = 5 + (int64_t)weft_random_below(key, round, 0, 0, 4), cost[32], sum[16];
+        int32_t channel[16];
+        for (int64_t i = 0; i < 2 * n; i++)
+            cost[i] = 1 + (int64_t)weft_random_below(key, round, 1, (uint64_t)i, 1000);
+        for (int64_t i = 0; i < n; i++)
+            sum[i] = cost[i] + cost[n + i];
+        int64_t least = try_all_phases(cost, n, 3);
+        assert_int_equal(weft_balance_anneal(cost, 2, n, 3, round, channel), WEFT_OK);
+        int64_t total = heaviest_of(cost, channel, n, 3) + heaviest_of(cost + n, channel, n, 3);
+        assert_true(total >= least);
+        annealed += total;
+        best += least;
+        assert_int_equal(weft_balance_anneal(sum, 1, n, 3, round, channel), WEFT_OK);
+        of_sums += heaviest_of(cost, channel, n, 3) + heaviest_of(cost + n, channel, n, 3);
+    }
+    assert_true((double)annealed <= 1.01 * (double)best);
+    assert_true(of_sums > annealed);
 }
 
 /* One request, or none; one channel; costs as large as estimates can be. */
@@ -145,6 +187,8 @@ static void designs_place_by_their_policy(void **state)
     assert_true(b[WEFT_PLACE_EXACT].heaviest <= b[WEFT_PLACE_ANNEALED].heaviest);
     assert_true(b[WEFT_PLACE_ANNEALED].heaviest <= b[WEFT_PLACE_GREEDY].heaviest);
     assert_true(b[WEFT_PLACE_GREEDY].heaviest < b[WEFT_PLACE_ROUND_ROBIN].heaviest);
+    for (int p = 0; p < WEFT_PLACEMENTS; p++) /* by the formulas that it goes by, none is quicker */
+        assert_true(b[WEFT_PLACE_TIMED].cycles <= 1.001 * b[p].cycles);
 }
 
 int main(void)
@@ -153,6 +197,7 @@ int main(void)
         cmocka_unit_test(exact_is_the_best_of_all),
         cmocka_unit_test(the_worst_case_of_greedy_is_solved),
         cmocka_unit_test(large_batches_are_placed_near_the_bound),
+        cmocka_unit_test(phases_are_balanced_together),
         cmocka_unit_test(edges),
         cmocka_unit_test(designs_place_by_their_policy),
     };
