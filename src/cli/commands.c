@@ -36,6 +36,7 @@
     ROW(lm_train) \
     ROW(lm_finetune) \
     ROW(lm_merge) \
+    ROW(lm_convert) \
     ROW(info) \
     ROW(run) \
     ROW(bench) \

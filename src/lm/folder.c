@@ -8,9 +8,10 @@
 
 #define LARGEST_COPIED ((size_t)1 << 30)
 
-static weft_status copy_file(const char *from, const char *to, const char *name)
+/* from/NAME to to/NAME; NAME's place in `from` may be taken by the file `alone`. */
+static weft_status copy_file(const char *from, const char *alone, const char *to, const char *name)
 {
-    char *source = weft_path_join(from, name), *target = weft_path_join(to, name), *bytes = NULL;
+    char *source = alone ? strdup(alone) : weft_path_join(from, name), *target = weft_path_join(to, name), *bytes = NULL;
     size_t size;
     weft_status status = source && target ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", to);
     if (status == WEFT_OK && weft_path_exists(source) && !weft_path_is_folder(source)) {
@@ -37,9 +38,14 @@ weft_status weft_lm_copy_tokenizer(const char *from, const char *to)
                                         "tokenizer.bin",
                                         "chat_template.jinja",
                                         "generation_config.json"};
+    static const char *const alone[] = {"tokenizer.json", "tokenizer.model", "vocab.txt", "tokenizer.bin"};
     weft_status status = WEFT_OK;
+    const char *ending = strrchr(from, '.');
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0] && !weft_path_is_folder(from); i++)
+        if (ending && strcmp(strrchr(alone[i], '.'), ending) == 0)
+            return copy_file(NULL, from, to, alone[i]);
     for (size_t i = 0; i < sizeof names / sizeof names[0] && status == WEFT_OK; i++)
-        status = copy_file(from, to, names[i]);
+        status = copy_file(from, NULL, to, names[i]);
     return status;
 }
 

@@ -4,7 +4,8 @@
 
 #include "lm/lm.h"
 
-/* Copies what stands beside the weights: the tokenizer's files, chat templates, generation_config.json; missing ones are none. */
+/* Copies what stands beside the weights: the tokenizer's files, chat templates, generation_config.json; missing ones are none. Or
+ * `from` is a tokenizer's file by itself. */
 weft_status weft_lm_copy_tokenizer(const char *from, const char *to);
 /* The whole folder: config.json is `config` (JSON text) or, NULL, the copy of from's with torch_dtype float32; then the tokenizer
  * of `from`, then model.safetensors. The weights come last: a folder with them is whole. */

@@ -15,11 +15,17 @@
 #include "../../fuzz/fuzz_lm_adapter.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_llama2c
+#include "../../fuzz/fuzz_llama2c.c"
+#undef LLVMFuzzerTestOneInput
+
 REPLAY(lm_config)
 REPLAY(lm_adapter)
+REPLAY(llama2c)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lm_config_corpus), cmocka_unit_test(lm_adapter_corpus)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lm_config_corpus), cmocka_unit_test(lm_adapter_corpus),
+                                       cmocka_unit_test(llama2c_corpus)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
