@@ -142,15 +142,15 @@ def distilbert(r):
 
 
 FAMILIES = {
-    "gpt2": (gpt2, "GPT2Config", ["GPT2LMHeadModel"]),
-    "gpt_neox": (gpt_neox, "GPTNeoXConfig", ["GPTNeoXForCausalLM"]),
-    "llama": (llama, "LlamaConfig", ["LlamaForCausalLM"]),
-    "mistral": (mistral, "MistralConfig", ["MistralForCausalLM"]),
-    "qwen2": (qwen2, "Qwen2Config", ["Qwen2ForCausalLM"]),
-    "qwen3": (qwen3, "Qwen3Config", ["Qwen3ForCausalLM"]),
-    "gemma": (gemma, "GemmaConfig", ["GemmaForCausalLM"]),
-    "gemma2": (gemma2, "Gemma2Config", ["Gemma2ForCausalLM"]),
-    "gemma3_text": (gemma3_text, "Gemma3TextConfig", ["Gemma3ForCausalLM"]),
+    "gpt2": (gpt2, "GPT2Config", ["GPT2LMHeadModel", "GPT2ForSequenceClassification"]),
+    "gpt_neox": (gpt_neox, "GPTNeoXConfig", ["GPTNeoXForCausalLM", "GPTNeoXForSequenceClassification"]),
+    "llama": (llama, "LlamaConfig", ["LlamaForCausalLM", "LlamaForSequenceClassification"]),
+    "mistral": (mistral, "MistralConfig", ["MistralForCausalLM", "MistralForSequenceClassification"]),
+    "qwen2": (qwen2, "Qwen2Config", ["Qwen2ForCausalLM", "Qwen2ForSequenceClassification"]),
+    "qwen3": (qwen3, "Qwen3Config", ["Qwen3ForCausalLM", "Qwen3ForSequenceClassification"]),
+    "gemma": (gemma, "GemmaConfig", ["GemmaForCausalLM", "GemmaForSequenceClassification"]),
+    "gemma2": (gemma2, "Gemma2Config", ["Gemma2ForCausalLM", "Gemma2ForSequenceClassification"]),
+    "gemma3_text": (gemma3_text, "Gemma3TextConfig", ["Gemma3ForCausalLM", "Gemma3TextForSequenceClassification"]),
     "bert": (bert, "BertConfig", ["BertForPreTraining", "BertForMaskedLM", "BertForSequenceClassification", "BertModel"]),
     "roberta": (roberta, "RobertaConfig", ["RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaModel"]),
     "distilbert": (distilbert, "DistilBertConfig", ["DistilBertForMaskedLM", "DistilBertForSequenceClassification",
@@ -184,6 +184,9 @@ def compare(weft, family, r, folder, verbose):
     make, config_class, heads = FAMILIES[family]
     keys = make(r)
     head = r.choice(heads)
+    causal = "CausalLM" in heads[0] or "LMHeadModel" in heads[0]
+    if causal and head.endswith("SequenceClassification"):
+        keys["pad_token_id"] = 1
     config = getattr(transformers, config_class)(**keys, attn_implementation="eager")
     model = getattr(transformers, head)(config).double().eval()
     shake(model, r.randrange(1 << 30))
@@ -195,6 +198,8 @@ def compare(weft, family, r, folder, verbose):
     if r.random() < 0.5 and n <= (keys.get("sliding_window") or n):  # transformers gives NaN where a pad's window is all pads
         for b in range(batch):
             mask[b, n - r.randint(0, n - 1):] = 0
+    if "pad_token_id" in keys and causal:  # there a text ends before the padding's tokens
+        ids[mask == 0] = keys["pad_token_id"]
     inputs = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
     kwargs = dict(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     if keys.get("type_vocab_size", 0) > 1:
@@ -222,7 +227,7 @@ def compare(weft, family, r, folder, verbose):
         want, got = want.detach().numpy(), got
         seen[name] = difference(np.moveaxis(want, (axis, axis + 1), (0, 1))[real], np.moveaxis(got, (axis, axis + 1), (0, 1))[real])
 
-    final = "norm" if decoder else None  # transformers' last hidden state is behind the final norm
+    final = "norm" if causal else None  # transformers' last hidden state is behind the final norm
     states = out.hidden_states[:-1] if final else out.hidden_states
     rows("hidden", torch.stack(states), have["hidden"][:len(states)], 1)
     if decoder:

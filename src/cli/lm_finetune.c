@@ -84,7 +84,7 @@ static const cli_option options[] = {
      .traits = CLI_ABOVE_LEAST},
     {.name = "classify",
      .kind = CLI_FLAG,
-     .help = "learn the label of {text, label} records, for encoders; a fresh head where the model has none",
+     .help = "learn the label of {text, label} records; a fresh head where the model has none",
      .group = "Classification"},
     {.name = "teacher",
      .value = "DIR",
@@ -171,7 +171,7 @@ static weft_status finish(void *user)
 static weft_status make_classifier(cli_lm_plan *p)
 {
     weft_lm_config *c = &p->lm->config;
-    bool fresh = !(c->encoder_heads & WEFT_LM_CLASSIFIER);
+    bool fresh = !(c->head_kinds & WEFT_LM_CLASSIFIER);
     char *path = weft_path_join(p->source, "config.json");
     weft_json *json = NULL;
     weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
@@ -180,7 +180,7 @@ static weft_status make_classifier(cli_lm_plan *p)
                        : weft_lm_classes_of_config(&p->classes, weft_json_root(json), c->classes);
     if (status == WEFT_OK)
         status = weft_lm_classes_config(&p->classes, c, weft_json_root(json), &p->config);
-    c->encoder_heads = WEFT_LM_CLASSIFIER;
+    c->head_kinds = WEFT_LM_CLASSIFIER;
     c->classes = p->classes.count;
     weft_json_free(json);
     free(path);
@@ -198,7 +198,7 @@ static weft_status check_encoder(cli_lm_plan *p)
                              c->family->model_type, decoders_only[i]);
     if (p->classify)
         return make_classifier(p);
-    if (c->encoder_heads & WEFT_LM_MLM)
+    if (c->head_kinds & WEFT_LM_MLM)
         return WEFT_OK;
     return weft_fail(WEFT_ERROR_UNSUPPORTED,
                      "%s: this %s model has no head for masked words; --classify trains it on {text, label} records", p->source,
@@ -215,7 +215,9 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
     if (status == WEFT_OK && p->lm->config.family->encoder)
         status = check_encoder(p);
     else if (status == WEFT_OK && p->classify)
-        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: a %s model is a decoder; --classify wants an encoder", p->source,
+        status = make_classifier(p);
+    else if (status == WEFT_OK && p->lm->config.head_kinds & WEFT_LM_CLASSIFIER)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: this %s model is a classifier: --classify trains it further", p->source,
                            p->lm->config.family->model_type);
     if (status == WEFT_OK && cli_given(a, "teacher"))
         status = weft_lm_open(engine, cli_text(a, "teacher"), NULL, &p->teacher);
@@ -244,6 +246,7 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
 static weft_status run(cli_arguments *a)
 {
     static const char *const lora_only[] = {"rank", "alpha", "targets", "target-regex", "dropout", "dora", "rslora"};
+    static const char *const not_classes[] = {"lora", "dpo", "teacher"};
     static const char *const teacher_only[] = {"temperature", "teacher-weight"};
     weft_engine *engine = cli_engine(a);
     bool lora = cli_flag(a, "lora"), dpo = cli_flag(a, "dpo");
@@ -257,6 +260,9 @@ static weft_status run(cli_arguments *a)
     for (size_t i = 0; i < sizeof teacher_only / sizeof teacher_only[0]; i++)
         if (cli_given(a, teacher_only[i]) && !cli_given(a, "teacher"))
             return cli_misuse(a, "--%s says how a teacher is listened to: it wants --teacher beside it", teacher_only[i]);
+    for (size_t i = 0; i < sizeof not_classes / sizeof not_classes[0]; i++)
+        if (cli_flag(a, "classify") && cli_given(a, not_classes[i]))
+            return cli_misuse(a, "--classify and --%s exclude each other", not_classes[i]);
     if (dpo && cli_given(a, "teacher"))
         return cli_misuse(a, "--dpo and --teacher exclude each other");
     if (dpo && cli_given(a, "val"))

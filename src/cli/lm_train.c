@@ -141,7 +141,7 @@ static weft_status make_model(cli_lm_plan *p, weft_engine *engine)
     }
     weft_json_free(json);
     if (status == WEFT_OK && lm->config.family->encoder)
-        lm->config.encoder_heads = WEFT_LM_MLM;
+        lm->config.head_kinds = WEFT_LM_MLM;
     if (status == WEFT_OK)
         status = weft_params_new(&lm->params);
     if (status == WEFT_OK && !(g = weft_graph_new(WEFT_F32)))

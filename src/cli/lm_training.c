@@ -110,7 +110,7 @@ static weft_status check_ids(const weft_lm *lm, const weft_lm_data *data, const 
     return WEFT_OK;
 }
 
-/* How an encoder reads its data. */
+/* How an encoder, or a classifier, reads its data. */
 static weft_status in_place(const cli_lm_plan *p, const weft_tokenizer *t, int64_t first, int64_t length, weft_lm_data_options *o)
 {
     int64_t begin = weft_tokenizer_special(t, WEFT_TOKEN_CLS), end = weft_tokenizer_special(t, WEFT_TOKEN_SEP);
@@ -122,6 +122,9 @@ static weft_status in_place(const cli_lm_plan *p, const weft_tokenizer *t, int64
     o->mask_id = weft_tokenizer_special(t, WEFT_TOKEN_MASK);
     if (p->classify) {
         o->classes = &p->classes;
+        o->special = !p->lm->config.family->encoder;
+        if (o->special)
+            o->bos = o->eos = -1;
         return WEFT_OK;
     }
     if (o->mask_id >= 0 && o->mask_id < p->lm->config.vocab)
@@ -149,7 +152,7 @@ static weft_status read_data(cli_lm_plan *p, training_data *d)
                               .bos = weft_tokenizer_special(d->tokenizer, WEFT_TOKEN_BOS),
                               .eos = weft_tokenizer_special(d->tokenizer, WEFT_TOKEN_EOS),
                               .pairs = p->dpo};
-    if (p->lm->config.family->encoder && (status = in_place(p, d->tokenizer, first, length, &o)) != WEFT_OK)
+    if ((p->lm->config.family->encoder || p->classify) && (status = in_place(p, d->tokenizer, first, length, &o)) != WEFT_OK)
         return status;
     status = weft_lm_data_read(&d->train, d->tokenizer, path, &o);
     if (status == WEFT_OK && val)

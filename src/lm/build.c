@@ -26,7 +26,7 @@ void weft_lm_begin(weft_lm_builder *b, weft_graph *g, const weft_lm_config *c, c
         b->positions = weft_input(g, "position_ids", WEFT_I64, dims);
     if (form->types && c->types)
         b->types = weft_index(g, "token_type_ids", dims, c->types);
-    if (form->rows) {
+    if (form->rows || (!c->family->encoder && c->head_kinds & WEFT_LM_CLASSIFIER)) {
         b->rows = weft_index(g, "rows", DIMS(form->batch), form->batch * form->tokens);
         b->places = weft_index(g, "places", DIMS(form->batch), keys);
     }

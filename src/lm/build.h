@@ -24,8 +24,10 @@ typedef struct weft_lm_form {
     bool segments;       /* segments [batch, tokens] I64: attention stays inside equal numbers, positions are an input too */
     bool types;          /* token_type_ids [batch, tokens]; off: all zero */
     bool positions;      /* position_ids [batch, tokens] I64 in place of 0, 1, … */
-    bool rows;           /* logits of the rows that the input rows [batch] names, each in its own stream; the input places
+    bool rows;           /* logits of the rows that the input rows [batch] names, each in its own stream (a decoder's classifier
+                          * always has them); the input places
                           * [batch] says where they stand in it, counted from the first key */
+    bool streams;        /* all rows of every stream are wanted: the last block gives them all */
     bool maps;           /* attention.L.scores and .probabilities are kept as named values */
     bool round_scale;    /* √width of the embeddings rounded to bf16, as models in bf16 do */
     bool unnamed;        /* no value gets a name: two models then share what is equal in them */
@@ -77,7 +79,7 @@ weft_value weft_lm_outputs(weft_lm_builder *, bool single);
 weft_value weft_lm_pooled(weft_lm_builder *, weft_value x);          /* [batch, width] */
 weft_value weft_lm_mlm_logits(weft_lm_builder *, weft_value x);      /* [batch, tokens, vocab] */
 weft_value weft_lm_nsp_logits(weft_lm_builder *, weft_value pooled); /* [batch, 2] */
-weft_value weft_lm_class_logits(weft_lm_builder *, weft_value x);    /* [batch, classes] */
+weft_value weft_lm_class_logits(weft_lm_builder *, weft_value x);    /* [batch, classes]; of a decoder too, at its rows */
 
 /* ---- shared by decoder.c and encoder.c ---- */
 
@@ -89,6 +91,8 @@ void weft_lm_leave(weft_lm_builder *);
 weft_value weft_lm_linear(weft_lm_builder *, weft_value x, const char *name, int64_t out, bool bias, double sd);
 /* The family's norm of that name; NULL: x itself. */
 weft_value weft_lm_normalize(weft_lm_builder *, weft_value x, const char *name);
+/* weft_lm_class_logits of a decoder. */
+weft_value weft_lm_decoder_class_logits(weft_lm_builder *, weft_value x);
 /* q [batch, tokens, heads, head_dim], k and v [batch, tokens, kv_heads, head_dim] of layer l from its normed input h; while
  * picking, q [batch, 1, heads, head_dim]. */
 void weft_lm_project(weft_lm_builder *, weft_value h, weft_value *q, weft_value *k, weft_value *v);

@@ -149,6 +149,8 @@ weft_status weft_lm_decoder_new(weft_lm *lm, int64_t streams, int64_t capacity, 
     *out = NULL;
     if (lm->config.family->encoder)
         return weft_fail(WEFT_ERROR_ARGUMENT, "a %s model is an encoder: it does not continue texts", weft_lm_type(lm));
+    if (lm->config.head_kinds & WEFT_LM_CLASSIFIER)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "this %s model is a classifier: it does not continue texts", weft_lm_type(lm));
     if (streams < 1 || capacity < 1 || streams > 1 << 16 || capacity > 1 << 30)
         return weft_fail(WEFT_ERROR_ARGUMENT, "a cache of %lld streams of %lld tokens: expected 1 or more of each",
                          (long long)streams, (long long)capacity);

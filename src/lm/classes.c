@@ -136,13 +136,36 @@ weft_status weft_lm_classes_find(const weft_lm_classes *c, weft_json_value recor
     return WEFT_OK;
 }
 
+/* transformers finds a text's end in a batch by the padding behind it: a decoder that says none gets its end of text. */
+static void add_padding(weft_json_writer *w, const weft_lm_config *model, weft_json_value config)
+{
+    weft_json_value end = weft_json_get(config, "eos_token_id");
+    if (weft_json_kind_of(end) == WEFT_JSON_LIST)
+        end = weft_json_item(end, 0);
+    const int64_t id = weft_json_integer(end, -1);
+    if (model->family->encoder || model->pad_id >= 0 || id < 0)
+        return;
+    weft_json_add_key(w, "pad_token_id");
+    weft_json_add_integer(w, id);
+}
+
 weft_status weft_lm_classes_config(const weft_lm_classes *c, const weft_lm_config *model, weft_json_value config, weft_text *out)
 {
     static const char *const replaced[] = {"architectures", "id2label",    "label2id", "num_labels",
                                            "problem_type",  "torch_dtype", "dtype"};
     static const char *const names[][2] = {{"bert", "BertForSequenceClassification"},
                                            {"roberta", "RobertaForSequenceClassification"},
-                                           {"distilbert", "DistilBertForSequenceClassification"}};
+                                           {"distilbert", "DistilBertForSequenceClassification"},
+                                           {"gpt2", "GPT2ForSequenceClassification"},
+                                           {"gpt_neox", "GPTNeoXForSequenceClassification"},
+                                           {"llama", "LlamaForSequenceClassification"},
+                                           {"mistral", "MistralForSequenceClassification"},
+                                           {"qwen2", "Qwen2ForSequenceClassification"},
+                                           {"qwen3", "Qwen3ForSequenceClassification"},
+                                           {"gemma", "GemmaForSequenceClassification"},
+                                           {"gemma2", "Gemma2ForSequenceClassification"},
+                                           {"gemma3_text", "Gemma3TextForSequenceClassification"},
+                                           {"gemma3", "Gemma3ForSequenceClassification"}};
     weft_json_writer w = weft_json_to(out, 2);
     weft_json_value value;
     weft_json_open_object(&w);
@@ -157,11 +180,13 @@ weft_status weft_lm_classes_config(const weft_lm_classes *c, const weft_lm_confi
         bool keep = true;
         for (size_t k = 0; k < sizeof replaced / sizeof replaced[0]; k++)
             keep = keep && strcmp(key, replaced[k]) != 0;
+        keep = keep && (strcmp(key, "pad_token_id") != 0 || model->family->encoder || model->pad_id >= 0);
         if (!keep)
             continue;
         weft_json_add_key(&w, key);
         weft_json_add_value(&w, value);
     }
+    add_padding(&w, model, config);
     weft_json_add_key(&w, "id2label");
     weft_json_open_object(&w);
     for (int64_t i = 0; i < c->count; i++) {

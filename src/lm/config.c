@@ -187,7 +187,7 @@ static weft_status read_encoder(weft_json_value root, const char *where, weft_lm
     const char *head = weft_json_string(weft_json_item(weft_json_get(root, "architectures"), 0), "");
     bool classifies = strstr(head, "ForSequenceClassification") != NULL;
     bool pools = c->family->names->type && !(classifies && strncmp(head, "Roberta", 7) == 0);
-    c->encoder_heads = (pools ? WEFT_LM_POOLER : 0u) | (classifies ? WEFT_LM_CLASSIFIER : 0u);
+    c->head_kinds = (pools ? WEFT_LM_POOLER : 0u) | (classifies ? WEFT_LM_CLASSIFIER : 0u);
     return status;
 }
 

@@ -64,7 +64,7 @@ typedef struct weft_lm_rope {
     double *short_factors, *long_factors; /* longrope: [rotary / 2] */
 } weft_lm_rope;
 
-/* Which heads stand on an encoder. */
+/* Which heads stand on an encoder; a classifier on a decoder too, in place of the one of tokens. */
 enum { WEFT_LM_POOLER = 1, WEFT_LM_MLM = 2, WEFT_LM_NSP = 4, WEFT_LM_CLASSIFIER = 8 };
 
 /* Sizes that config.json did not say. */
@@ -75,7 +75,7 @@ typedef struct weft_lm_config {
     int64_t vocab, width, layers, heads, kv_heads, head_dim, ffn, positions;
     int64_t types;   /* of segments (encoders) */
     int64_t classes; /* of a classification head */
-    int64_t pad_id;  /* roberta counts positions from it */
+    int64_t pad_id;  /* roberta counts positions from it, a decoder's classifier reads the last other token; -1: none */
     weft_activation activation;
     double eps;
     double query_scale;     /* q·k is multiplied by it */
@@ -93,7 +93,7 @@ typedef struct weft_lm_config {
     weft_lm_rope rope[2]; /* 0: everywhere; 1: gemma3's windowed layers */
     int64_t *window;      /* [layers] keys a query sees, itself included; 0: all */
     unsigned char *ropes; /* [layers] which rope */
-    unsigned encoder_heads, missing;
+    unsigned head_kinds, missing;
     /* how the weights at hand spell names: set by weft_lm_config_match */
     char base[64], outside[64]; /* prefixes of the base model and of what stands beside it, without the last dot */
     bool old_norms;             /* LayerNorm.gamma and .beta */

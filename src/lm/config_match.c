@@ -63,14 +63,14 @@ static void match_heads(weft_lm_config *c, const weft_params *p)
         {WEFT_LM_CLASSIFIER, "classifier", "classifier.out_proj", "classifier"},
     };
     weft_tensor t;
-    c->encoder_heads = find(p, c->base, "pooler.dense", "weight", &t) ? WEFT_LM_POOLER : 0;
+    c->head_kinds = find(p, c->base, "pooler.dense", "weight", &t) ? WEFT_LM_POOLER : 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *module = strcmp(c->family->model_type, "bert") == 0      ? rows[i].bert
                              : strcmp(c->family->model_type, "roberta") == 0 ? rows[i].roberta
                                                                              : rows[i].distilbert;
         if (!module || !find(p, c->outside, module, "weight", &t))
             continue;
-        c->encoder_heads |= rows[i].head;
+        c->head_kinds |= rows[i].head;
         if (rows[i].head == WEFT_LM_CLASSIFIER && t.dims.rank == 2)
             c->classes = t.dims.size[0];
     }
@@ -86,6 +86,10 @@ void weft_lm_config_match(weft_lm_config *c, const weft_params *p)
     if (c->family->encoder) {
         match_heads(c, p);
         return;
+    }
+    if (find(p, c->outside, "score", "weight", &t) && t.dims.rank == 2 && t.dims.size[0] > 0) {
+        c->head_kinds = WEFT_LM_CLASSIFIER;
+        c->classes = t.dims.size[0];
     }
     bool head = find(p, c->outside, n->head, "weight", &t);
     if (!head)

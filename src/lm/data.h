@@ -30,6 +30,7 @@ typedef struct weft_lm_data_options {
     bool pairs;                      /* {chosen, rejected}: two documents a record */
     bool in_place;                   /* texts alone, in windows of `longest` tokens, bos and eos around each */
     int64_t mask_id, first_position; /* of windows: what masks a token, where positions begin */
+    bool special;                    /* in place: the tokenizer's own special tokens stand around a text, not bos and eos */
     const weft_lm_classes *classes;  /* in place: of {text, label} records, each one window; NULL: no classification */
 } weft_lm_data_options;
 

@@ -78,7 +78,8 @@ static weft_status add_windows(reader *r, const char *text, size_t length)
     if (most < 1)
         return weft_fail(WEFT_ERROR_ARGUMENT, "rows of %lld tokens have no room for a text beside the tokens around it",
                          (long long)o->longest);
-    weft_status status = weft_encode(r->encoding, text, length, &(weft_encode_options){.literal = true});
+    weft_status status =
+        weft_encode(r->encoding, text, length, &(weft_encode_options){.literal = true, .add_special = o->special});
     int64_t count = status == WEFT_OK ? (int64_t)weft_encoding_count(r->encoding) : 0;
     if (o->classes) {
         r->data->cut += count > most;

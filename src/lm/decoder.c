@@ -100,7 +100,7 @@ static weft_value behind(weft_lm_builder *b, int64_t l, weft_value x, const char
 /* Behind the last attention every row goes its own way, so those that nobody asked for end there. */
 static bool picks(const weft_lm_builder *b, int64_t l)
 {
-    const bool simple = !b->c->family->encoder && !b->form.maps && !b->form.segments && !b->form.positions;
+    const bool simple = !b->c->family->encoder && !b->form.streams && !b->form.maps && !b->form.segments && !b->form.positions;
     return b->rows.id && b->form.tokens > 1 && l == b->c->layers - 1 && simple;
 }
 
@@ -167,11 +167,24 @@ static weft_value head(weft_lm_builder *b, weft_value h)
     return c->logit_cap ? weft_softcap(b->g, y, c->logit_cap) : y;
 }
 
+/* the rows asked for of x [batch, tokens, width], or [batch, 1, width] where the last block has left the others out */
+static weft_value asked(weft_lm_builder *b, weft_value x)
+{
+    return weft_reshape(b->g, weft_shape(b->g, x).size[1] == 1 ? x : weft_lm_pick(b, x), DIMS(b->form.batch, b->c->width));
+}
+
 weft_value weft_lm_logits(weft_lm_builder *b, weft_value x)
 {
-    if (b->rows.id)
-        x = weft_reshape(b->g, weft_shape(b->g, x).size[1] == 1 ? x : weft_lm_pick(b, x), DIMS(b->form.batch, b->c->width));
-    return head(b, weft_lm_final(b, x));
+    return head(b, weft_lm_final(b, b->rows.id ? asked(b, x) : x));
+}
+
+weft_value weft_lm_decoder_class_logits(weft_lm_builder *b, weft_value x)
+{
+    x = weft_lm_final(b, asked(b, x));
+    weft_lm_enter_outside(b);
+    weft_value score = weft_param(b->g, "score.weight", WEFT_NORMAL(b->c->init_range), DIMS(b->c->classes, b->c->width));
+    weft_lm_leave(b);
+    return weft_product(b->g, x, score, (weft_value){0});
 }
 
 weft_value weft_lm_row_losses(weft_lm_builder *b, weft_value h, weft_value labels)

@@ -72,6 +72,8 @@ weft_value weft_lm_nsp_logits(weft_lm_builder *b, weft_value pooled)
 
 weft_value weft_lm_class_logits(weft_lm_builder *b, weft_value x)
 {
+    if (!b->c->family->encoder)
+        return weft_lm_decoder_class_logits(b, x);
     weft_graph *g = b->g;
     const head_names *n = names_of(b->c);
     weft_value h = n->classifier_dense ? first(b, x) : weft_lm_pooled(b, x);

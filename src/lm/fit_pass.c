@@ -16,7 +16,8 @@ struct weft_lm_pass {
     weft_lm_teacher *teacher;
     weft_lm_batch inputs;
     double *reference;
-    float *shown; /* reference in the graph's type */
+    float *shown;           /* reference in the graph's type */
+    int64_t *places, *last; /* of a decoder's classifier: each row's last token, in it and among all */
     float scale;
 };
 
@@ -124,7 +125,12 @@ weft_status weft_lm_pass_new(weft_lm *lm, const weft_lm_pass_form *form, weft_lm
     p->inputs = all ? (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, 0} : (weft_lm_batch){0};
     p->reference = calloc((size_t)p->rows, sizeof *p->reference);
     p->shown = calloc(2 * (size_t)p->rows, sizeof *p->shown);
-    weft_status status = all && p->reference && p->shown ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    p->places = calloc(2 * (size_t)p->rows, sizeof *p->places);
+    p->last = p->places ? p->places + p->rows : NULL;
+    if (form->classes && !lm->config.family->encoder) /* a row is one text, and its last token sees nothing behind it */
+        p->form.segments = false;
+    weft_status status =
+        all && p->reference && p->shown && p->places ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
     if (status == WEFT_OK && form->teacher)
         status = weft_lm_teacher_new(form->teacher, lm, p->rows, form->length, form->segments, form->bf16, &p->teacher);
     if (status == WEFT_OK)
@@ -147,6 +153,7 @@ void weft_lm_pass_free(weft_lm_pass *p)
     free(p->inputs.ids);
     free(p->reference);
     free(p->shown);
+    free(p->places);
     free(p);
 }
 
@@ -177,6 +184,10 @@ static weft_status bind(weft_lm_pass *p, double scale)
         for (int64_t t = 0; t < p->form.length && !counted; t++)
             counted = in->labels[r * p->form.length + t] != WEFT_IGNORE;
         p->shown[p->rows + r] = counted;
+        p->places[r] = 0; /* segment 0 is the text, what fills the row up another */
+        while (p->places[r] + 1 < p->form.length && in->segments[r * p->form.length + p->places[r] + 1] == 0)
+            p->places[r]++;
+        p->last[r] = r * p->form.length + p->places[r];
     }
     const struct {
         const char *name;
@@ -188,6 +199,8 @@ static weft_status bind(weft_lm_pass *p, double scale)
         {"position_ids", {in->positions, WEFT_I64, dims}, positions},
         {"segments", {in->segments, WEFT_I64, dims}, p->form.segments},
         {"scale", {&p->scale, WEFT_F32, SCALAR}, true},
+        {"rows", {p->last, WEFT_I64, DIMS(p->rows)}, p->form.classes && !p->lm->config.family->encoder},
+        {"places", {p->places, WEFT_I64, DIMS(p->rows)}, p->form.classes && !p->lm->config.family->encoder},
         {"reference", {p->shown, WEFT_F32, DIMS(p->rows)}, p->form.dpo},
         {"counted", {p->shown + p->rows, WEFT_F32, DIMS(p->form.batch)}, p->form.dpo},
     };

@@ -63,21 +63,21 @@ static void list(void *self, weft_text *out)
     if (c->types)
         weft_text_add(out, "input   token_type_ids, as input_ids (optional: all 0)\n");
     weft_text_add(out, "output  hidden [%lld, B, n, %lld]\n", L + 1, d);
-    if (!c->family->encoder)
+    if (!c->family->encoder && !(c->head_kinds & WEFT_LM_CLASSIFIER))
         weft_text_add(out,
                       "input   labels, as input_ids (optional: token t + 1 is the target of t, -100 is none)\n"
                       "output  logits [B, n, %lld]\noutput  loss [1] (where labels are given)\n",
                       V);
-    if (c->encoder_heads & WEFT_LM_POOLER)
+    if (c->head_kinds & WEFT_LM_POOLER)
         weft_text_add(out, "output  pooled [B, %lld]\n", d);
-    if (c->encoder_heads & WEFT_LM_MLM)
+    if (c->head_kinds & WEFT_LM_MLM)
         weft_text_add(out,
                       "input   labels, as input_ids (optional: -100 is none)\noutput  mlm_logits [B, n, %lld]\n"
                       "output  loss [1] (where labels are given)\n",
                       V);
-    if (c->encoder_heads & WEFT_LM_NSP)
+    if (c->head_kinds & WEFT_LM_NSP)
         weft_text_add(out, "output  nsp_logits [B, 2]\n");
-    if (c->encoder_heads & WEFT_LM_CLASSIFIER)
+    if (c->head_kinds & WEFT_LM_CLASSIFIER)
         weft_text_add(out, "input   labels [B] (optional)\noutput  logits [B, %lld]\noutput  loss [1] (where labels are given)\n",
                       (long long)c->classes);
     weft_text_add(out,

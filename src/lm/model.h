@@ -20,6 +20,11 @@ int64_t weft_lm_first_position(const weft_lm_config *);
  * sequence longer than the table is an error. */
 weft_status weft_lm_positions(const weft_lm_config *, const int64_t *ids, int64_t batch, int64_t tokens, int64_t *out);
 
+/* For a decoder's classifier: the place of each row's last token that is not padding, by its id or else by mask (1: a token;
+ * NULL: none), in its row and among all rows of ids [batch, tokens]. */
+void weft_lm_last_tokens(const weft_lm_config *, const int64_t *ids, const float *mask, int64_t batch, int64_t tokens,
+                         int64_t *places, int64_t *rows);
+
 /* NaN among logits: an error that names the layer where a stream of hidden [layers + 1, rows…] first has one; else OK. */
 weft_status weft_lm_check_finite(weft_tensor logits, weft_tensor hidden);
 

@@ -15,11 +15,12 @@ static void output(weft_lm_builder *b, weft_value v, int batch_axis, const char 
 
 weft_value weft_lm_outputs(weft_lm_builder *b, bool single)
 {
-    unsigned heads = b->c->encoder_heads;
+    unsigned heads = b->c->head_kinds;
+    b->form.streams = true;
     weft_value x = weft_lm_stream(b), pooled = {0};
     output(b, weft_lm_hidden(b), 1, "hidden", single);
     if (!b->c->family->encoder) {
-        weft_value logits = weft_lm_logits(b, x);
+        weft_value logits = heads & WEFT_LM_CLASSIFIER ? weft_lm_class_logits(b, x) : weft_lm_logits(b, x);
         output(b, logits, 0, "logits", single);
         return logits;
     }

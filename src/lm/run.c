@@ -30,6 +30,19 @@ weft_status weft_lm_positions(const weft_lm_config *c, const int64_t *ids, int64
     return WEFT_OK;
 }
 
+void weft_lm_last_tokens(const weft_lm_config *c, const int64_t *ids, const float *mask, int64_t batch, int64_t tokens,
+                         int64_t *places, int64_t *rows)
+{
+    for (int64_t b = 0; b < batch; b++) {
+        int64_t last = tokens - 1;
+        const bool by_mask = c->pad_id < 0 && mask;
+        while (last > 0 && (by_mask ? mask[b * tokens + last] == 0 : ids[b * tokens + last] == c->pad_id))
+            last--;
+        places[b] = last;
+        rows[b] = b * tokens + last;
+    }
+}
+
 static bool is_nan(weft_tensor t, int64_t i)
 {
     return t.dtype == WEFT_F64 ? isnan(((const double *)t.data)[i]) : isnan(((const float *)t.data)[i]);
@@ -65,6 +78,7 @@ typedef struct lm_run {
     int64_t batch, tokens;
     bool single; /* input_ids without a batch axis */
     int64_t *ids, *types, *labels, *positions;
+    int64_t *places, *rows; /* of a decoder's classifier */
     float *mask;
     int64_t label_count;
 } lm_run;
@@ -131,7 +145,7 @@ static weft_status read_inputs(lm_run *r)
     r->single = ids.dims.rank == 1;
     r->batch = r->single ? 1 : ids.dims.size[0];
     r->tokens = ids.dims.size[ids.dims.rank - 1];
-    bool classes = (r->c->encoder_heads & WEFT_LM_CLASSIFIER) != 0;
+    bool classes = (r->c->head_kinds & WEFT_LM_CLASSIFIER) != 0;
     r->label_count = classes ? r->batch : r->batch * r->tokens;
     if ((status = take(r, "input_ids", ids.dims, &r->ids)) != WEFT_OK || (status = take_mask(r, ids.dims)) != WEFT_OK ||
         (status = take(r, "token_type_ids", ids.dims, &r->types)) != WEFT_OK ||
@@ -139,12 +153,16 @@ static weft_status read_inputs(lm_run *r)
         return status;
     if (r->types && !r->c->types)
         return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: token_type_ids: a %s model has no token types", r->c->family->model_type);
-    if (r->labels && r->c->family->encoder && !(r->c->encoder_heads & (WEFT_LM_CLASSIFIER | WEFT_LM_MLM)))
+    if (r->labels && r->c->family->encoder && !(r->c->head_kinds & (WEFT_LM_CLASSIFIER | WEFT_LM_MLM)))
         return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: labels: this file has neither an MLM nor a classification head");
-    if (r->labels && !r->c->family->encoder)
+    if (r->labels && !r->c->family->encoder && !classes)
         shift(r);
-    if (!(r->positions = malloc((size_t)(r->batch * r->tokens) * sizeof *r->positions)))
+    r->positions = malloc((size_t)(r->batch * r->tokens) * sizeof *r->positions);
+    r->places = malloc(2 * (size_t)r->batch * sizeof *r->places);
+    if (!r->positions || !r->places)
         return weft_fail(WEFT_ERROR_MEMORY, "inputs: memory is short");
+    r->rows = r->places + r->batch;
+    weft_lm_last_tokens(r->c, r->ids, r->mask, r->batch, r->tokens, r->places, r->rows);
     return r->c->family->names->position ? weft_lm_positions(r->c, r->ids, r->batch, r->tokens, r->positions) : WEFT_OK;
 }
 
@@ -163,7 +181,7 @@ static bool wants_maps(const weft_run_request *r)
 static void add_loss(const lm_run *r, weft_graph *g)
 {
     const weft_lm_config *c = r->c;
-    bool classes = (c->encoder_heads & WEFT_LM_CLASSIFIER) != 0;
+    bool classes = (c->head_kinds & WEFT_LM_CLASSIFIER) != 0;
     weft_value logits = weft_find(g, c->family->encoder && !classes ? "mlm_logits" : "logits");
     int64_t n = classes ? c->classes : c->vocab;
     weft_value labels = weft_labels(g, "labels", DIMS(r->label_count), n);
@@ -196,6 +214,8 @@ static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *p
         {"token_type_ids", {r->types, WEFT_I64, dims}},
         {"position_ids", {r->positions, WEFT_I64, dims}},
         {"labels", {r->labels, WEFT_I64, DIMS(r->label_count)}},
+        {"rows", {r->rows, WEFT_I64, DIMS(r->batch)}},
+        {"places", {r->places, WEFT_I64, DIMS(r->batch)}},
     };
     static const char *const outputs[] = {"hidden", "logits", "pooled", "mlm_logits", "nsp_logits", "loss"};
     weft_params *sets[3];
@@ -243,5 +263,6 @@ weft_status weft_lm_run(void *self, weft_engine *engine, weft_params *params, co
     free(r.types);
     free(r.labels);
     free(r.positions);
+    free(r.places);
     return status;
 }

@@ -121,7 +121,16 @@ echo '{"text": "the mat", "label": "mat"}' >mat.jsonl
 fails 1 'label "mat" is none of the classifier' lm finetune classifier --classify --data mat.jsonl --out x
 fails 1 "all records have one label" lm finetune encoder --classify --data mat.jsonl --out x
 fails 1 "expected {text, label}" lm finetune encoder --classify --data texts.jsonl --out x
-fails 1 "--classify wants an encoder" lm finetune base --classify --data labels.jsonl --out x
+# decoders read a text's last token
+keys "trained classes val_accuracy $told" lm finetune base --classify --data labels.jsonl --steps 60 --lr 0.01 --batch-size 8 --out sorter
+[ "$(number val_accuracy)" = 1.0 ] || wrong "a decoder, cat or rat: $(cat out)"
+grep -q '"LlamaForSequenceClassification"' sorter/config.json || wrong "not a classifier: $(cat sorter/config.json)"
+"$weft" info sorter | grep -q 'logits \[B, 2\]' || wrong "no classes: $("$weft" info sorter)"
+keys "val_accuracy" lm finetune sorter --classify --data labels.jsonl --steps 1 --lr 1e-9 --batch-size 8 --out sorted
+[ "$(number val_accuracy)" = 1.0 ] || wrong "a decoder, cat or rat, read again: $(cat out)"
+fails 1 "is a classifier" lm generate sorter --prompt the
+fails 1 "is a classifier" lm finetune sorter --data text.txt --out x
+fails 2 "--classify and --lora exclude" lm finetune base --classify --lora --data labels.jsonl --out x
 cat >roberta.json <<'END'
 {"model_type": "roberta", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
  "num_attention_heads": 2, "max_position_embeddings": 34, "pad_token_id": 1}

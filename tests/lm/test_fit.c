@@ -3,6 +3,7 @@
 #include "lm_case.h"
 
 #include "base/random.h"
+#include "lm/classes.h"
 #include "lm/fit.h"
 #include "lm/folder.h"
 #include "lm/teacher.h"
@@ -26,7 +27,7 @@ static weft_lm *fresh(const char *config, uint64_t seed)
     MUST(weft_lm_config_read(weft_json_root(json), "config", &lm->config));
     MUST(weft_params_new(&lm->params));
     if (lm->config.family->encoder)
-        lm->config.encoder_heads = WEFT_LM_MLM;
+        lm->config.head_kinds = WEFT_LM_MLM;
     weft_lm_begin(&b, g, &lm->config, &(weft_lm_form){.batch = 1, .tokens = 1});
     weft_lm_outputs(&b, true);
     MUST(weft_params_init(lm->params, g, WEFT_F32, seed));
@@ -678,14 +679,62 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* A decoder's classes are those of a text's last token, however long the row is that it stands in; and they are learned. */
+static void classes_of_a_decoder(void **state)
+{
+    static const char gpt2[] = "{\"model_type\": \"gpt2\", \"vocab_size\": 40, \"n_embd\": 16, \"n_layer\": 2, \"n_head\": 2, "
+                               "\"n_positions\": 64}";
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        weft_lm_data data;
+        weft_lm_rows tight, wide;
+        weft_lm *lm = fresh(k ? gpt2 : small, 1);
+        float score[3 * 16];
+        double losses[2], accuracy;
+        for (int i = 0; i < 48; i++)
+            score[i] = (float)(i * 7 % 11 - 5) / 10;
+        lm->config.head_kinds = WEFT_LM_CLASSIFIER;
+        lm->config.classes = 3;
+        MUST(weft_params_set(lm->params, "score.weight", (weft_tensor){score, WEFT_F32, DIMS(3, 16)}));
+        make_data(&data, 30, 20);
+        data.in_place = data.classed = true;
+        for (int64_t d = 0; d < data.documents; d++)
+            data.classes[d] = data.ids[data.starts[d + 1] - 1] % 3; /* what the last token says */
+        MUST(weft_lm_rows_make(&data, 20, false, &tight));
+        MUST(weft_lm_rows_make(&data, 37, false, &wide));
+        MUST(weft_lm_mean_loss(lm, &data, &tight, tight.count, 4, false, &losses[0]));
+        MUST(weft_lm_mean_loss(lm, &data, &wide, wide.count, 4, false, &losses[1]));
+        assert_true(losses[0] == losses[1]);
+        weft_lm_fit_options o = plain();
+        o.batch = 10;
+        o.steps = o.schedule.steps = 60;
+        o.interval = 60;
+        train(lm, &data, &tight, &o);
+        MUST(weft_lm_accuracy(lm, &data, &wide, wide.count, 4, false, &accuracy));
+        assert_true(accuracy == 1);
+        weft_lm_rows_free(&tight);
+        weft_lm_rows_free(&wide);
+        weft_lm_data_free(&data);
+        weft_lm_free(lm);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),    cmocka_unit_test(golden_trace_in_bf16),
-                                       cmocka_unit_test(packed_is_alone), cmocka_unit_test(accumulation),
-                                       cmocka_unit_test(resumed),         cmocka_unit_test(merging),
-                                       cmocka_unit_test(expressions),     cmocka_unit_test(golden_merge),
-                                       cmocka_unit_test(preferences),     cmocka_unit_test(distilled_losses),
-                                       cmocka_unit_test(teachers),        cmocka_unit_test(wrong_teachers),
-                                       cmocka_unit_test(recomputed),      cmocka_unit_test(masked_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),
+                                       cmocka_unit_test(golden_trace_in_bf16),
+                                       cmocka_unit_test(packed_is_alone),
+                                       cmocka_unit_test(accumulation),
+                                       cmocka_unit_test(resumed),
+                                       cmocka_unit_test(merging),
+                                       cmocka_unit_test(expressions),
+                                       cmocka_unit_test(golden_merge),
+                                       cmocka_unit_test(preferences),
+                                       cmocka_unit_test(distilled_losses),
+                                       cmocka_unit_test(teachers),
+                                       cmocka_unit_test(wrong_teachers),
+                                       cmocka_unit_test(recomputed),
+                                       cmocka_unit_test(masked_words),
+                                       cmocka_unit_test(classes_of_a_decoder)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
