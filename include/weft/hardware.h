@@ -203,6 +203,20 @@ typedef struct weft_hardware_stage {
     double bandwidth_percent; /* of the peak of the external bus */
 } weft_hardware_stage;
 
+/* What an operator waits for in each of its cycles. */
+typedef enum weft_hardware_bound {
+    WEFT_BOUND_COMPUTE = 0,  /* arrays or vector units: work is queued behind what they are at */
+    WEFT_BOUND_BANDWIDTH,    /* the channels' buses */
+    WEFT_BOUND_PIM,          /* multiplies in memory, and loading their operand */
+    WEFT_BOUND_ACTIVATE,     /* rows being opened */
+    WEFT_BOUND_PRECHARGE,    /* rows being closed, or not yet to be */
+    WEFT_BOUND_REFRESH,      /* refreshes, and PIM commands that no longer fit before one */
+    WEFT_BOUND_DEPENDENCY,   /* nothing in flight: the next tile waits for the one before */
+    WEFT_BOUND_INTERCONNECT, /* all that is in flight is between core and controllers, or devices */
+    WEFT_BOUNDS
+} weft_hardware_bound;
+WEFT_API const char *weft_hardware_bound_name(int bound); /* "compute", "bandwidth", … */
+
 typedef struct weft_hardware_op {
     char stage; /* 0 in the NPU-only system */
     char name[40];
@@ -210,6 +224,7 @@ typedef struct weft_hardware_op {
     bool pim;
     int64_t macs;                    /* useful multiply-accumulates */
     int64_t read_lines, write_lines; /* requests of request_bytes */
+    int64_t bound[WEFT_BOUNDS];      /* cycles by what they were waited for: finish - start in all */
 } weft_hardware_op;
 
 /* Sums over channels, named as the published simulator prints them. */

@@ -73,6 +73,13 @@ static void say_one(cli_arguments *a, const sim_row *row)
         cli_say(a, "  stage %c  %10lld cycles, memory computes in %5.1f %% of them, bus %5.1f %% used\n", r->stages[i].name,
                 (long long)r->stages[i].cycles, 100 * core_cycles * (double)r->stages[i].pim_cycles / (double)r->stages[i].cycles,
                 r->stages[i].bandwidth_percent);
+    for (int i = 0; r && i < r->op_count; i++) {
+        const weft_hardware_op *op = &r->ops[i];
+        char causes[96];
+        cli_sim_causes(op, causes, sizeof causes);
+        if (100 * (op->finish - op->start) >= r->total_cycles)
+            cli_say(a, "  %-26s %10lld cycles, waited for: %s\n", op->name, (long long)(op->finish - op->start), causes);
+    }
     if (r && r->stage_count)
         cli_say(a,
                 row->design.options.sub_batch ? "  layers: A+B+(N-1)(C+D)+E+F, N = %lld in a pipeline stage\n"

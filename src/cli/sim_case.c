@@ -19,7 +19,8 @@ static const cli_option options[] = {
      .kind = CLI_LIST,
      .group = "Engine",
      .help = "follow the paper in these alone: matmul-stores, bias-length, vector-lengths, stream-alignment, accumulator-race, "
-             "pipeline-start, header-row, compute-holds-row, attend-stores, kv-rows, split-requests, request-limit"},
+             "pipeline-start, header-row, compute-holds-row, attend-stores, kv-rows, split-requests, vector-occupancy, "
+             "kv-append, request-limit"},
     {0},
 };
 
@@ -33,11 +34,13 @@ static void print_result(cli_arguments *a, const weft_case *c, const weft_hardwa
     for (int i = 0; i < r->stage_count; i++)
         cli_say(a, "%-5c %11lld %10lld %9.2f%%\n", r->stages[i].name, (long long)r->stages[i].cycles,
                 (long long)r->stages[i].pim_cycles, r->stages[i].bandwidth_percent);
-    cli_say(a, "\nstage  op                             start      finish      cycles\n");
+    cli_say(a, "\nstage  op                             start      finish      cycles  waited for\n");
     for (int i = 0; i < r->op_count; i++) {
         const weft_hardware_op *op = &r->ops[i];
-        cli_say(a, "%-6c %-26s %9lld %11lld %11lld\n", op->stage ? op->stage : '-', op->name, (long long)op->start,
-                (long long)op->finish, (long long)(op->finish - op->start));
+        char causes[96];
+        cli_sim_causes(op, causes, sizeof causes);
+        cli_say(a, "%-6c %-26s %9lld %11lld %11lld  %s\n", op->stage ? op->stage : '-', op->name, (long long)op->start,
+                (long long)op->finish, (long long)(op->finish - op->start), causes);
     }
     cli_say(a, "\nDRAM: %lld reads, %lld writes, %lld activates, %lld group activates, %lld refreshes; %.3f mJ\n",
             (long long)r->dram.num_read_cmds, (long long)r->dram.num_write_cmds, (long long)r->dram.num_act_cmds,

@@ -1,6 +1,8 @@
 /* From options to a simulation: model, hardware, requests, devices. */
 #include "cli/sim.h"
 
+#include "hardware/case.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +229,7 @@ static void add_layer(weft_json_writer *w, const weft_hardware_result *r)
         integer(w, "macs", op->macs);
         integer(w, "read_lines", op->read_lines);
         integer(w, "write_lines", op->write_lines);
+        weft_case_bounds(op, w);
         weft_json_close_object(w);
     }
     weft_json_close_list(w);

@@ -43,4 +43,7 @@
 /* Mode, order and behaviour from the options above. */
 weft_hardware_options cli_sim_options(const cli_arguments *);
 
+/* "activate 61 %, precharge 25 %": what most of an operator's cycles were waited for, a tenth of them or more each. */
+void cli_sim_causes(const weft_hardware_op *, char *out, size_t room);
+
 #endif

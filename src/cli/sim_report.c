@@ -151,28 +151,15 @@ static void add_roofline(weft_report *page, const weft_platform *p, const weft_h
                       series, n + 1, NAN, NULL);
 }
 
-/* What an operator's time could not be less than, and so what bounds it. */
-static const char *bound_of(const weft_platform *p, const weft_hardware_op *op, double *compute, double *bus)
-{
-    double cycles = (double)(op->finish - op->start), hz = p->machine.npu.core_mhz * 1e6;
-    *compute = op->pim || cycles <= 0 ? 0 : (double)op->macs / weft_platform_macs(p) / cycles;
-    *bus = cycles > 0 ? op_bytes(p, op) / (weft_platform_bandwidth(p) / hz) / cycles : 0;
-    if (op->pim)
-        return "row switches in memory";
-    if (*bus >= 0.7)
-        return "bandwidth";
-    if (*compute >= 0.7)
-        return "multipliers";
-    return *bus > *compute && *bus > 0.3 ? "bandwidth and latency" : "latency of dependent steps";
-}
-
 static void add_operators(weft_report *page, const weft_platform *p, const weft_hardware_result *r)
 {
-    enum { COLUMNS = 7 };
+    enum { MEASURES = 6, COLUMNS = MEASURES + WEFT_BOUNDS };
+    double peak = weft_platform_macs(p), bandwidth = weft_platform_bandwidth(p) / (p->machine.npu.core_mhz * 1e6);
     weft_report_column columns[COLUMNS] = {{"operator", WEFT_COLUMN_TEXT, 0},       {"stage", WEFT_COLUMN_TEXT, 0},
                                            {"start", WEFT_COLUMN_INTEGER, 0},       {"cycles", WEFT_COLUMN_INTEGER, 0},
-                                           {"multipliers", WEFT_COLUMN_PERCENT, 1}, {"bus", WEFT_COLUMN_PERCENT, 1},
-                                           {"bound by", WEFT_COLUMN_TEXT, 0}};
+                                           {"multipliers", WEFT_COLUMN_PERCENT, 1}, {"bus", WEFT_COLUMN_PERCENT, 1}};
+    for (int k = 0; k < WEFT_BOUNDS; k++)
+        columns[MEASURES + k] = (weft_report_column){weft_hardware_bound_name(k), WEFT_COLUMN_PERCENT, 0};
     weft_report_cell *cells = calloc((size_t)r->op_count * COLUMNS + 1, sizeof *cells);
     char(*stages)[2] = calloc((size_t)r->op_count + 1, sizeof *stages);
     for (int i = 0; i < r->op_count && cells && stages; i++) {
@@ -182,11 +169,15 @@ static void add_operators(weft_report *page, const weft_platform *p, const weft_
         row[0].text = op->name;
         row[1].text = stages[i];
         row[2].number = (double)op->start;
-        row[3].number = (double)(op->finish - op->start);
-        row[6].text = bound_of(p, op, &row[4].number, &row[5].number);
+        double cycles = (double)(op->finish - op->start);
+        row[3].number = cycles;
+        row[4].number = op->pim || cycles <= 0 ? 0 : (double)op->macs / peak / cycles;
+        row[5].number = cycles > 0 ? op_bytes(p, op) / bandwidth / cycles : 0;
+        for (int k = 0; k < WEFT_BOUNDS; k++)
+            row[MEASURES + k].number = cycles > 0 ? (double)op->bound[k] / cycles : 0;
     }
     if (cells && stages)
-        weft_report_table(page, "Operators and what bounds them (stores count, though an operator does not wait for them)",
+        weft_report_table(page, "Operators: share of the peak of multipliers and bus, then what their cycles were waited for",
                           columns, COLUMNS, cells, (size_t)r->op_count);
     free(cells);
     free(stages);

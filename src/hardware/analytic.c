@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hardware/npu_core.h"
+#include "hardware/bounds.h"
 #include "hardware/sub_batch.h"
 
 /* Cycles from a row's last operand to the retired tile: the pipeline's depth and a store's way to the memory. */
@@ -41,6 +41,13 @@ static weft_analytic open_analytic(const weft_hardware_job *job, weft_hardware_r
     return a;
 }
 
+/* `cycles` of waiting for a stream: the bus, and the refreshes that stop it. */
+static void wait_for_lines(const weft_analytic *a, weft_analytic_cost *c, double cycles)
+{
+    c->bound[WEFT_BOUND_BANDWIDTH] = cycles * a->efficiency;
+    c->bound[WEFT_BOUND_REFRESH] = cycles * (1 - a->efficiency);
+}
+
 /* X[rows,K] · W[K,F]: blocks of height × width, each loaded once; the array takes a preload a block column and a block's rows. */
 static weft_analytic_cost product(const weft_analytic *a, int64_t rows, int64_t K, int64_t F)
 {
@@ -62,7 +69,12 @@ static weft_analytic_cost product(const weft_analytic *a, int64_t rows, int64_t 
     /* Weights come with the first block of rows; the others overlap their inputs and outputs. */
     double moved = ((double)kb * input + STORED * c.stores / (double)rb) / a->lines / a->efficiency;
     double memory = (double)(kb * fb) * block / a->lines / a->efficiency + moved + DEPTH + 2 * WAY;
-    c.cycles = pow(pow(compute, OVERLAP) + pow(memory, OVERLAP), 1 / OVERLAP) + (double)(rb - 1) * at_least(pass, moved);
+    double first = pow(pow(compute, OVERLAP) + pow(memory, OVERLAP), 1 / OVERLAP),
+           later = (double)(rb - 1) * at_least(pass, moved);
+    double loading = first * pow(memory / first, OVERLAP);
+    c.cycles = first + later;
+    wait_for_lines(a, &c, loading + (moved > pass ? later : 0));
+    c.bound[WEFT_BOUND_COMPUTE] = first - loading + (moved > pass ? 0 : later);
     return c;
 }
 
@@ -74,7 +86,11 @@ static weft_analytic_cost by_rows(const weft_analytic *a, int64_t rows, int64_t 
     c.loads = (double)rows * in * line;
     c.stores = (double)rows * line;
     double memory = (c.loads + STORED * c.stores) / a->lines / a->efficiency;
-    c.cycles = at_least(memory, weft_analytic_rows(a, (double)rows, row_cycles)) + row_cycles + WAY;
+    double compute = weft_analytic_rows(a, (double)rows, row_cycles);
+    c.cycles = at_least(memory, compute) + row_cycles + WAY;
+    wait_for_lines(a, &c, memory > compute ? memory : 0);
+    c.bound[WEFT_BOUND_COMPUTE] = row_cycles + (memory > compute ? 0 : compute);
+    c.bound[WEFT_BOUND_INTERCONNECT] = WAY;
     return c;
 }
 
@@ -100,7 +116,10 @@ static weft_analytic_cost fused_attention(const weft_analytic *a, const weft_har
         c.stores += (double)heads * weft_analytic_lines(a, (double)s->head_dim, 16);
         c.macs += 2.0 * (double)length * (double)heads * (double)s->head_dim;
     }
-    c.cycles = compute > 0 ? at_least(compute, (c.loads + c.stores) / a->lines / a->efficiency) + WAY : 0;
+    double memory = (c.loads + c.stores) / a->lines / a->efficiency;
+    c.cycles = compute > 0 ? at_least(compute, memory) + WAY : 0;
+    wait_for_lines(a, &c, memory > compute ? memory : 0);
+    c.bound[WEFT_BOUND_COMPUTE] = memory > compute ? 0 : compute;
     return c;
 }
 
@@ -117,6 +136,7 @@ static double add_op(weft_analytic *a, char stage, const char *name, double star
                              .macs = llround(c.macs),
                              .read_lines = llround(c.loads),
                              .write_lines = llround(c.stores)};
+    weft_bounds_part(op->finish - op->start, c.bound, WEFT_BOUND_COMPUTE, op->bound);
     snprintf(op->name, sizeof op->name, "%s", name);
     a->busy += c.busy;
     a->totals[0] += c.loads, a->totals[1] += c.stores, a->totals[2] += c.rows_opened, a->totals[3] += c.gwrites;
@@ -154,15 +174,12 @@ static double ffn(weft_analytic *a, char stage, double start, int64_t rows)
         start = add_op(a, stage, "ffn.fc2", start, false, down);
         if (used > 8) { /* the others are the same: one entry stands for all */
             double rest = (double)(used - 1);
-            weft_analytic_cost all = {rest * (up.cycles + act.cycles + down.cycles),
-                                      rest * (up.loads + act.loads + down.loads),
-                                      rest * (up.stores + act.stores + down.stores),
-                                      rest * (up.macs + down.macs),
-                                      0,
-                                      0,
-                                      0,
-                                      0,
-                                      0};
+            weft_analytic_cost all = {.cycles = rest * (up.cycles + act.cycles + down.cycles),
+                                      .loads = rest * (up.loads + act.loads + down.loads),
+                                      .stores = rest * (up.stores + act.stores + down.stores),
+                                      .macs = rest * (up.macs + down.macs)};
+            for (int k = 0; k < WEFT_BOUNDS; k++)
+                all.bound[k] = up.bound[k] + act.bound[k] + down.bound[k];
             return add_op(a, stage, "ffn.experts", start, false, all);
         }
     }

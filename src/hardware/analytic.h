@@ -13,6 +13,7 @@ typedef struct weft_analytic_cost {
     double rows_opened;                /* PIM: row switches of all channels */
     double gwrites, products, results; /* PIM: GWRITEs, single multiplies of 32 banks, results read, of all channels */
     double busy;                       /* PIM: memory cycles of the mean channel */
+    double bound[WEFT_BOUNDS];         /* what the cycles are waited for, in proportion */
 } weft_analytic_cost;
 
 /* One run: the job, the bandwidth, and what its operators add up to as they are laid one after the other. */

@@ -109,18 +109,24 @@ static int64_t seen(const weft_hardware_job *job, int64_t length)
     return job->shape->window && length > job->shape->window ? job->shape->window : length;
 }
 
-/* Sums up the slowest and the mean channel. */
+/* Sums up the slowest and the mean channel, and what all of them wait for: a row switch closes every bank by a command of its
+ * own, then opens the groups. */
 static void close_cost(weft_analytic_cost *c, const weft_hardware_job *job, const pim_delays *d, const channel_work *channel)
 {
-    int channels = job->hardware->memory.channels;
-    double most = 0, sum = 0;
-    for (int i = 0; i < channels && i < MOST_CHANNELS; i++) {
+    const weft_hardware_memory *m = &job->hardware->memory;
+    double most = 0, sum = 0, work = 0, closing = (double)m->ranks * m->bankgroups * m->banks_per_group + 1;
+    for (int i = 0; i < m->channels && i < MOST_CHANNELS; i++) {
         double cycles = with_refreshes(&channel[i], d);
         most = at_least(most, cycles);
         sum += cycles;
+        work += channel[i].work;
     }
     c->cycles = most * weft_analytic_clocks(job);
-    c->busy = sum / channels;
+    c->busy = sum / m->channels;
+    c->bound[WEFT_BOUND_PRECHARGE] = c->rows_opened * closing;
+    c->bound[WEFT_BOUND_ACTIVATE] = c->rows_opened * (d->switch_row - closing);
+    c->bound[WEFT_BOUND_PIM] = work - c->rows_opened * d->switch_row;
+    c->bound[WEFT_BOUND_REFRESH] = sum - work;
 }
 
 weft_analytic_cost weft_analytic_logit(const weft_hardware_job *job, const weft_hardware_request *requests, int64_t count)

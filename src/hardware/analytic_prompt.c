@@ -82,6 +82,7 @@ weft_analytic_cost weft_analytic_prompts(const weft_analytic *a, const weft_hard
         c.macs += 2 * each.pairs * (double)heads * (double)s->head_dim;
         memory = (c.loads + c.stores) / a->lines / a->efficiency;
     }
+    c.bound[memory > c.cycles ? WEFT_BOUND_BANDWIDTH : WEFT_BOUND_COMPUTE] = 1;
     c.cycles = larger(c.cycles, memory);
     return c;
 }
@@ -91,7 +92,7 @@ weft_analytic_cost weft_analytic_append(const weft_analytic *a, const weft_hardw
     const weft_hardware_shape *s = a->job->shape;
     const weft_hardware_memory *m = &a->job->hardware->memory;
     const weft_dram_timing *t = &m->timing;
-    double width = (double)(s->head_dim * weft_ceil(s->kv_heads, s->tensor_parallel)), channel[64] = {0};
+    double width = (double)(s->head_dim * weft_ceil(s->kv_heads, s->tensor_parallel)), channel[64] = {0}, bus = 0, rows = 0;
     double line = (double)m->request_bytes * 8 / s->kv_bits, most = 0;
     double opening = (double)t->tFAW / 4 / m->ranks, burst = larger(t->burst, t->tCCD_L);
     weft_analytic_cost c = {0};
@@ -105,13 +106,19 @@ weft_analytic_cost weft_analytic_append(const weft_analytic *a, const weft_hardw
         if (s->window && tokens > (double)s->window)
             tokens = (double)s->window;
         double keys = tokens * ceil(width / line), lines = ceil(tokens / line), values = width * lines;
-        channel[q->channel] += keys * burst + width * larger(lines * burst, opening * ceil(tokens / (line * m->columns)));
+        double open = width * larger(0, opening * ceil(tokens / (line * m->columns)) - lines * burst);
+        channel[q->channel] += (keys + values) * burst + open;
+        bus += (keys + values) * burst;
+        rows += open;
         c.loads += 2 * weft_analytic_lines(a, tokens * width, 16);
         c.stores += keys + values;
     }
     for (int i = 0; i < m->channels && i < 64; i++)
         most = larger(most, channel[i]);
     double refreshed = 1 - (double)(t->tRFC + t->tRP) / t->tREFI;
+    c.bound[WEFT_BOUND_BANDWIDTH] = bus * refreshed;
+    c.bound[WEFT_BOUND_ACTIVATE] = rows * refreshed;
+    c.bound[WEFT_BOUND_REFRESH] = (bus + rows) * (1 - refreshed);
     c.cycles = c.stores > 0 ? most / refreshed * weft_analytic_clocks(a->job) + c.loads / a->lines : 0;
     return c;
 }

@@ -160,6 +160,15 @@ static void add_stages(const weft_hardware_result *r, weft_json_writer *to)
     weft_json_close_list(to);
 }
 
+void weft_case_bounds(const weft_hardware_op *op, weft_json_writer *to)
+{
+    weft_json_add_key(to, "bound");
+    weft_json_open_object(to);
+    for (int k = 0; k < WEFT_BOUNDS; k++)
+        add_integer(to, weft_hardware_bound_name(k), op->bound[k]);
+    weft_json_close_object(to);
+}
+
 static void add_ops(const weft_hardware_result *r, weft_json_writer *to)
 {
     weft_json_add_key(to, "ops");
@@ -173,6 +182,7 @@ static void add_ops(const weft_hardware_result *r, weft_json_writer *to)
         add_integer(to, "start", op->start);
         add_integer(to, "finish", op->finish);
         add_integer(to, "cycles", op->finish - op->start);
+        weft_case_bounds(op, to);
         weft_json_close_object(to);
     }
     weft_json_close_list(to);

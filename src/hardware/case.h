@@ -20,6 +20,9 @@ weft_status weft_case_parse(const char *text, size_t size, const char *name, wef
 weft_status weft_case_read(const char *path, weft_case *out);
 void weft_case_free(weft_case *);
 
+/* Adds `bound` to an open object: an operator's cycles by what they were waited for. */
+void weft_case_bounds(const weft_hardware_op *, weft_json_writer *);
+
 /* Adds `total_cycles`, `stages`, `ops`, `stats` and `dram_totals` to an open object. */
 void weft_case_answer(const weft_hardware_result *, weft_json_writer *);
 

@@ -15,6 +15,7 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
                         .free_last = WEFT_NONE,
                         .next_return = WEFT_NEVER,
                         .pim_since = -1,
+                        .spent = {{.since = -1}, {.since = -1}},
                         .turn = r->banks - 1};
     uint32_t depth = 1;
     while (depth < (uint32_t)r->command_queue)
@@ -247,6 +248,8 @@ void weft_channel_add(weft_channel *c, int64_t clock, weft_access_type type, uin
     c->acted = true;
     c->quiet = 0;
     c->reserved += type != WEFT_ACCESS_P_HEADER;
+    if (type != WEFT_ACCESS_WRITE) /* a write waits from when it must be drained */
+        weft_channel_wait(c, is_pim(type) ? WEFT_PIM_WORK : WEFT_PLAIN_WORK, clock);
     if (type == WEFT_ACCESS_READ) {
         add_read(c, clock, line, tag);
         return;
@@ -395,7 +398,7 @@ static bool write_may_move(weft_channel *c, uint16_t write)
 static weft_list *choose_list(weft_channel *c)
 {
     if (!c->locked && !c->draining && (c->writes.count >= c->rules->transaction_queue || (c->writes.count > 8 && !c->waiting)))
-        c->draining = c->writes.count;
+        c->draining = c->writes.count, weft_channel_wait(c, WEFT_PLAIN_WORK, c->clock);
     if (c->locked)
         return &c->reads;
     if (!c->pims.count)

@@ -90,67 +90,79 @@ typedef struct weft_list { /* in arrival order; at most transaction_queue */
     int count;
 } weft_list;
 
+/* Where the memory cycles went in which requests waited, for reads and writes and for PIM commands. */
+typedef struct weft_spent {
+    int64_t since;               /* clock from which something waits; -1: nothing */
+    int64_t last;                /* clock of the newest command */
+    int64_t bus_until;           /* the bus carries data before */
+    int cause;                   /* what the command after the newest is waiting for */
+    int64_t cycles[WEFT_BOUNDS]; /* weft_hardware_bound */
+} weft_spent;
+
+enum { WEFT_KINDS_OF_WORK = 2, WEFT_PLAIN_WORK = 0, WEFT_PIM_WORK = 1 };
+
+/* 32 channels take turns, clock by clock, so that each tick finds little of its channel in the cache: what most ticks look at
+ * stands together at the top. */
 typedef struct weft_channel {
     const weft_dram_rules *rules;
-    int index;
-    int64_t clock; /* of the next tick */
-
-    weft_bank bank[WEFT_MOST_BANKS];
-    int64_t group_stamp[WEFT_MOST_BANKS][WEFT_DRAM_COMMANDS];
-    int64_t rank_stamp[WEFT_MOST_RANKS][WEFT_DRAM_COMMANDS];
-    int64_t stamp[WEFT_DRAM_COMMANDS];
-    weft_window window[WEFT_MOST_RANKS];
-    int open[WEFT_MOST_RANKS], pim_open[WEFT_MOST_RANKS]; /* banks with an open row */
-    int64_t open_since[WEFT_MOST_RANKS], pim_open_since[WEFT_MOST_RANKS];
+    int64_t clock;       /* of the next tick */
+    int64_t next_return; /* when the next promised response completes */
 
     /* Bank queues; a bit a bank. */
-    weft_queue_entry *entries; /* [banks][queue_mask + 1] */
-    uint32_t queue_mask;
     uint64_t waiting, stale;                                              /* nonempty; to be looked at again */
     uint64_t wants_read, wants_write, wants_open, wants_close, wants_any; /* any: entangled */
     int turn;                                                             /* of the round robin */
+    uint32_t queue_mask;
+    weft_queue_entry *entries; /* [banks][queue_mask + 1] */
 
     /* Transactions. */
-    weft_transaction *pool;
-    int64_t *arrival; /* [pool_size] of writes and PIM commands: the clock */
-    uint32_t pool_size;
-    uint16_t free, free_last;
-    uint16_t (*bucket)[2]; /* [WEFT_PENDING_BUCKETS] oldest and newest */
     weft_list reads, writes, pims;
     int64_t draining;
-    bool locked; /* a write waits for a read of the same line */
-    uint32_t locked_line;
+    bool locked;  /* a write waits for a read of the same line */
     bool blocked; /* the last scan moved nothing, and no room has come up since */
+    bool acted;   /* something has happened since the last tick began */
+    char stage;
+    int quiet; /* ticks since something happened */
+    uint32_t locked_line;
+    uint16_t free, free_last;
+    weft_transaction *pool;
+    uint16_t (*bucket)[2]; /* [WEFT_PENDING_BUCKETS] oldest and newest */
+    int64_t reserved;      /* responses promised */
 
     /* PIM commands. */
-    weft_ring pim_queue; /* uint16_t transactions */
-    bool gwriting, skip_pim, pim_mode, comp_since_result;
-    int gwrite_bank;
-    int64_t remain_slack;
+    bool gwriting, skip_pim, pim_mode, comp_since_result, estimate_known, in_refresh;
     int32_t reserved_row;
-    bool estimate_known;
-    int64_t estimate;
-    int64_t pim_since; /* clock at which the PIM queue became nonempty; -1: empty */
-
-    /* Refresh. */
-    int refresh_rank, refresh_waiting[64], refresh_count; /* ranks whose refresh is due, oldest first */
-    bool in_refresh;
+    int refresh_rank, refresh_count;
+    int64_t remain_slack;
+    weft_ring pim_queue; /* uint16_t transactions */
+    int64_t pim_since;   /* clock at which the PIM queue became nonempty; -1: empty */
+    weft_hardware_sink sink;
+    weft_spent spent[WEFT_KINDS_OF_WORK];
 
     /* Responses. */
     weft_ring returns[WEFT_RETURN_CLASSES]; /* weft_return, each in order of completion */
-    int64_t return_sequence, next_return;   /* promised so far; when the next one completes */
     weft_ring responses;                    /* weft_response */
-    int64_t reserved;
-    int64_t responded; /* that carry data or acknowledge it, since the last reading */
-    int64_t pim_read;  /* pim cycles already read */
-
+    int64_t return_sequence;                /* promised so far */
+    int64_t responded;                      /* that carry data or acknowledge it, since the last reading */
     weft_dram_totals totals;
-    weft_status status; /* of the first failed allocation */
-    weft_hardware_sink sink;
+
+    int64_t estimate;
+    int gwrite_bank, index;
+    int64_t pim_read; /* pim cycles already read */
+    int64_t *arrival; /* [pool_size] of writes and PIM commands: the clock */
+    uint32_t pool_size;
+    int refresh_waiting[64]; /* ranks whose refresh is due, oldest first */
+    weft_status status;      /* of the first failed allocation */
     void *sink_user;
-    char stage;
-    bool acted; /* something has happened since the last tick began */
-    int quiet;  /* ticks since something happened */
+
+    /* Time stamps and rows. */
+    int64_t stamp[WEFT_DRAM_COMMANDS];
+    int64_t rank_stamp[WEFT_MOST_RANKS][WEFT_DRAM_COMMANDS];
+    weft_window window[WEFT_MOST_RANKS];
+    int open[WEFT_MOST_RANKS], pim_open[WEFT_MOST_RANKS]; /* banks with an open row */
+    int64_t open_since[WEFT_MOST_RANKS], pim_open_since[WEFT_MOST_RANKS];
+    weft_bank bank[WEFT_MOST_BANKS];
+    int64_t group_stamp[WEFT_MOST_BANKS][WEFT_DRAM_COMMANDS];
 } weft_channel;
 
 weft_status weft_channel_open(weft_channel *, const weft_dram_rules *, int index);
@@ -165,6 +177,13 @@ void weft_channel_tick(weft_channel *, int64_t clock);
 /* The earliest clock, after the last tick, at which a tick can change anything; WEFT_NEVER without refreshes to come does not
  * occur: refreshes always come. */
 int64_t weft_channel_next(weft_channel *);
+/* Something of that kind waits from `clock` on, unless something did already. */
+static inline void weft_channel_wait(weft_channel *c, int kind, int64_t clock)
+{
+    if (c->spent[kind].since < 0)
+        c->spent[kind].since = clock;
+}
+
 /* Memory cycles with a waiting PIM command and responses since the last call; `clock` ticks have been made. */
 void weft_channel_read_stage(weft_channel *, int64_t clock, int64_t *pim_cycles, int64_t *responses);
 /* Brings the totals up to `clock` ticks. */

@@ -191,6 +191,72 @@ static void tell(const weft_channel *c, const weft_pick *pick)
     c->sink(c->sink_user, &event);
 }
 
+/* What the command after this one waits for. */
+static int cause_of(weft_dram_command command)
+{
+    static const uint8_t causes[WEFT_DRAM_COMMANDS] = {
+        [WEFT_DRAM_READ] = WEFT_BOUND_BANDWIDTH,      [WEFT_DRAM_WRITE] = WEFT_BOUND_BANDWIDTH,
+        [WEFT_DRAM_ACTIVATE] = WEFT_BOUND_ACTIVATE,   [WEFT_DRAM_PRECHARGE] = WEFT_BOUND_PRECHARGE,
+        [WEFT_DRAM_REFRESH] = WEFT_BOUND_REFRESH,     [WEFT_DRAM_GWRITE] = WEFT_BOUND_PIM,
+        [WEFT_DRAM_G_ACTIVATE] = WEFT_BOUND_ACTIVATE, [WEFT_DRAM_COMP] = WEFT_BOUND_PIM,
+        [WEFT_DRAM_READRES] = WEFT_BOUND_PIM,         [WEFT_DRAM_COMPS_READRES] = WEFT_BOUND_PIM,
+        [WEFT_DRAM_P_HEADER] = WEFT_BOUND_PIM,        [WEFT_DRAM_PIM_PRECHARGE] = WEFT_BOUND_PRECHARGE,
+    };
+    return causes[command];
+}
+
+/* Charges the cycles since the newest command of that kind, or since something waits, to what they were waited for: the bus while
+ * it carries data, a refresh on its way, rows that may not close yet, else what the newest command takes. */
+static void charge(weft_channel *c, int kind, weft_dram_command command, bool refreshing)
+{
+    weft_spent *s = &c->spent[kind];
+    if (s->cause == WEFT_BOUND_BANDWIDTH && c->clock <= s->bus_until && s->since >= 0) { /* a stream */
+        s->cycles[WEFT_BOUND_BANDWIDTH] += c->clock - weft_latest(s->since, s->last);
+        s->last = c->clock;
+        s->cause = cause_of(command);
+        return;
+    }
+    if (s->since >= 0) {
+        int64_t begin = weft_latest(s->since, s->last), span = c->clock - begin, bus = 0;
+        int cause = s->last < s->since ? cause_of(command) : s->cause;
+        if (s->bus_until > begin)
+            bus = s->bus_until < c->clock ? s->bus_until - begin : span;
+        if (kind == WEFT_PLAIN_WORK && c->rules->kind == WEFT_MEMORY_SINGLE && c->spent[WEFT_PIM_WORK].last > begin)
+            cause = c->spent[WEFT_PIM_WORK].cause; /* one row buffer: reads wait while it computes */
+        else if (refreshing)
+            cause = WEFT_BOUND_REFRESH;
+        else if ((command == WEFT_DRAM_PRECHARGE || command == WEFT_DRAM_PIM_PRECHARGE) && cause != WEFT_BOUND_PIM)
+            cause = WEFT_BOUND_PRECHARGE;
+        s->cycles[WEFT_BOUND_BANDWIDTH] += bus;
+        s->cycles[cause] += span - bus;
+    }
+    s->last = c->clock;
+    if (command != WEFT_DRAM_P_HEADER) /* takes a slot, and no time */
+        s->cause = cause_of(command);
+}
+
+static void charge_issue(weft_channel *c, const weft_pick *pick)
+{
+    weft_dram_command command = (weft_dram_command)pick->command;
+    bool refreshing = c->in_refresh && !pick->queued;
+    int kind = pick->queued || (refreshing && command == WEFT_DRAM_PRECHARGE) ? WEFT_PLAIN_WORK : WEFT_PIM_WORK;
+    charge(c, kind, command, refreshing);
+    if (command == WEFT_DRAM_REFRESH)
+        charge(c, WEFT_PLAIN_WORK, command, true);
+    if (command == WEFT_DRAM_READ || command == WEFT_DRAM_WRITE)
+        c->spent[WEFT_PLAIN_WORK].bus_until = c->clock + c->rules->burst;
+}
+
+/* After a command has left its queue: nothing may wait any longer. */
+static void note_idle(weft_channel *c)
+{
+    bool lists = c->reads.count > 0;
+    if (!c->waiting && !lists && c->draining <= 0)
+        c->spent[WEFT_PLAIN_WORK].since = -1;
+    if (!c->pim_queue.count && !c->pims.count && !(lists && c->rules->kind == WEFT_MEMORY_SINGLE))
+        c->spent[WEFT_PIM_WORK].since = -1;
+}
+
 void weft_channel_issue(weft_channel *c, const weft_pick *pick)
 {
     int b = pick->bank, rank = b / c->rules->banks_per_rank;
@@ -201,6 +267,7 @@ void weft_channel_issue(weft_channel *c, const weft_pick *pick)
     c->estimate_known = false;
     if (c->sink)
         tell(c, pick);
+    charge_issue(c, pick);
     switch (pick->command) {
     case WEFT_DRAM_READ:
         d->num_read_cmds++;
@@ -246,4 +313,5 @@ void weft_channel_issue(weft_channel *c, const weft_pick *pick)
         break;
     }
     raise_stamps(c, b, pick->command);
+    note_idle(c);
 }

@@ -2,7 +2,7 @@
  * engine runs every clock of every part. The event engine runs the same parts, each only at clocks at which it can change: a
  * channel says when that is next (weft_channel_next), the core sleeps until something finishes or arrives, and when all sleep,
  * only the clocks themselves go on. Both give the same cycles. */
-#include "hardware/npu_core.h"
+#include "hardware/bounds.h"
 #include "hardware/program.h"
 
 #include <stdio.h>
@@ -26,7 +26,8 @@ typedef struct machine {
     int64_t stage_start, stage_memory_start;
     weft_hardware_result *result;
     const weft_hardware_options *options;
-    int64_t progress, progress_cycle; /* responses and operators so far; when they last moved */
+    weft_bounds bounds[WEFT_PROGRAMS]; /* of the running operators */
+    int64_t progress, progress_cycle;  /* responses and operators so far; when they last moved */
 } machine;
 
 static weft_status open_machine(machine *m, const weft_hardware_job *job, bool jump, weft_hardware_result *result)
@@ -120,6 +121,9 @@ static void begin_op(machine *m, int side)
         return;
     p->ops[p->current].start = m->core_cycles;
     m->core.op_lines[side][0] = m->core.op_lines[side][1] = 0;
+    weft_op_kind kind = p->ops[p->current].kind;
+    weft_bounds_begin(&m->bounds[side], m->channels, m->schedule.rules.channels,
+                      kind == WEFT_OP_LOGIT_SOFTMAX || kind == WEFT_OP_ATTEND);
 }
 
 static void end_op(machine *m, int side)
@@ -135,6 +139,7 @@ static void end_op(machine *m, int side)
                               .read_lines = m->core.op_lines[side][0],
                               .write_lines = m->core.op_lines[side][1]};
     snprintf(out->name, sizeof out->name, "%s", op->name);
+    weft_bounds_end(&m->bounds[side], m->channels, m->schedule.rules.channels, out->bound);
     *(op->pim ? &m->result->stats.pim_macs : &m->result->stats.macs) += op->macs;
     if (m->options->sink) {
         weft_hardware_event event = {.unit = WEFT_UNIT_OP,
@@ -237,6 +242,9 @@ static void core_event(machine *m)
             issue_tile(m, WEFT_PROGRAM_NPU);
             issue_tile(m, WEFT_PROGRAM_PIM);
             weft_core_tick(&m->core);
+            for (int side = 0; side < WEFT_PROGRAMS; side++)
+                if (program_exists(&programs(m)[side]))
+                    weft_bounds_note(&m->bounds[side], &m->core, side);
         } else {
             m->running = false;
             m->stage_ended = true;

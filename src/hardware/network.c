@@ -81,6 +81,11 @@ static void leave_core(weft_network *n, int channel)
         n->sending &= ~((uint64_t)1 << channel);
 }
 
+static int kind_of(weft_access_type type)
+{
+    return type >= WEFT_ACCESS_GWRITE ? WEFT_PIM_WORK : WEFT_PLAIN_WORK;
+}
+
 static void enter_memory(weft_network *n, int channel, int64_t clock)
 {
     weft_port *p = &n->ports[channel];
@@ -91,6 +96,7 @@ static void enter_memory(weft_network *n, int channel, int64_t clock)
         if (burst && weft_channel_accepts(c, (weft_access_type)burst->type)) {
             weft_channel_add(c, clock, (weft_access_type)burst->type, burst->line++, burst->tag);
             n->poked |= (uint64_t)1 << channel;
+            n->inside[kind_of((weft_access_type)burst->type)] += burst->type != WEFT_ACCESS_P_HEADER;
             if (--burst->count == 0)
                 weft_ring_pop(&p->memory[lane]);
             if ((burst = weft_ring_head(&p->memory[lane])))
@@ -108,6 +114,7 @@ static void leave_memory(weft_network *n, int channel)
     const weft_response *r = weft_ring_head(&c->responses);
     travel(n, &n->ports[channel].back, (weft_packet){.tag = r->tag, .type = (uint8_t)r->type});
     n->back |= (uint64_t)1 << channel;
+    n->inside[kind_of((weft_access_type)r->type)]--;
     weft_ring_pop(&c->responses);
     if (!c->responses.count)
         n->answering &= ~((uint64_t)1 << channel);

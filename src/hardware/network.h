@@ -34,7 +34,8 @@ typedef struct weft_network {
     bool one_lane; /* all requests wait for the controller in one queue */
     /* A bit a channel: which of the port's rings hold something; and whose controller has responses. */
     uint64_t sending, there, waiting, answering, back, arrived;
-    uint64_t poked; /* channels that took a request since they last ticked */
+    int64_t inside[WEFT_KINDS_OF_WORK]; /* requests that controllers have and have not answered */
+    uint64_t poked;                     /* channels that took a request since they last ticked */
     weft_status status;
 } weft_network;
 

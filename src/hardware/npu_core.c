@@ -509,6 +509,8 @@ static void issue_compute(weft_core *c, int side)
         *slot = entry;
     else
         c->status = WEFT_ERROR_MEMORY;
+    if (entry.start > c->busy_until[side])
+        c->busy_until[side] = entry.start;
     weft_buffer *b = &c->accumulator[tile->accumulator];
     if (weft_buffer_has(b, in->key))
         b->entries[in->key].remain++;
@@ -522,10 +524,14 @@ static void collect_finished(weft_core *c)
 {
     for (int side = 0; side < WEFT_SIDES; side++) {
         int kept = 0;
+        c->state[side] = (weft_side_state){0, 0, false};
         for (int i = 0; i < c->resident_count[side]; i++) {
             int slot = c->resident[side][i];
             const weft_tile *t = &c->tile[slot];
             if (t->loads || t->computes || t->accumulator_io) {
+                c->state[side].loads += t->loads;
+                c->state[side].computes += t->computes;
+                c->state[side].storing |= !t->loads && !t->computes;
                 c->resident[side][kept++] = slot;
                 continue;
             }

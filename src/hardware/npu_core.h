@@ -15,6 +15,12 @@ typedef struct weft_core_style {
     bool blocked_gemm; /* weights are loaded before a block streams, not behind the one before */
 } weft_core_style;
 
+/* What a side's tiles are at after a tick. */
+typedef struct weft_side_state {
+    int64_t loads, computes; /* lines and results to come, computations that have not finished */
+    bool storing;            /* a tile's computations have finished, its stores have not been taken */
+} weft_side_state;
+
 typedef struct weft_core {
     const weft_work *work;
     weft_network *network;
@@ -38,6 +44,9 @@ typedef struct weft_core {
     int64_t pipeline_since;
     weft_hardware_stats stats;
     int64_t op_lines[WEFT_SIDES][2]; /* of the running operator of each side: lines loaded, stored */
+
+    weft_side_state state[WEFT_SIDES];
+    int64_t busy_until[WEFT_SIDES]; /* own cycle before which more of its work is queued behind what the units are at */
 
     bool acted;     /* the last tick changed something */
     bool poked;     /* a response or a tile came since the last tick */

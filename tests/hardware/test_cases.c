@@ -116,6 +116,16 @@ static void event_engine(void **state)
         compare(large[i], WEFT_HARDWARE_EVENT);
 }
 
+static void all_cycles_have_a_cause(const weft_hardware_op *op)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < WEFT_BOUNDS; k++) {
+        assert_true(op->bound[k] >= 0);
+        sum += op->bound[k];
+    }
+    assert_int_equal(sum, op->finish - op->start);
+}
+
 /* Requests sent are answered once each; commands do what was asked; refreshes keep time; and no command breaks a rule. */
 static void conserved(const char *name, unsigned fixed)
 {
@@ -138,6 +148,7 @@ static void conserved(const char *name, unsigned fixed)
     int64_t busy[2] = {0, 0}, loads = 0, stores = 0;
     for (int i = 0; i < r->op_count; i++) {
         busy[r->ops[i].pim] += r->ops[i].finish - r->ops[i].start;
+        all_cycles_have_a_cause(&r->ops[i]);
         loads += r->ops[i].read_lines;
         stores += r->ops[i].write_lines;
         assert_true(r->ops[i].finish <= r->total_cycles);
@@ -157,6 +168,64 @@ static void nothing_is_lost(void **state)
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
         conserved(small[i], WEFT_QUIRKS_COMPAT);
         conserved(small[i], WEFT_QUIRKS_FIXED);
+    }
+}
+
+/* Cycles of all operators by cause, of a golden case on a machine. */
+static void causes_of(const char *name, const weft_hardware *machine, weft_hardware_mode mode, bool pim, int64_t out[WEFT_BOUNDS])
+{
+    weft_case c = read_golden(name, NULL);
+    weft_hardware_result *r;
+    weft_hardware_options o = {.mode = mode, .system = c.system, .sub_batch = c.sub_batch};
+    memset(out, 0, WEFT_BOUNDS * sizeof *out);
+    if (weft_hardware_run(machine, &c.shape, c.requests, c.count, &o, &r) != WEFT_OK)
+        fail_msg("%s", weft_error());
+    for (int i = 0; i < r->op_count; i++) {
+        all_cycles_have_a_cause(&r->ops[i]);
+        for (int k = 0; k < WEFT_BOUNDS && r->ops[i].pim == pim; k++)
+            out[k] += r->ops[i].bound[k];
+    }
+    weft_hardware_result_free(r);
+    weft_case_free(&c);
+}
+
+static int64_t sum_of(const int64_t cycles[WEFT_BOUNDS])
+{
+    int64_t sum = 0;
+    for (int k = 0; k < WEFT_BOUNDS; k++)
+        sum += cycles[k];
+    return sum;
+}
+
+/* Attention in memory waits for rows; one long vector through the arrays for the arrays; and what is made slower is waited for
+ * more, by every engine. */
+static void causes_are_the_machines(void **state)
+{
+    (void)state;
+    const weft_hardware_mode modes[] = {WEFT_HARDWARE_EVENT, WEFT_HARDWARE_ANALYTIC};
+    for (int m = 0; m < 2; m++) {
+        int64_t before[WEFT_BOUNDS], after[WEFT_BOUNDS];
+        weft_hardware machine = weft_hardware_default();
+        causes_of("a_t512_b4_samech", &machine, modes[m], true, before);
+        assert_true(before[WEFT_BOUND_ACTIVATE] + before[WEFT_BOUND_PRECHARGE] + before[WEFT_BOUND_PIM] +
+                        before[WEFT_BOUND_REFRESH] >
+                    0.9 * (double)sum_of(before));
+        machine.memory.timing.tRFC = 700;
+        causes_of("a_t512_b4_samech", &machine, modes[m], true, after);
+        assert_true(after[WEFT_BOUND_REFRESH] > 1.5 * (double)before[WEFT_BOUND_REFRESH]);
+        machine = weft_hardware_default();
+        machine.memory.timing.tFAW = 60;
+        causes_of("a_t512_b4_samech", &machine, modes[m], true, after);
+        assert_true(after[WEFT_BOUND_ACTIVATE] > 1.5 * (double)before[WEFT_BOUND_ACTIVATE]);
+        machine = weft_hardware_default();
+        causes_of("p_t512_b4_samech", &machine, modes[m], false, before);
+        assert_true(before[WEFT_BOUND_COMPUTE] > 0.7 * (double)sum_of(before));
+        /* Large products of few rows wait for the bus; at half its rate, still more. */
+        causes_of("a_g7_b8", &machine, modes[m], false, before);
+        assert_true(before[WEFT_BOUND_BANDWIDTH] > 0.6 * (double)sum_of(before));
+        machine.memory.timing.burst = 4;
+        causes_of("a_g7_b8", &machine, modes[m], false, after);
+        assert_true(after[WEFT_BOUND_BANDWIDTH] > 1.5 * (double)before[WEFT_BOUND_BANDWIDTH]);
     }
 }
 
@@ -244,9 +313,13 @@ static void bad_work_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exact_engine),        cmocka_unit_test(event_engine),
-        cmocka_unit_test(nothing_is_lost),     cmocka_unit_test(operations_take_their_time),
-        cmocka_unit_test(quirks_are_switches), cmocka_unit_test(bad_work_is_refused),
+        cmocka_unit_test(exact_engine),
+        cmocka_unit_test(event_engine),
+        cmocka_unit_test(causes_are_the_machines),
+        cmocka_unit_test(nothing_is_lost),
+        cmocka_unit_test(operations_take_their_time),
+        cmocka_unit_test(quirks_are_switches),
+        cmocka_unit_test(bad_work_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
