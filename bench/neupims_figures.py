@@ -62,7 +62,7 @@ def snapshot(arguments, model, data, lengths, batch, policy):
     return path
 
 
-def measure(arguments):
+def measure(arguments, mode):
     """points[model, data, batch, hardware, placement, system]: a row of points.csv."""
     points = {}
     for name, machine in (("machine", MACHINE), ("roofline", ROOFLINE)):
@@ -71,9 +71,9 @@ def measure(arguments):
         for hardware, policy, systems in SWEEPS:
             paths = {snapshot(arguments, model, data, lengths, batch, policy): (data, batch)
                      for data, lengths in DATA for batch in arguments.batches}
-            out = arguments.work / f"{arguments.behaviour}-{arguments.mode}-{hardware}-{policy}"
+            out = arguments.work / f"{arguments.behaviour}-{mode}-{hardware}-{policy}"
             weft(arguments, "sim", "sweep", "--model", model, "--hardware", arguments.work / f"{hardware}.json", "--trace",
-                 ",".join(map(str, paths)), "--system", ",".join(systems), "--mode", arguments.mode, "--behaviour",
+                 ",".join(map(str, paths)), "--system", ",".join(systems), "--mode", mode, "--behaviour",
                  arguments.behaviour, "--threads", arguments.threads, "--out", out, "--quiet")
             names = {path.name: place for path, place in paths.items()}
             with open(out / "points.csv", newline="") as file:
@@ -83,7 +83,7 @@ def measure(arguments):
                         print(f"{model} {row['load']} {system}: {row['error']}", file=sys.stderr)
                     else:
                         points[(model, *names[row["load"]], hardware, policy, system)] = row
-            print(f"{model} {hardware} {policy}: done", file=sys.stderr)
+            print(f"{model} {hardware} {policy}, {mode}: done", file=sys.stderr)
     return points
 
 
@@ -184,6 +184,17 @@ def power_table(arguments):
         before = before or (watts, joules)
         rows.append([name, f"{1e3 * watts:.0f}", f"{watts / before[0]:.2f}", f"{1e3 * joules / 256:.3f}", f"{joules / before[1]:.2f}"])
     return table(["GPT3-7B, ShareGPT, 256", "mW a channel", "to NPU+PIM", "mJ of memory a token", "to NPU+PIM"], rows)
+
+
+def formula_table(points, formulas):
+    """Cycles of the formulas against the engine's, over all points of a system."""
+    rows = []
+    systems = ["npu", "npu-pim", "neupims", "neupims+sub"]
+    for system in systems + ["all"]:
+        errors = [abs(float(formulas[place]["cycles"]) / float(row["cycles"]) - 1) for place, row in points.items()
+                  if place in formulas and place[-1] in systems and system in (place[-1], "all")]
+        rows.append([f"`{system}`", str(len(errors)), f"{100 * sum(errors) / len(errors):.1f} %", f"{100 * max(errors):.1f} %"])
+    return table(["system", "points", "mean error", "worst"], rows)
 
 
 # ---- pictures ----
@@ -294,7 +305,10 @@ eight by four. "NeuPIMs" uses sub-batches from {threshold} requests on, as its a
 {use}
 ## Power of the memory
 
-{power}"""
+{power}
+## Formulas (`--mode analytic`) against the engine, cycles of these points
+
+{formulas}"""
 
 
 def main():
@@ -311,13 +325,15 @@ def main():
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    figures = Figures(measure(arguments))
+    points = measure(arguments, arguments.mode)
+    formulas = measure(arguments, "analytic")
+    figures = Figures(points)
     pictures(arguments, figures, arguments.out)
     command = f"bench/neupims_figures.py --data DATA --work FOLDER --mode {arguments.mode} --behaviour {arguments.behaviour}"
     (arguments.out / "neupims-figures.md").write_text(PAGE.format(
         command=command, mode=arguments.mode, behaviour=arguments.behaviour, threshold=SUB_BATCHES_FROM,
         throughput=throughput_table(arguments, figures), ratios=ratio_table(arguments, figures),
-        ablation=ablation_table(arguments, figures), use=use_table(arguments, figures), power=power_table(arguments)))
+        ablation=ablation_table(arguments, figures), use=use_table(arguments, figures), power=power_table(arguments), formulas=formula_table(points, formulas)))
 
 
 if __name__ == "__main__":

@@ -74,9 +74,10 @@ static weft_status check_products(const weft_hardware_shape *s, const weft_hardw
         if (rows[i].numbers > most * lanes)
             return weft_fail(
                 WEFT_ERROR_ARGUMENT,
-                "memory pim_lanes is %lld: a %s of %lld numbers takes %lld multiplies; a PIM command has at most %lld",
+                "memory pim_lanes is %lld: a %s of %lld numbers takes %lld multiplies; a PIM command has at most %lld, with %lld "
+                "lanes or more",
                 (long long)lanes, rows[i].what, (long long)rows[i].numbers, (long long)((rows[i].numbers + lanes - 1) / lanes),
-                (long long)most);
+                (long long)most, (long long)((rows[i].numbers + most - 1) / most));
     if (s->head_dim % lanes)
         weft_log(WEFT_LOG_WARNING, "a head of %lld numbers does not fill its last PIM multiply of %lld", (long long)s->head_dim,
                  (long long)lanes);

@@ -125,20 +125,28 @@ weft_status weft_sweep_journal_write(weft_sweep_journal *j)
     return status;
 }
 
-static void take(weft_json_value o, weft_sweep_point *p)
+/* False: it lacks a number, and tells of no error. */
+static bool take(weft_json_value o, weft_sweep_point *p)
 {
+    weft_sweep_point got = *p;
     const char *error = weft_json_string(weft_json_get(o, "error"), NULL);
-    for (int i = 0; i < WEFT_SWEEP_NUMBERS; i++)
-        *weft_sweep_number(p, i) = weft_json_number(weft_json_get(o, weft_sweep_number_keys[i]), NAN);
-    p->devices = weft_json_integer(weft_json_get(o, "devices"), 1);
-    p->batch = weft_json_integer(weft_json_get(o, "batch"), 0);
-    p->halves = weft_json_bool(weft_json_get(o, "sub_batch"), false);
-    p->failed = error != NULL;
-    p->error = error ? strdup(error) : NULL;
-    p->done = true;
+    for (int i = 0; i < WEFT_SWEEP_NUMBERS; i++) {
+        *weft_sweep_number(&got, i) = weft_json_number(weft_json_get(o, weft_sweep_number_keys[i]), NAN);
+        if (!error && !isfinite(weft_sweep_value(&got, i)))
+            return false;
+    }
+    got.devices = weft_json_integer(weft_json_get(o, "devices"), 1);
+    got.batch = weft_json_integer(weft_json_get(o, "batch"), 0);
+    got.halves = weft_json_bool(weft_json_get(o, "sub_batch"), false);
+    got.failed = error != NULL;
+    got.error = error ? strdup(error) : NULL;
+    got.done = true;
+    *p = got;
+    return true;
 }
 
-/* A line that is no JSON, or no point of this list, is passed over: what it stood for is computed again, if it is wanted. */
+/* A line that is no JSON, no whole point, or none of this list, is passed over: what it stood for is computed again, if it is
+ * wanted. */
 static weft_status take_line(void *user, const char *text, size_t length, int64_t number)
 {
     (void)number;
@@ -154,10 +162,8 @@ static weft_status take_line(void *user, const char *text, size_t length, int64_
     while (found && found > j->in_order && compare(found - 1, &wanted) == 0)
         found--;
     for (; found && found < j->in_order + j->count && compare(found, &wanted) == 0; found++)
-        if (!(*found)->done) { /* a list may hold a point twice */
-            take(o, *found);
-            j->taken++;
-        }
+        if (!(*found)->done) /* a list may hold a point twice */
+            j->taken += take(o, *found);
     weft_json_free(json);
     return WEFT_OK;
 }
