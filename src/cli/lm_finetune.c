@@ -265,8 +265,6 @@ static weft_status run(cli_arguments *a)
             return cli_misuse(a, "--classify and --%s exclude each other", not_classes[i]);
     if (dpo && cli_given(a, "teacher"))
         return cli_misuse(a, "--dpo and --teacher exclude each other");
-    if (dpo && cli_given(a, "val"))
-        return cli_misuse(a, "--val: preferences are not validated");
     cli_lm_plan p = {.arguments = a,
                      .out = cli_text(a, "out"),
                      .source = cli_positional_at(a, 0),

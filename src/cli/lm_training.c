@@ -157,17 +157,20 @@ static weft_status read_data(cli_lm_plan *p, training_data *d)
     status = weft_lm_data_read(&d->train, d->tokenizer, path, &o);
     if (status == WEFT_OK && val)
         status = weft_lm_data_read(&d->validation, d->tokenizer, val, &o);
-    else if (status == WEFT_OK && !p->dpo)
+    else if (status == WEFT_OK)
         status = weft_lm_data_split(&d->train, cli_number(a, "val-share"), &d->validation);
     if (status == WEFT_OK)
         status = check_ids(p->lm, &d->train, path);
     if (status == WEFT_OK)
         status = check_ids(p->lm, &d->validation, val ? val : path);
     bool packed = !p->dpo && !p->classify && !cli_flag(a, "no-packing");
+    int64_t rows[2] = {row_length(&d->train, length), row_length(&d->validation, length)};
+    if (p->dpo) /* one pass scores both */
+        rows[0] = rows[1] = rows[0] > rows[1] ? rows[0] : rows[1];
     if (status == WEFT_OK)
-        status = weft_lm_rows_make(&d->train, row_length(&d->train, length), packed, &d->rows);
-    if (status == WEFT_OK && !p->dpo)
-        status = weft_lm_rows_make(&d->validation, row_length(&d->validation, length), packed, &d->validation_rows);
+        status = weft_lm_rows_make(&d->train, rows[0], packed, &d->rows);
+    if (status == WEFT_OK)
+        status = weft_lm_rows_make(&d->validation, rows[1], packed, &d->validation_rows);
     if (status == WEFT_OK && d->rows.count == 0)
         status = d->train.left_out
                      ? weft_fail(WEFT_ERROR_FORMAT,

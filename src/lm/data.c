@@ -68,10 +68,13 @@ weft_status weft_lm_data_add(weft_lm_data *data, const int64_t *ids, const unsig
 
 weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *tail)
 {
-    *tail = (weft_lm_data){
-        .in_place = data->in_place, .mask_id = data->mask_id, .first_position = data->first_position, .classed = data->classed};
-    int64_t kept = data->documents - (int64_t)((double)data->documents * share + 0.5),
-            cut = data->documents ? data->starts[kept] : 0;
+    *tail = (weft_lm_data){.in_place = data->in_place,
+                           .mask_id = data->mask_id,
+                           .first_position = data->first_position,
+                           .paired = data->paired,
+                           .classed = data->classed};
+    const int64_t each = data->paired ? 2 : 1, examples = data->documents / each;
+    int64_t kept = each * (examples - (int64_t)((double)examples * share + 0.5)), cut = data->documents ? data->starts[kept] : 0;
     if (data->documents == 1) {
         kept = 1;
         cut = data->count - (int64_t)((double)data->count * share);

@@ -16,6 +16,7 @@ typedef struct weft_lm_data {
     int64_t left_out; /* records with nothing to learn */
     bool in_place;    /* for encoders: a place of a row is asked for its own token, masked (lm/masking.h) */
     int64_t mask_id, first_position;
+    bool paired;      /* documents 2i and 2i + 1 are one example */
     bool classed;     /* a row, which is a document, is asked for its class */
     int32_t *classes; /* of each document */
 } weft_lm_data;
@@ -42,7 +43,7 @@ weft_status weft_lm_data_records(weft_lm_data *, const weft_tokenizer *, const c
 /* By the file's name: .json and .jsonl are records, all else is text. */
 weft_status weft_lm_data_read(weft_lm_data *, const weft_tokenizer *, const char *path, const weft_lm_data_options *);
 void weft_lm_data_free(weft_lm_data *);
-/* Cuts off the last `share` of the data: of one document its end, of several the last ones. */
+/* Cuts off the last `share` of the data: of one document its end, of several the last ones, pairs whole. */
 weft_status weft_lm_data_split(weft_lm_data *, double share, weft_lm_data *tail);
 /* Adds a document. */
 weft_status weft_lm_data_add(weft_lm_data *, const int64_t *ids, const unsigned char *learned, int64_t count);

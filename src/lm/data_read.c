@@ -292,6 +292,7 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
 {
     reader r = {.data = data, .options = options};
     data->in_place = options->in_place;
+    data->paired = options->pairs;
     data->classed = options->classes != NULL;
     data->mask_id = options->mask_id;
     data->first_position = options->first_position;

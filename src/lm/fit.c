@@ -2,12 +2,14 @@
 #include "lm/fit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "graph/engine.h"
 #include "io/io.h"
 #include "lm/masking.h"
+#include "lm/preferences.h"
 
 typedef struct fit {
     weft_lm *lm;
@@ -16,17 +18,18 @@ typedef struct fit {
     const weft_lm_rows *rows, *val_rows;
     weft_optimizer *optimizer;
     weft_lm_pass *pass, *scorer;
-    int64_t *order, order_epoch; /* of the rows, or of the pairs */
-    int64_t *which;              /* [accumulate · batch], then room for twice a batch */
-    double *reference;           /* DPO: [documents] */
-    double best, loss_sum, margin_sum;
-    int64_t loss_count, right, pairs_seen; /* since the last evaluation */
+    int64_t *order, order_epoch;    /* of the rows, or of the pairs */
+    int64_t *which;                 /* [accumulate · batch], then room for a batch */
+    weft_lm_pairs pairs, val_pairs; /* DPO */
+    double best, loss_sum;
+    int64_t loss_count; /* since the last evaluation, as the rewards */
+    weft_lm_rewards rewards;
 } fit;
 
 /* Rows, or pairs, of the data. */
 static int64_t examples(const fit *f)
 {
-    return f->options->dpo ? f->rows->count / 2 : f->rows->count;
+    return f->options->dpo ? weft_lm_pairs_count(&f->pairs) : f->rows->count;
 }
 
 /* Example number `at` of the endless sequence: pass after pass over the data, each in an order of its own. */
@@ -40,82 +43,23 @@ static int64_t example_at(fit *f, int64_t at)
     return f->order[at % n];
 }
 
-/* ---- Preferences. ---- */
-
-/* Rows of the pairs in which[0 … batch): all chosen ones, then all rejected ones. */
-static void fill_pairs(fit *f, weft_lm_pass *pass, const int64_t *which)
-{
-    int64_t B = f->options->batch, *both = f->which + f->options->batch * f->options->accumulate;
-    double *reference = weft_lm_pass_reference(pass);
-    for (int64_t b = 0; b < B; b++)
-        for (int k = 0; k < 2; k++) {
-            both[k * B + b] = which[b] < 0 ? -1 : 2 * which[b] + k;
-            reference[k * B + b] = f->reference && which[b] >= 0 ? f->reference[2 * which[b] + k] : 0;
-        }
-    weft_lm_rows_fill(f->rows, f->data, both, 2 * B, weft_lm_pass_inputs(pass));
-}
-
-/* Losses of the frozen start weights: with LoRA those without the adapter, whose B starts at zero, so that they are the same. */
-static weft_status measure_reference(fit *f)
-{
-    int64_t B = f->options->batch, n = examples(f);
-    double *sums = malloc(2 * (size_t)B * sizeof *sums), *all = calloc(2 * (size_t)n + 1, sizeof *all), loss;
-    weft_status status = sums && all ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
-    for (int64_t from = 0; from < n && status == WEFT_OK; from += B) {
-        for (int64_t b = 0; b < B; b++)
-            f->which[b] = from + b < n ? from + b : -1;
-        fill_pairs(f, f->scorer, f->which);
-        if ((status = weft_lm_pass_run(f->scorer, 1, 0, 0, &loss)) == WEFT_OK)
-            status = weft_lm_pass_sums(f->scorer, sums);
-        for (int64_t b = 0; status == WEFT_OK && b < B && from + b < n; b++) {
-            all[2 * (from + b)] = sums[b];
-            all[2 * (from + b) + 1] = sums[B + b];
-        }
-    }
-    free(sums);
-    if (status == WEFT_OK)
-        f->reference = all;
-    else
-        free(all);
-    return status;
-}
-
-/* How often the chosen response gained more than the rejected one, and by how much. */
-static weft_status count_rewards(fit *f, const int64_t *which)
-{
-    int64_t B = f->options->batch;
-    double *sums = malloc(2 * (size_t)B * sizeof *sums);
-    weft_status status = sums ? weft_lm_pass_sums(f->pass, sums) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
-    for (int64_t b = 0; status == WEFT_OK && b < B; b++) {
-        if (which[b] < 0)
-            continue;
-        double chosen = f->reference[2 * which[b]] - sums[b], rejected = f->reference[2 * which[b] + 1] - sums[B + b];
-        f->margin_sum += f->options->beta * (chosen - rejected);
-        f->right += chosen > rejected;
-        f->pairs_seen++;
-    }
-    free(sums);
-    return status;
-}
-
 /* ---- Steps. ---- */
 
 /* The inputs of the step's pass k, whose first example is number `first` of the endless sequence. */
-static void fill_pass(fit *f, int64_t k, int64_t first)
+static weft_status fill_pass(fit *f, int64_t k, int64_t first)
 {
     const weft_lm_fit_options *o = f->options;
     const int64_t *which = f->which + k * o->batch;
     int64_t *visits = f->which + o->batch * o->accumulate;
     weft_lm_batch *in = weft_lm_pass_inputs(f->pass);
-    if (o->dpo) {
-        fill_pairs(f, f->pass, which);
-        return;
-    }
+    if (o->dpo)
+        return weft_lm_pairs_fill(&f->pairs, which, o->batch, f->pass);
     weft_lm_rows_fill(f->rows, f->data, which, o->batch, in);
     for (int64_t b = 0; b < o->batch; b++)
         visits[b] = first + b;
     if (f->data->in_place && !f->data->classed)
         weft_lm_mask_rows(f->data, WEFT_LM_TRAINING_MASKS, o->seed, visits, o->batch, f->rows->length, f->lm->config.vocab, in);
+    return WEFT_OK;
 }
 
 static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, double *loss, weft_session **gradients)
@@ -124,26 +68,28 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
     const weft_lm_fit_options *o = f->options;
     int64_t step = epoch * o->interval + step_in_epoch, each = o->batch * o->accumulate, labelled = 0;
     if (step_in_epoch == 0) {
-        f->loss_sum = f->margin_sum = 0;
-        f->loss_count = f->right = f->pairs_seen = 0;
+        f->loss_sum = 0;
+        f->loss_count = 0;
+        f->rewards = (weft_lm_rewards){0};
     }
     for (int64_t i = 0; i < each; i++)
         f->which[i] = example_at(f, step * each + i);
-    for (int64_t k = 0; k < o->accumulate && !o->dpo; k++) {
-        fill_pass(f, k, step * each + k * o->batch);
+    weft_status status = WEFT_OK;
+    for (int64_t k = 0; k < o->accumulate && !o->dpo && status == WEFT_OK; k++) {
+        status = fill_pass(f, k, step * each + k * o->batch);
         labelled += weft_lm_pass_inputs(f->pass)->labelled;
     }
     labelled = o->dpo ? each : labelled > 0 ? labelled : 1; /* a step may have no masked word */
     *loss = 0;
-    weft_status status = WEFT_OK;
     for (int64_t k = 0; k < o->accumulate && status == WEFT_OK; k++) {
         double part = 0;
-        fill_pass(f, k, step * each + k * o->batch);
-        status = weft_lm_pass_run(f->pass, 1 / (double)labelled, o->seed, (uint64_t)(step * o->accumulate + k), &part);
+        status = fill_pass(f, k, step * each + k * o->batch);
+        if (status == WEFT_OK)
+            status = weft_lm_pass_run(f->pass, 1 / (double)labelled, o->seed, (uint64_t)(step * o->accumulate + k), &part);
         if (status == WEFT_OK && o->accumulate > 1)
             status = weft_optimizer_accumulate(f->optimizer, weft_lm_pass_session(f->pass), 1);
         if (status == WEFT_OK && o->dpo)
-            status = count_rewards(f, f->which + k * o->batch);
+            status = weft_lm_pairs_reward(&f->pairs, f->which + k * o->batch, o->batch, o->beta, f->pass, &f->rewards);
         *loss += part;
     }
     if (o->accumulate == 1)
@@ -153,16 +99,33 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
     return status;
 }
 
+/* Share of pairs whose chosen response gained more, and the mean of by how much. */
+static void add_rewards(weft_json_writer *w, const char *prefix, const weft_lm_rewards *r)
+{
+    char key[64];
+    if (r->seen == 0)
+        return;
+    snprintf(key, sizeof key, "%sreward_margin", prefix);
+    weft_json_add_key(w, key);
+    weft_json_add_number(w, r->margin / (double)r->seen);
+    snprintf(key, sizeof key, "%sreward_accuracy", prefix);
+    weft_json_add_key(w, key);
+    weft_json_add_number(w, (double)r->right / (double)r->seen);
+}
+
 static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_text *metrics)
 {
     fit *f = user;
     const weft_lm_fit_options *o = f->options;
     double train = f->loss_count ? f->loss_sum / (double)f->loss_count : NAN, val = NAN;
     bool validates = f->val_rows && f->val_rows->count > 0;
+    weft_lm_rewards rewards = {0};
     weft_status status = WEFT_OK;
     if (validates) {
-        int64_t count = o->evaluated && o->evaluated < f->val_rows->count ? o->evaluated : f->val_rows->count;
-        status = weft_lm_mean_loss(f->lm, f->val, f->val_rows, count, o->batch, o->bf16, &val);
+        int64_t all = o->dpo ? weft_lm_pairs_count(&f->val_pairs) : f->val_rows->count;
+        int64_t count = o->evaluated && o->evaluated < all ? o->evaluated : all;
+        status = o->dpo ? weft_lm_pairs_score(&f->val_pairs, count, o->batch, o->beta, f->scorer, &val, &rewards)
+                        : weft_lm_mean_loss(f->lm, f->val, f->val_rows, count, o->batch, o->bf16, &val);
     }
     if (status != WEFT_OK)
         return status;
@@ -175,12 +138,8 @@ static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_t
         weft_json_add_key(&w, "val_loss");
         weft_json_add_number(&w, val);
     }
-    if (o->dpo && f->pairs_seen) {
-        weft_json_add_key(&w, "reward_margin");
-        weft_json_add_number(&w, f->margin_sum / (double)f->pairs_seen);
-        weft_json_add_key(&w, "reward_accuracy");
-        weft_json_add_number(&w, (double)f->right / (double)f->pairs_seen);
-    }
+    add_rewards(&w, "", &f->rewards);
+    add_rewards(&w, "val_", &rewards);
     weft_json_close_object(&w);
     bool best = *score > f->best;
     if (best)
@@ -198,6 +157,8 @@ static weft_status fit_finish(void *user)
 
 /* ---- Checkpoints: what the loop does not know. ---- */
 
+static const char *const references[] = {"reference", "val_reference"};
+
 static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
 {
     const fit *f = user;
@@ -208,10 +169,10 @@ static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
         double value;
     } rows[] = {{"best", f->best},
                 {"loss_sum", f->loss_sum},
-                {"margin_sum", f->margin_sum},
+                {"margin_sum", f->rewards.margin},
                 {"loss_count", (double)f->loss_count},
-                {"right", (double)f->right},
-                {"pairs_seen", (double)f->pairs_seen}};
+                {"right", (double)f->rewards.right},
+                {"pairs_seen", (double)f->rewards.seen}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         weft_json_add_key(&w, rows[i].key);
         weft_json_add_number(&w, rows[i].value); /* −Inf is null: nothing was evaluated */
@@ -221,15 +182,19 @@ static weft_status fit_save(void *user, weft_text *json, weft_arrays *arrays)
     weft_json_close_object(&w);
     if (json->failed)
         return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
-    weft_tensor reference = {f->reference, WEFT_F64, DIMS(f->rows->count)};
-    return f->reference ? weft_arrays_add_copy(arrays, "reference", reference) : WEFT_OK;
+    weft_status status = WEFT_OK;
+    for (int k = 0; k < 2 && status == WEFT_OK; k++) {
+        const weft_lm_pairs *p = k ? &f->val_pairs : &f->pairs;
+        if (p->reference)
+            status = weft_arrays_add_copy(arrays, references[k], (weft_tensor){p->reference, WEFT_F64, DIMS(p->rows->count)});
+    }
+    return status;
 }
 
 static weft_status fit_load(void *user, const char *text, const weft_arrays *arrays)
 {
     fit *f = user;
     weft_json *json = NULL;
-    weft_tensor reference;
     if (!text)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint was not made by training a language model", f->options->folder);
     weft_status status = weft_json_parse(text, strlen(text), f->options->folder, &json);
@@ -239,21 +204,27 @@ static weft_status fit_load(void *user, const char *text, const weft_arrays *arr
     const char *settings = weft_json_string(weft_json_get(root, "settings"), "");
     f->best = weft_json_number(weft_json_get(root, "best"), -INFINITY);
     f->loss_sum = weft_json_number(weft_json_get(root, "loss_sum"), 0);
-    f->margin_sum = weft_json_number(weft_json_get(root, "margin_sum"), 0);
+    f->rewards.margin = weft_json_number(weft_json_get(root, "margin_sum"), 0);
     f->loss_count = (int64_t)weft_json_number(weft_json_get(root, "loss_count"), 0);
-    f->right = (int64_t)weft_json_number(weft_json_get(root, "right"), 0);
-    f->pairs_seen = (int64_t)weft_json_number(weft_json_get(root, "pairs_seen"), 0);
+    f->rewards.right = (int64_t)weft_json_number(weft_json_get(root, "right"), 0);
+    f->rewards.seen = (int64_t)weft_json_number(weft_json_get(root, "pairs_seen"), 0);
     if (f->options->settings && strcmp(settings, f->options->settings) != 0)
         status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the run there was begun with other settings: %.200s; now %.200s",
                            f->options->folder, settings, f->options->settings);
     weft_json_free(json);
     if (status != WEFT_OK || !f->options->dpo)
         return status;
-    if (!weft_arrays_find(arrays, "reference", &reference) || reference.dtype != WEFT_F64 ||
-        !weft_dims_equal(reference.dims, DIMS(f->rows->count)))
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint lacks the reference of these %lld rows", f->options->folder,
-                         (long long)f->rows->count);
-    memcpy(f->reference, reference.data, weft_tensor_bytes(reference));
+    for (int k = 0; k < 2; k++) {
+        weft_lm_pairs *p = k ? &f->val_pairs : &f->pairs;
+        weft_tensor reference;
+        if (!p->reference)
+            continue;
+        if (!weft_arrays_find(arrays, references[k], &reference) || reference.dtype != WEFT_F64 ||
+            !weft_dims_equal(reference.dims, DIMS(p->rows->count)))
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: its checkpoint lacks the reference of these %lld rows", f->options->folder,
+                             (long long)p->rows->count);
+        memcpy(p->reference, reference.data, weft_tensor_bytes(reference));
+    }
     return WEFT_OK;
 }
 
@@ -271,7 +242,7 @@ static weft_status prepare(fit *f)
     const weft_lm_fit_options *o = f->options;
     if (examples(f) < 1)
         return weft_fail(WEFT_ERROR_ARGUMENT, "there is nothing to learn in the data");
-    size_t each = (size_t)(o->batch * o->accumulate + 2 * o->batch);
+    size_t each = (size_t)(o->batch * o->accumulate + o->batch);
     f->which = malloc(each * sizeof *f->which);
     f->order = malloc((size_t)examples(f) * sizeof *f->order);
     if (!f->which || !f->order)
@@ -304,7 +275,11 @@ static weft_status prepare(fit *f)
     form.gradients = false;
     if (status == WEFT_OK && o->dpo)
         status = weft_lm_pass_new(f->lm, &form, &f->scorer);
-    return status == WEFT_OK && o->dpo ? measure_reference(f) : status;
+    if (status == WEFT_OK && o->dpo)
+        status = weft_lm_pairs_measure(&f->pairs, o->batch, f->scorer);
+    if (status == WEFT_OK && o->dpo && f->val_rows && f->val_rows->count > 0)
+        status = weft_lm_pairs_measure(&f->val_pairs, o->batch, f->scorer);
+    return status;
 }
 
 weft_status weft_lm_fit(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, const weft_lm_data *validation,
@@ -316,6 +291,8 @@ weft_status weft_lm_fit(weft_lm *lm, const weft_lm_data *data, const weft_lm_row
              .rows = rows,
              .val = validation,
              .val_rows = validation_rows,
+             .pairs = {data, rows, NULL},
+             .val_pairs = {validation, validation_rows, NULL},
              .order_epoch = -1,
              .best = -INFINITY};
     weft_status status = prepare(&f);
@@ -346,7 +323,8 @@ weft_status weft_lm_fit(weft_lm *lm, const weft_lm_data *data, const weft_lm_row
     weft_optimizer_free(f.optimizer);
     free(f.order);
     free(f.which);
-    free(f.reference);
+    free(f.pairs.reference);
+    free(f.val_pairs.reference);
     return status;
 }
 

@@ -40,7 +40,7 @@ typedef struct weft_lm_fit_options {
 weft_status weft_lm_own_weights(weft_lm *, bool fresh, uint64_t seed);
 
 /* Trains lm->adapter->params where there is an adapter, else lm->params. `validation` may be NULL or have no rows. In DPO,
- * document 2i is chosen and 2i + 1 rejected, and rows are documents. */
+ * document 2i is chosen and 2i + 1 rejected, and rows are documents of one length, in training as in validation. */
 weft_status weft_lm_fit(weft_lm *, const weft_lm_data *, const weft_lm_rows *, const weft_lm_data *validation,
                         const weft_lm_rows *validation_rows, const weft_lm_fit_options *, weft_train_result *out);
 

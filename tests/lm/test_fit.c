@@ -208,9 +208,17 @@ static void packed_is_alone(void **state)
     weft_lm_free(lm);
 }
 
+static bool validated; /* on the training data itself */
+
+static weft_status fit_of(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, const weft_lm_fit_options *o,
+                          weft_train_result *out)
+{
+    return weft_lm_fit(lm, data, rows, validated ? data : NULL, validated ? rows : NULL, o, out);
+}
+
 static void train(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, const weft_lm_fit_options *o)
 {
-    MUST(weft_lm_fit(lm, data, rows, NULL, NULL, o, NULL));
+    MUST(fit_of(lm, data, rows, o, NULL));
 }
 
 /* Two passes of two rows are one of four, but for rounding; and the loss falls. */
@@ -271,6 +279,7 @@ static void resumed(void **state)
         o.adapter_dropout = kind ? 0.1 : 0;
         if (kind)
             MUST(weft_lm_adapt(left, lora, 5));
+        validated = kind == 2;
         train(left, &data, &rows, &o);
         for (stop_at = 3; stop_at <= 9; stop_at += 3) {
             char folder[] = "/tmp/weft_fit_XXXXXX", command[64];
@@ -283,12 +292,13 @@ static void resumed(void **state)
             o.folder = folder;
             o.settings = "same";
             o.progress = stop;
-            assert_int_equal(weft_lm_fit(stopped, &data, &rows, NULL, NULL, &o, NULL), WEFT_ERROR_INTERRUPTED);
+            validated = kind == 2;
+            assert_int_equal(fit_of(stopped, &data, &rows, &o, NULL), WEFT_ERROR_INTERRUPTED);
             weft_interrupt_clear();
             o.progress = NULL;
             o.resume = true;
             o.settings = "other";
-            assert_int_equal(weft_lm_fit(again, &data, &rows, NULL, NULL, &o, NULL), WEFT_ERROR_ARGUMENT);
+            assert_int_equal(fit_of(again, &data, &rows, &o, NULL), WEFT_ERROR_ARGUMENT);
             o.settings = "same";
             weft_lm_free(again);
             again = fresh(small, 1);
@@ -305,6 +315,7 @@ static void resumed(void **state)
             weft_lm_free(again);
         }
         weft_lm_free(left);
+        validated = false;
     }
     weft_lm_free(teacher);
     weft_lm_rows_free(&rows);
@@ -409,12 +420,12 @@ static void golden_merge(void **state)
 }
 
 /* Preferences: at the start the loss is log 2 (reference and model are one), then the chosen responses gain. */
-static double first_loss, last_loss;
+static double first_loss, last_loss, last_validation;
 static void note_loss(void *user, int64_t step, double train_loss, double validation_loss, bool best)
 {
     (void)user;
-    (void)validation_loss;
     (void)best;
+    last_validation = validation_loss;
     if (step == 1)
         first_loss = train_loss;
     last_loss = train_loss;
@@ -436,6 +447,24 @@ static void preferences(void **state)
     train(lm, &data, &rows, &o);
     assert_true(fabs(first_loss - log(2)) < 1e-6);
     assert_true(last_loss < first_loss - 0.1);
+    assert_true(isnan(last_validation));
+    weft_lm_data tail; /* pairs stay whole when the end is cut off */
+    weft_lm_rows tail_rows;
+    data.paired = true;
+    MUST(weft_lm_data_split(&data, 0.23, &tail));
+    assert_int_equal(tail.documents, 10);
+    assert_int_equal(data.documents, 30);
+    weft_lm_rows_free(&rows);
+    MUST(weft_lm_rows_make(&data, 24, false, &rows));
+    MUST(weft_lm_rows_make(&tail, 24, false, &tail_rows));
+    weft_lm *again = fresh(small, 1);
+    weft_train_result result;
+    o.batch = 3;
+    MUST(weft_lm_fit(again, &data, &rows, &tail, &tail_rows, &o, &result));
+    assert_true(last_validation > 0 && last_validation < log(2)); /* the data's pattern makes the choice easy */
+    weft_lm_free(again);
+    weft_lm_rows_free(&tail_rows);
+    weft_lm_data_free(&tail);
     weft_lm_rows_free(&rows);
     weft_lm_data_free(&data);
     weft_lm_free(lm);
