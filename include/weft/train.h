@@ -196,6 +196,8 @@ typedef struct weft_train_job {
     double checkpoint_seconds; /* … but none sooner than so long after the last one, or after the start; 0: each that is due */
     int64_t log_steps;         /* a line in metrics.jsonl each so many steps; 0: one an epoch only */
     bool evaluate_ema;         /* evaluate and keep the moving averages in place of the parameters */
+    bool keep_last;            /* the last weights are kept, not the best: no copy of the best is held in memory */
+    bool step_updates;         /* `step` makes the optimiser's step, too, and leaves *gradients NULL */
     void *user;                /* handed to every callback */
 
     /* Runs step `step_in_epoch` of `epoch` (both from 0; the run's step is epoch · steps_per_epoch + step_in_epoch) up to its

@@ -170,7 +170,7 @@ weft_status cli_lm_training(cli_lm_plan *);
          .least = 0, \
          .most = 1e9, \
          .otherwise = "1", \
-         .help = "largest norm of a step's gradients; 0: any", \
+         .help = "largest norm of a step's gradients; 0: any, which needs less memory", \
          .group = "Training"}, \
         {.name = "dtype", \
          .value = "TYPE", \

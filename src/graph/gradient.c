@@ -90,7 +90,7 @@ static void add(pullback *b, weft_value v, int output, weft_value d)
     }
     d = fit(g, d, v);
     weft_value *slot = &b->cot[(int64_t)v.id * WEFT_MAX_OUTPUTS + output];
-    *slot = slot->id ? weft_add(g, *slot, d) : d;
+    *slot = slot->id ? weft_add_to(g, *slot, d) : d;
 }
 
 static void step_back(pullback *b, int32_t id)

@@ -106,6 +106,9 @@ bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bo
 void weft_pullback(weft_graph *g, const weft_value *y, const weft_value *dy, int ny, const weft_value *wrt, int n, bool stop,
                    weft_value *out);
 
+/* onto + x; where x is a scatter_add, its sums alone are added, in the memory of `onto` where nobody else reads that. */
+weft_value weft_add_to(weft_graph *g, weft_value onto, weft_value x);
+
 /* dy · f'(x), by the binary table's op for an activation's derivative; p: the function's parameter. */
 weft_value weft_derivative(weft_graph *g, weft_binary function, weft_value dy, weft_value x, double p);
 

@@ -15,29 +15,35 @@ static void touch(weft_plan *plan, const weft_slot *place, int32_t step)
         b->last = step;
 }
 
-/* An elementwise step without producer may write where a whole operand stood that nobody reads any more. */
+/* Whether the step may write where operand k stands: the whole of it, read by nobody later, nor in another way by this step. */
+static bool may_write_over(const weft_plan *plan, int32_t step, int k)
+{
+    const weft_step *s = plan->steps[step];
+    const weft_buffer *out = &plan->buffers[s->out[0].buffer],
+                      *in = s->in[k].buffer >= 0 ? &plan->buffers[s->in[k].buffer] : NULL;
+    if (!in || in->kind != WEFT_BUFFER_ARENA || in->last != step || in->bytes != out->bytes || s->in[k].offset != 0)
+        return false;
+    if (s->program ? s->program->producer || s->program->mode[k] != WEFT_STRIP_FULL : s->writes_over != k + 1)
+        return false;
+    for (int j = 0; j < s->in_count; j++)
+        if (j != k && s->in[j].buffer == s->in[k].buffer)
+            return false;
+    return true;
+}
+
+/* An elementwise step without producer, or one that says so, may write where a whole operand stood that nobody reads any more. */
 static void work_in_place(weft_plan *plan)
 {
     for (int32_t i = 0; i < plan->step_count; i++) {
         weft_step *s = plan->steps[i];
-        if (!s->program || s->program->producer)
+        weft_buffer *out = s->out_count && s->out[0].buffer >= 0 ? &plan->buffers[s->out[0].buffer] : NULL;
+        if (!out || out->kind != WEFT_BUFFER_ARENA || out->first != i || s->out[0].offset != 0)
             continue;
-        weft_buffer *out = &plan->buffers[s->out[0].buffer];
-        if (out->kind != WEFT_BUFFER_ARENA || out->first != i || s->out[0].offset != 0)
-            continue;
-        for (int k = 0; k < s->in_count; k++) {
-            weft_buffer *in = s->in[k].buffer >= 0 ? &plan->buffers[s->in[k].buffer] : NULL;
-            if (!in || in->kind != WEFT_BUFFER_ARENA || in->last != i || in->bytes != out->bytes || s->in[k].offset != 0 ||
-                s->program->mode[k] != WEFT_STRIP_FULL)
-                continue;
-            bool otherwise = false; /* read in another way by the same step */
-            for (int j = 0; j < s->in_count; j++)
-                otherwise |= j != k && s->in[j].buffer == s->in[k].buffer;
-            if (otherwise)
-                continue;
-            out->same_as = s->in[k].buffer;
-            break;
-        }
+        for (int k = 0; k < s->in_count; k++)
+            if (may_write_over(plan, i, k)) {
+                out->same_as = s->in[k].buffer;
+                break;
+            }
     }
     /* what shares a place lives as long as all of them */
     for (int32_t b = plan->buffer_count - 1; b >= 0; b--) {

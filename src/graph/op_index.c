@@ -1,5 +1,6 @@
 /* Ops by row number: gather and its transpose scatter_add; pick one element a row and its transpose place.
- * scatter_add sums each destination's own list of positions in ascending order: no atomics, the same bits always. */
+ * scatter_add sums each destination's own list of positions in ascending order: no atomics, the same bits always. A third operand
+ * is what the sums are added to, in its own memory where nobody else reads it. */
 #include "graph/graph.h"
 #include "graph/planner.h"
 
@@ -78,11 +79,19 @@ static void scatter_shape(weft_graph *g, weft_node *n)
     n->dims.size[0] = n->attributes.i[0];
     for (int i = index->dims.rank; i < x->dims.rank; i++)
         n->dims.size[n->dims.rank++] = x->dims.size[i];
+    const weft_node *onto = n->input_count > 2 ? &g->nodes[n->inputs[2].id] : n;
+    if (!weft_dims_equal(onto->dims, n->dims) || onto->extent.count.id) {
+        char a[WEFT_DIMS_TEXT], b[WEFT_DIMS_TEXT];
+        weft_poison(g, "scatter_add: sums of shape %s do not go onto %s", weft_dims_text(n->dims, a),
+                    weft_dims_text(onto->dims, b));
+    }
 }
 
 static void scatter_gradient(weft_graph *g, weft_value y, const weft_value *dy, weft_value *dx)
 {
     dx[0] = weft_gather(g, dy[0], weft_operand_of(g, y, 1));
+    if (weft_node_of(g, y)->input_count > 2)
+        dx[2] = dy[0];
 }
 
 static void pick_shape(weft_graph *g, weft_node *n)
@@ -166,7 +175,6 @@ static int64_t index_pieces(const weft_step *s, const weft_run_state *run)
 
 static void index_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
-    (void)thread;
     int64_t width = row_size(s), rows = weft_rows_per_piece(width, INDEX_PIECE), all = targets(s, run);
     int64_t begin = piece * rows, end = begin + rows < all ? begin + rows : all;
     size_t e = weft_dtype_size(s->out[0].dtype);
@@ -190,11 +198,20 @@ static void index_run(const weft_step *s, const weft_run_state *run, int64_t pie
     case SCATTER_ADD: {
         const int64_t *start = weft_at(run, &s->in[1]), *list = start + s->attributes.i[0] + 1;
         int64_t used = width ? weft_used_count(run, &s->in[0]) / width : 0; /* places behind hold nothing */
+        const char *onto = s->in_count > 2 ? weft_at(run, &s->in[2]) : NULL;
         for (int64_t t = begin; t < end; t++) {
-            char *row = y + (size_t)(t * width) * e;
+            char *out = y + (size_t)(t * width) * e, *row = onto ? run->scratch[thread] : out;
+            const char *before = onto ? onto + (size_t)(t * width) * e : NULL;
+            const bool none = start[t] == start[t + 1] || list[start[t]] >= used;
+            if (onto && none && before != out)
+                memcpy(out, before, (size_t)width * e);
+            if (onto && none)
+                continue;
             memset(row, 0, (size_t)width * e);
             for (int64_t k = start[t]; k < start[t + 1] && list[k] < used; k++)
                 run->vector->binary(WEFT_ADD, 0, width, row, 1, x + (size_t)(list[k] * width) * e, 1, row);
+            if (onto)
+                run->vector->binary(WEFT_ADD, 0, width, before, 1, row, 1, out);
         }
         break;
     }
@@ -241,6 +258,10 @@ static void index_emit(weft_planner *p, weft_value v)
     } else if (kind == SCATTER_ADD) {
         s->attributes.i[1] = weft_dims_product(x, s->in[1].dims.rank, x.rank);
         s->in[1] = weft_place_inverse(p, n->inputs[1]);
+        if (s->in_count > 2) {
+            s->writes_over = 3;
+            weft_need_scratch(p, (size_t)s->attributes.i[1] * weft_dtype_size(n->dtype));
+        }
     } else if (kind == LABELLED) {
         s->attributes.i[1] = 1;
     } else {
@@ -300,6 +321,14 @@ weft_value weft_gather(weft_graph *g, weft_value table, weft_value index)
 weft_value weft_scatter_add(weft_graph *g, weft_value x, weft_value index, int64_t rows)
 {
     return weft_apply(g, &weft_ops_index[SCATTER_ADD], (weft_value[]){x, index}, 2, &(weft_attributes){.i = {rows}});
+}
+
+weft_value weft_add_to(weft_graph *g, weft_value onto, weft_value x)
+{
+    const weft_node *n = weft_node_of(g, x);
+    if (n->op != &weft_ops_index[SCATTER_ADD] || n->input_count != 2 || weft_node_of(g, onto)->extent.count.id)
+        return weft_add(g, onto, x);
+    return weft_apply(g, n->op, (weft_value[]){n->inputs[0], n->inputs[1], onto}, 3, &n->attributes);
 }
 
 weft_value weft_pick(weft_graph *g, weft_value x, weft_value index)

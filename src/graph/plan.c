@@ -331,8 +331,19 @@ static void find_conversions(weft_plan *plan)
         plan->buffers[plan->fetch_places[i].buffer].converts = true;
 }
 
-static bool planner_open(weft_planner *p, const weft_value *feeds, int nf, const weft_value *fetches, int n)
+/* A view keeps what it looks at. */
+static void mark_fetched(weft_planner *p, weft_value v)
 {
+    p->fetched[v.id] = true;
+    while (p->graph->nodes[v.id].op->kind == WEFT_OP_VIEW && !p->fed[v.id]) {
+        v = p->graph->nodes[v.id].inputs[0];
+        p->fetched[v.id] = true;
+    }
+}
+
+static bool planner_open(weft_planner *p)
+{
+    const weft_plan *plan = p->plan;
     size_t count = (size_t)p->graph->count;
     p->buffer_of = malloc(count * WEFT_MAX_OUTPUTS * sizeof *p->buffer_of);
     p->leaf_of = malloc(count * sizeof *p->leaf_of);
@@ -347,16 +358,12 @@ static bool planner_open(weft_planner *p, const weft_value *feeds, int nf, const
     memset(p->buffer_of, -1, count * WEFT_MAX_OUTPUTS * sizeof *p->buffer_of);
     memset(p->leaf_of, -1, count * sizeof *p->leaf_of);
     memset(p->inverse_of, -1, count * sizeof *p->inverse_of);
-    for (int i = 0; i < nf; i++)
-        p->fed[feeds[i].id] = true;
-    for (int i = 0; i < n; i++) {
-        weft_value v = fetches[i];
-        p->fetched[v.id] = true;
-        while (p->graph->nodes[v.id].op->kind == WEFT_OP_VIEW && !p->fed[v.id]) { /* a view keeps what it looks at */
-            v = p->graph->nodes[v.id].inputs[0];
-            p->fetched[v.id] = true;
-        }
-    }
+    for (int i = 0; i < plan->feed_count; i++)
+        p->fed[plan->feeds[i].id] = true;
+    for (int i = 0; i < plan->fetch_count; i++)
+        mark_fetched(p, plan->fetches[i]);
+    for (int i = 0; i < plan->consumed_count; i++)
+        mark_fetched(p, plan->consumed[i].value);
     return true;
 }
 
@@ -382,6 +389,7 @@ void weft_plan_free(weft_plan *plan)
     free(plan->fetches);
     free(plan->feeds);
     free(plan->fetch_places);
+    free(plan->consumed);
     free(plan);
 }
 
@@ -393,14 +401,25 @@ static weft_status judge(weft_graph *g, const weft_value *list, int n, const cha
     return WEFT_OK;
 }
 
-weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *feeds, int nf, const weft_value *fetches, int n,
-                         weft_plan **out)
+static void *copy_of(const void *list, size_t count, size_t size)
+{
+    void *copy = calloc(count + 1, size);
+    if (copy && count)
+        memcpy(copy, list, count * size);
+    return copy;
+}
+
+weft_status weft_compile_consuming(weft_engine *engine, weft_graph *g, const weft_value *feeds, int nf, const weft_value *fetches,
+                                   int n, const weft_consumed *consumed, int count, weft_plan **out)
 {
     *out = NULL;
     if (weft_graph_status(g) != WEFT_OK)
         return g->status;
     if (judge(g, feeds, nf, "feed") != WEFT_OK || judge(g, fetches, n, "fetch") != WEFT_OK)
         return WEFT_ERROR_ARGUMENT;
+    for (int i = 0; i < count; i++)
+        if (judge(g, &consumed[i].value, 1, "consumed") != WEFT_OK)
+            return WEFT_ERROR_ARGUMENT;
     weft_plan *plan = calloc(1, sizeof *plan);
     weft_planner p = {.plan = plan, .graph = g};
     if (plan) {
@@ -409,17 +428,15 @@ weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *f
         plan->value_count = g->count;
         plan->fetch_count = n;
         plan->feed_count = nf;
-        plan->fetches = calloc((size_t)n + 1, sizeof *plan->fetches);
-        plan->feeds = calloc((size_t)nf + 1, sizeof *plan->feeds);
+        plan->consumed_count = count;
+        plan->fetches = copy_of(fetches, (size_t)n, sizeof *fetches);
+        plan->feeds = copy_of(feeds, (size_t)nf, sizeof *feeds);
+        plan->consumed = copy_of(consumed, (size_t)count, sizeof *consumed);
         plan->fetch_places = calloc((size_t)n + 1, sizeof *plan->fetch_places);
     }
-    bool fine = plan && plan->fetches && plan->feeds && plan->fetch_places && planner_open(&p, feeds, nf, fetches, n);
+    bool fine = plan && plan->fetches && plan->feeds && plan->consumed && plan->fetch_places && planner_open(&p);
     weft_status status = WEFT_ERROR_MEMORY;
     if (fine) {
-        if (n)
-            memcpy(plan->fetches, fetches, (size_t)n * sizeof *fetches);
-        if (nf)
-            memcpy(plan->feeds, feeds, (size_t)nf * sizeof *feeds);
         find_live(&p);
         fine = (status = check_states(&p)) == WEFT_OK;
     }
@@ -429,6 +446,7 @@ weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *f
         emit_steps(&p);
         for (int i = 0; i < n && !p.failed; i++)
             plan->fetch_places[i] = weft_place_of(&p, fetches[i]);
+        weft_emit_consumers(&p);
         fine = !p.failed;
     }
     if (fine) {
@@ -442,4 +460,10 @@ weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *f
     }
     *out = plan;
     return WEFT_OK;
+}
+
+weft_status weft_compile(weft_engine *engine, weft_graph *g, const weft_value *feeds, int nf, const weft_value *fetches, int n,
+                         weft_plan **out)
+{
+    return weft_compile_consuming(engine, g, feeds, nf, fetches, n, NULL, 0, out);
 }

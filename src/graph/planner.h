@@ -2,6 +2,7 @@
 #ifndef WEFT_GRAPH_PLANNER_H
 #define WEFT_GRAPH_PLANNER_H
 
+#include "graph/consume.h"
 #include "graph/engine.h"
 #include "graph/graph.h"
 
@@ -38,12 +39,13 @@ typedef struct weft_run_state {
     const weft_vector_table *vector; /* of the graph's dtype */
     const weft_pair_table *pair;
     const weft_attention_table *attention;
-    void **base;         /* [buffers] */
-    weft_dtype *storage; /* [buffers] element type as bound */
-    int64_t *counts;     /* [graph values] the count inputs */
-    uint32_t (*keys)[2]; /* [graph values] streams of the random leaves */
-    void **scratch;      /* [threads] */
-    uint64_t step;       /* of the random streams */
+    void **base;                   /* [buffers] */
+    weft_dtype *storage;           /* [buffers] element type as bound */
+    int64_t *counts;               /* [graph values] the count inputs */
+    uint32_t (*keys)[2];           /* [graph values] streams of the random leaves */
+    void **scratch;                /* [threads] */
+    uint64_t step;                 /* of the random streams */
+    const weft_consumer *consumer; /* of consumed values; NULL: none yet */
 } weft_run_state;
 
 typedef struct weft_step weft_step;
@@ -64,6 +66,7 @@ struct weft_step {
     void *extra;                  /* of the op's own kind, in the plan's arena */
     struct weft_program *program; /* elementwise ops on what each piece has just written, or all there is */
     bool packs_parameter;         /* skipped while the parameter has not changed */
+    int writes_over;              /* its result may lie where operand writes_over − 1 does; 0: none may */
 };
 
 struct weft_plan {
@@ -78,7 +81,8 @@ struct weft_plan {
     size_t arena_bytes, packed_bytes, scratch_bytes;
     weft_value *fetches, *feeds;
     weft_slot *fetch_places;
-    int fetch_count, feed_count;
+    weft_consumed *consumed;
+    int fetch_count, feed_count, consumed_count;
 };
 
 /* ---- for emit functions ---- */

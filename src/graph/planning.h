@@ -25,6 +25,9 @@ void weft_group_values(weft_planner *);
 /* Whether somebody reads a random leaf otherwise than by strips or in a pair kernel, so that it must be written out. */
 bool weft_read_whole(const weft_planner *, int32_t leaf);
 
+/* The steps of consumed values (consume.c). */
+void weft_emit_consumers(weft_planner *);
+
 /* Lifetimes, work in place, and offsets in the arena. */
 weft_status weft_memory_lay(weft_plan *);
 

@@ -448,6 +448,8 @@ weft_status weft_run(weft_session *s)
                 return weft_fail(WEFT_ERROR_ARGUMENT, "count \"%s\" is not set",
                                  weft_node_of(plan->graph, (weft_value){count})->name);
         }
+    if (plan->consumed_count && !s->run.consumer)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "this plan hands over %d values, and nobody takes them", plan->consumed_count);
     const bool packs = s->any_stale;
     if (packs)
         begin_packing(s);

@@ -45,6 +45,17 @@ static int64_t example_at(fit *f, int64_t at)
 
 /* ---- Steps. ---- */
 
+/* Whether gradients go to the optimiser while the pass runs: they are summed over passes, or nothing needs them all at once. */
+static bool consumes(const weft_lm_fit_options *o)
+{
+    return o->accumulate > 1 || o->clip == 0;
+}
+
+static bool validates(const weft_lm_rows *rows)
+{
+    return rows && rows->count > 0;
+}
+
 /* The inputs of the step's pass k, whose first example is number `first` of the endless sequence. */
 static weft_status fill_pass(fit *f, int64_t k, int64_t first)
 {
@@ -83,16 +94,19 @@ static weft_status fit_step(void *user, int64_t epoch, int64_t step_in_epoch, do
     *loss = 0;
     for (int64_t k = 0; k < o->accumulate && status == WEFT_OK; k++) {
         double part = 0;
+        const double scale = 1 / (double)labelled;
+        const uint64_t number = (uint64_t)(step * o->accumulate + k);
         status = fill_pass(f, k, step * each + k * o->batch);
-        if (status == WEFT_OK)
-            status = weft_lm_pass_run(f->pass, 1 / (double)labelled, o->seed, (uint64_t)(step * o->accumulate + k), &part);
-        if (status == WEFT_OK && o->accumulate > 1)
-            status = weft_optimizer_accumulate(f->optimizer, weft_lm_pass_session(f->pass), 1);
+        if (status == WEFT_OK && consumes(o))
+            status = weft_lm_pass_step(f->pass, scale, o->seed, number, f->optimizer, weft_schedule_rate(&o->schedule, step),
+                                       o->accumulate > 1, &part);
+        else if (status == WEFT_OK)
+            status = weft_lm_pass_run(f->pass, scale, o->seed, number, &part);
         if (status == WEFT_OK && o->dpo)
             status = weft_lm_pairs_reward(&f->pairs, f->which + k * o->batch, o->batch, o->beta, f->pass, &f->rewards);
         *loss += part;
     }
-    if (o->accumulate == 1)
+    if (!consumes(o))
         *gradients = weft_lm_pass_session(f->pass);
     f->loss_sum += *loss;
     f->loss_count++;
@@ -118,10 +132,10 @@ static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_t
     fit *f = user;
     const weft_lm_fit_options *o = f->options;
     double train = f->loss_count ? f->loss_sum / (double)f->loss_count : NAN, val = NAN;
-    bool validates = f->val_rows && f->val_rows->count > 0;
+    const bool validated = validates(f->val_rows);
     weft_lm_rewards rewards = {0};
     weft_status status = WEFT_OK;
-    if (validates) {
+    if (validated) {
         int64_t all = o->dpo ? weft_lm_pairs_count(&f->val_pairs) : f->val_rows->count;
         int64_t count = o->evaluated && o->evaluated < all ? o->evaluated : all;
         status = o->dpo ? weft_lm_pairs_score(&f->val_pairs, count, o->batch, o->beta, f->scorer, &val, &rewards)
@@ -129,12 +143,12 @@ static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_t
     }
     if (status != WEFT_OK)
         return status;
-    *score = validates ? -val : (double)(epoch + 1); /* without validation the last weights are the ones to keep */
+    *score = validated ? -val : (double)(epoch + 1); /* without validation the last weights are the ones to keep */
     weft_json_writer w = weft_json_to(metrics, 0);
     weft_json_open_object(&w);
     weft_json_add_key(&w, "train_loss");
     weft_json_add_number(&w, train);
-    if (validates) {
+    if (validated) {
         weft_json_add_key(&w, "val_loss");
         weft_json_add_number(&w, val);
     }
@@ -264,6 +278,7 @@ static weft_status prepare(fit *f)
                               .bf16 = o->bf16,
                               .classes = f->data->classed,
                               .recompute = o->recompute,
+                              .consumed = consumes(o),
                               .beta = o->beta,
                               .adapter_dropout = o->adapter_dropout,
                               .teacher = o->teacher,
@@ -272,12 +287,12 @@ static weft_status prepare(fit *f)
     weft_status status = weft_optimizer_new(f->lm->engine, trained, &adamw, &f->optimizer);
     if (status == WEFT_OK)
         status = weft_lm_pass_new(f->lm, &form, &f->pass);
-    form.gradients = false;
+    form.gradients = form.consumed = false;
     if (status == WEFT_OK && o->dpo)
         status = weft_lm_pass_new(f->lm, &form, &f->scorer);
     if (status == WEFT_OK && o->dpo)
         status = weft_lm_pairs_measure(&f->pairs, o->batch, f->scorer);
-    if (status == WEFT_OK && o->dpo && f->val_rows && f->val_rows->count > 0)
+    if (status == WEFT_OK && o->dpo && validates(f->val_rows))
         status = weft_lm_pairs_measure(&f->val_pairs, o->batch, f->scorer);
     return status;
 }
@@ -309,6 +324,8 @@ weft_status weft_lm_fit(weft_lm *lm, const weft_lm_data *data, const weft_lm_row
                               .resume = o->resume,
                               .checkpoint_steps = o->checkpoint_steps,
                               .log_steps = 1,
+                              .keep_last = !validates(validation_rows),
+                              .step_updates = consumes(o) && o->accumulate == 1,
                               .user = &f,
                               .step = fit_step,
                               .evaluate = fit_evaluate,

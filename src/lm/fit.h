@@ -54,6 +54,7 @@ typedef struct weft_lm_pass weft_lm_pass;
 typedef struct weft_lm_pass_form {
     int64_t batch, length; /* DPO: of each of the two */
     bool segments, gradients, dpo, classes, bf16, recompute;
+    bool consumed; /* gradients go to the optimiser as they are finished: weft_lm_pass_step, not weft_lm_pass_run */
     double beta, adapter_dropout;
     weft_lm *teacher; /* NULL: none */
     double temperature, teacher_weight;
@@ -65,6 +66,9 @@ weft_lm_batch *weft_lm_pass_inputs(weft_lm_pass *); /* to be filled: [batch, len
 double *weft_lm_pass_reference(weft_lm_pass *);     /* DPO [2 batch]: summed losses of the start weights */
 /* Runs: the loss is the sum over labels times `scale`; DPO: over pairs. */
 weft_status weft_lm_pass_run(weft_lm_pass *, double scale, uint64_t seed, uint64_t step, double *loss);
+/* The same with the optimiser's work inside the run: a step at `rate`, or, accumulating, gradients added to its sums. */
+weft_status weft_lm_pass_step(weft_lm_pass *, double scale, uint64_t seed, uint64_t step, weft_optimizer *, double rate,
+                              bool accumulating, double *loss);
 /* DPO: the sums of losses [2 batch] of the last run, chosen first. */
 weft_status weft_lm_pass_sums(weft_lm_pass *, double *out);
 weft_session *weft_lm_pass_session(weft_lm_pass *);

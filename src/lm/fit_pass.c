@@ -1,10 +1,12 @@
 /* One pass over a batch: its graph, forward and with gradients. */
 #include "lm/fit.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lm/teacher.h"
+#include "train/optimizer.h"
 
 struct weft_lm_pass {
     weft_lm *lm;
@@ -67,7 +69,8 @@ static weft_status compile(weft_lm_pass *p, weft_value loss)
     int n = p->form.gradients ? weft_graph_params(g, -1, NULL, NULL) : 0, trained = 0, wanted_count = 1;
     weft_value *wrt = calloc(2 * (size_t)n + 3, sizeof *wrt), *wanted = wrt ? wrt + n : NULL;
     const char **names = calloc((size_t)n + 1, sizeof *names);
-    weft_status status = wrt && names ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    weft_consumed *consumed = calloc((size_t)n + 1, sizeof *consumed);
+    weft_status status = wrt && names && consumed ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
     for (int i = 0; status == WEFT_OK && i < n; i++) {
         weft_graph_params(g, i, &names[trained], &wrt[trained]);
         trained += is_trained(p->lm, names[trained]);
@@ -76,15 +79,20 @@ static weft_status compile(weft_lm_pass *p, weft_value loss)
         wanted[0] = loss;
         if (trained)
             status = weft_gradient(g, loss, (weft_value){0}, wrt, trained, wanted + 1);
-        for (int i = 0; i < trained && status == WEFT_OK; i++)
-            wanted[wanted_count++] = weft_name(g, wanted[1 + i], "grad.%s", names[i]);
+        for (int i = 0; i < trained && status == WEFT_OK; i++) {
+            consumed[i] = (weft_consumed){wanted[1 + i], wrt[i]};
+            if (!p->form.consumed)
+                wanted[wanted_count++] = weft_name(g, wanted[1 + i], "grad.%s", names[i]);
+        }
         if (p->form.dpo)
             wanted[wanted_count++] = weft_find(g, "sums");
         if (p->form.classes)
             wanted[wanted_count++] = weft_find(g, "class_logits");
     }
     if (status == WEFT_OK)
-        status = weft_compile(p->lm->engine, g, NULL, 0, wanted, wanted_count, &p->plan);
+        status = weft_compile_consuming(p->lm->engine, g, NULL, 0, wanted, wanted_count, consumed, p->form.consumed ? trained : 0,
+                                        &p->plan);
+    free(consumed);
     free(wrt);
     free(names);
     return status == WEFT_OK ? weft_session_new(p->plan, p->lm->sets, p->lm->set_count, &p->session) : status;
@@ -211,7 +219,22 @@ static weft_status bind(weft_lm_pass *p, double scale)
     return status;
 }
 
-weft_status weft_lm_pass_run(weft_lm_pass *p, double scale, uint64_t seed, uint64_t step, double *loss)
+/* What one run is for: nothing more; a step; sums of gradients. */
+typedef struct use {
+    weft_optimizer *optimizer; /* NULL: nothing more */
+    double rate;
+    bool accumulating;
+} use;
+
+static weft_status run(weft_lm_pass *p, const use *u)
+{
+    if (!u->optimizer)
+        return weft_run(p->session);
+    return u->accumulating ? weft_optimizer_run_accumulating(u->optimizer, p->session, 1)
+                           : weft_optimizer_run(u->optimizer, p->session, u->rate);
+}
+
+static weft_status pass(weft_lm_pass *p, double scale, uint64_t seed, uint64_t step, const use *u, double *loss)
 {
     weft_tensor value;
     weft_status status = bind(p, scale);
@@ -221,12 +244,22 @@ weft_status weft_lm_pass_run(weft_lm_pass *p, double scale, uint64_t seed, uint6
         status = weft_bind(p->session, "taught", value);
     weft_seed(p->session, seed, step);
     if (status == WEFT_OK)
-        status = weft_run(p->session);
-    if (status == WEFT_OK)
-        status = weft_fetch(p->session, "loss", &value);
-    if (status == WEFT_OK)
-        *loss = value.dtype == WEFT_F64 ? *(const double *)value.data : (double)*(const float *)value.data;
-    return status;
+        status = run(p, u);
+    if ((status != WEFT_OK && status != WEFT_ERROR_NUMERIC) || weft_fetch(p->session, "loss", &value) != WEFT_OK)
+        return status;
+    *loss = value.dtype == WEFT_F64 ? *(const double *)value.data : (double)*(const float *)value.data;
+    return isfinite(*loss) ? status : WEFT_OK; /* such a loss says more than the gradients that it spoilt */
+}
+
+weft_status weft_lm_pass_run(weft_lm_pass *p, double scale, uint64_t seed, uint64_t step, double *loss)
+{
+    return pass(p, scale, seed, step, &(use){0}, loss);
+}
+
+weft_status weft_lm_pass_step(weft_lm_pass *p, double scale, uint64_t seed, uint64_t step, weft_optimizer *optimizer, double rate,
+                              bool accumulating, double *loss)
+{
+    return pass(p, scale, seed, step, &(use){optimizer, rate, accumulating}, loss);
 }
 
 weft_status weft_lm_pass_sums(weft_lm_pass *p, double *out)

@@ -85,12 +85,14 @@ static weft_status run_step(weft_loop *l)
     double loss = 0, rate = rate_of(l, l->step);
     weft_session *gradients = NULL;
     weft_status status = job->step(job->user, epoch, l->step % job->steps_per_epoch, &loss, &gradients);
-    if (status == WEFT_OK && !isfinite(loss)) {
+    if (status == WEFT_ERROR_NUMERIC && job->step_updates) {
+        fail_step(l, status);
+    } else if (status == WEFT_OK && !isfinite(loss)) {
         const char *name = gradients ? weft_session_nonfinite(gradients) : NULL;
         weft_fail(WEFT_ERROR_NUMERIC, "the loss is %g%s%s%s", loss, name ? "; the first tensor at fault is \"" : "",
                   name ? name : "", name ? "\"" : "");
         status = fail_step(l, WEFT_ERROR_NUMERIC);
-    } else if (status == WEFT_OK) {
+    } else if (status == WEFT_OK && !job->step_updates) {
         status = weft_optimizer_step(job->optimizer, gradients, rate);
         if (status != WEFT_OK)
             fail_step(l, status);
@@ -149,7 +151,7 @@ static weft_status score_epoch(weft_loop *l, double *score, weft_text *metrics)
         status = weft_fail(WEFT_ERROR_NUMERIC, "epoch %lld: the score is %g", (long long)l->evaluated, *score);
     if (status == WEFT_OK && metrics->failed)
         status = weft_fail(WEFT_ERROR_MEMORY, "cannot allocate an epoch's metrics");
-    if (status == WEFT_OK && (l->best_epoch < 0 || *score > l->best_score))
+    if (status == WEFT_OK && !job->keep_last && (l->best_epoch < 0 || *score > l->best_score))
         status = weft_loop_keep_best(l);
     return status;
 }

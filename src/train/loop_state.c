@@ -175,7 +175,7 @@ weft_status weft_loop_load(weft_loop *l)
         status = read_counters(l, weft_json_root(json), job->folder, &metrics);
     for (int64_t i = 0; status == WEFT_OK && i < weft_arrays_count(state.extra); i++) {
         weft_array a = weft_arrays_at(state.extra, i);
-        if (strncmp(a.name, "best.", 5) == 0)
+        if (strncmp(a.name, "best.", 5) == 0 && !job->keep_last)
             status = weft_params_set(l->best, a.name + 5, a.tensor);
     }
     if (status == WEFT_OK && job->load)

@@ -141,12 +141,14 @@ static bool make_pieces(weft_optimizer *o)
     if (!o->pieces || !o->partial || !o->scratch)
         return false;
     int64_t piece = 0;
-    for (int32_t r = 0; r < o->count; r++)
+    for (int32_t r = 0; r < o->count; r++) {
+        o->rows[r].first_piece = piece;
         for (int64_t from = 0; from < o->rows[r].count; from += WEFT_OPTIMIZER_PIECE) {
             int64_t left = o->rows[r].count - from;
             o->pieces[piece++] =
                 (weft_optimizer_piece){r, (int32_t)(left < WEFT_OPTIMIZER_PIECE ? left : WEFT_OPTIMIZER_PIECE), from};
         }
+    }
     return true;
 }
 

@@ -2,6 +2,7 @@
 #ifndef WEFT_TRAIN_OPTIMIZER_H
 #define WEFT_TRAIN_OPTIMIZER_H
 
+#include "graph/consume.h"
 #include "graph/engine.h"
 #include "io/io.h"
 #include "weft/train.h"
@@ -20,6 +21,7 @@ typedef struct weft_optimizer_row {
     void *sum;                 /* [count] accumulated gradient, or NULL */
     bool summed;               /* sum holds something */
     int64_t steps;             /* updates of this parameter: t of the bias corrections */
+    int64_t first_piece;
     /* during one call: */
     const void *gradient; /* NULL: none */
     void *parameter;
@@ -46,6 +48,32 @@ struct weft_optimizer {
     bool swapped;
 };
 
+/* One step under way. */
+typedef struct weft_optimizer_pass {
+    weft_optimizer *o;
+    double rate;   /* of the step, before the group's factor */
+    double factor; /* on gradients */
+    double ema;    /* d; 1: no average is kept */
+} weft_optimizer_pass;
+
+/* Makes parameters writable and moments ready for the rows with a gradient: all that can fail before the first element changes.
+ * *any: there is such a row. */
+weft_status weft_optimizer_prepare(weft_optimizer *, bool *any);
+weft_optimizer_pass weft_optimizer_begin(weft_optimizer *, double rate);
+/* Of one piece, with gradient [row->count]: the sum of squares of what the step sees; the update (gradient NULL: of the average
+ * alone). */
+double weft_optimizer_measure(weft_optimizer *, const weft_optimizer_piece *, const void *gradient, int thread);
+void weft_optimizer_update(const weft_optimizer_pass *, const weft_optimizer_piece *, const void *gradient, int thread);
+/* The joint norm of all partial sums; an error that names the parameter where one is not finite. */
+weft_status weft_optimizer_sum_norm(weft_optimizer *);
+/* Counts the step for the rows with a gradient. */
+void weft_optimizer_finish(weft_optimizer *);
+weft_status weft_optimizer_check_rate(double rate);
+weft_status weft_optimizer_open_step(weft_optimizer *); /* no row has a gradient */
+/* Adds weight · gradient to the row's sum, which is there. */
+void weft_optimizer_sum(weft_optimizer *, const weft_optimizer_piece *, const void *gradient, double weight);
+weft_status weft_optimizer_make_sum(weft_optimizer_row *);
+
 weft_optimizer_row *weft_optimizer_find(const weft_optimizer *, const char *name); /* NULL: no such parameter */
 void *weft_optimizer_scratch(const weft_optimizer *, int thread);
 /* Zeroed, 64-byte aligned; NULL when memory is short. */
@@ -54,6 +82,13 @@ const weft_vector_table *weft_optimizer_kernels(const weft_optimizer *, const we
 
 /* "PREFIXNAME", malloc'd; NULL when memory is short. */
 char *weft_prefixed(const char *prefix, const char *name);
+
+/* Runs a session whose plan consumes its gradients (graph/consume.h; each waits for its parameter), and makes the step in that
+ * run: weft_run and weft_optimizer_step with the same bits and less memory. Not with clipping by norm, nor after gradients were
+ * accumulated. A gradient with NaN or Inf is refused only when others have been used: parameters and moments are then spoilt. */
+weft_status weft_optimizer_run(weft_optimizer *, weft_session *, double rate);
+/* The same for weft_optimizer_accumulate. */
+weft_status weft_optimizer_run_accumulating(weft_optimizer *, weft_session *, double weight);
 
 /* Adds views of all state: "m.NAME", "v.NAME", "ema.NAME", "sum.NAME", and "optimizer.steps" [1 + rows]. */
 weft_status weft_optimizer_collect(const weft_optimizer *, weft_arrays *out);

@@ -8,13 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct pass {
-    weft_optimizer *o;
-    double rate;   /* of the step, before the group's factor */
-    double factor; /* on gradients */
-    double ema;    /* d; 1: no average is kept */
-} pass;
-
 static void *at(const weft_optimizer_row *row, const void *data, int64_t from)
 {
     return (char *)(uintptr_t)data + (size_t)from * weft_dtype_size(row->dtype);
@@ -31,70 +24,77 @@ static void cut(const weft_vector_table *k, const weft_optimizer_row *row, doubl
     k->binary(WEFT_MAX, 0, n, y, 1, low, 0, y);
 }
 
-static void measure_piece(void *argument, int64_t piece, int thread)
+double weft_optimizer_measure(weft_optimizer *o, const weft_optimizer_piece *p, const void *gradient, int thread)
 {
-    weft_optimizer *o = ((pass *)argument)->o;
-    weft_optimizer_piece p = o->pieces[piece];
-    const weft_optimizer_row *row = &o->rows[p.row];
-    o->partial[piece] = 0;
-    if (!row->gradient)
-        return;
+    const weft_optimizer_row *row = &o->rows[p->row];
     const weft_vector_table *k = weft_optimizer_kernels(o, row);
-    const void *g = at(row, row->gradient, p.from);
-    double sum = k->dot(p.size, g, g);
+    const void *g = at(row, gradient, p->from);
+    double sum = k->dot(p->size, g, g);
     if (o->options.clip_value > 0 && isfinite(sum)) { /* NaN must not vanish in the cut */
         void *y = weft_optimizer_scratch(o, thread);
-        cut(k, row, o->options.clip_value, p.size, g, y);
-        sum = k->dot(p.size, y, y);
+        cut(k, row, o->options.clip_value, p->size, g, y);
+        sum = k->dot(p->size, y, y);
     }
-    o->partial[piece] = sum;
+    return sum;
 }
 
-static void update_piece(void *argument, int64_t piece, int thread)
+static void measure_piece(void *argument, int64_t piece, int thread)
 {
-    const pass *s = argument;
+    weft_optimizer *o = argument;
+    const weft_optimizer_piece *p = &o->pieces[piece];
+    const void *gradient = o->rows[p->row].gradient;
+    o->partial[piece] = gradient ? weft_optimizer_measure(o, p, gradient, thread) : 0;
+}
+
+void weft_optimizer_update(const weft_optimizer_pass *s, const weft_optimizer_piece *p, const void *gradient, int thread)
+{
     weft_optimizer *o = s->o;
-    weft_optimizer_piece p = o->pieces[piece];
-    weft_optimizer_row *row = &o->rows[p.row];
+    weft_optimizer_row *row = &o->rows[p->row];
     const weft_optimizer_options *options = &o->options;
     const weft_vector_table *k = weft_optimizer_kernels(o, row);
-    void *theta = at(row, row->parameter, p.from);
-    if (row->gradient) {
-        const void *g = at(row, row->gradient, p.from);
-        void *y = weft_optimizer_scratch(o, thread), *m = at(row, row->m, p.from);
+    void *theta = at(row, row->parameter, p->from);
+    if (gradient) {
+        const void *g = at(row, gradient, p->from);
+        void *y = weft_optimizer_scratch(o, thread), *m = at(row, row->m, p->from);
         double rate = s->rate * row->rate;
         bool sgd = options->kind == WEFT_OPTIMIZER_SGD;
         if (options->clip_value > 0) {
-            cut(k, row, options->clip_value, p.size, g, y);
+            cut(k, row, options->clip_value, p->size, g, y);
             g = y;
         }
         if (s->factor != 1 || (sgd && g != y)) {
-            k->unary(WEFT_SCALE, s->factor, p.size, g, y);
+            k->unary(WEFT_SCALE, s->factor, p->size, g, y);
             g = y;
         }
         if (sgd) {
             if (row->weight_decay > 0)
-                k->axpy(p.size, row->weight_decay, theta, y);
-            k->unary(WEFT_SCALE, options->momentum, p.size, m, m);
-            k->axpy(p.size, 1, y, m);
+                k->axpy(p->size, row->weight_decay, theta, y);
+            k->unary(WEFT_SCALE, options->momentum, p->size, m, m);
+            k->axpy(p->size, 1, y, m);
             if (options->nesterov)
-                k->axpy(p.size, options->momentum, m, y);
-            k->axpy(p.size, -rate, options->nesterov ? y : m, theta);
+                k->axpy(p->size, options->momentum, m, y);
+            k->axpy(p->size, -rate, options->nesterov ? y : m, theta);
         } else {
             double t = (double)(row->steps + 1);
-            k->adamw(p.size, rate, options->beta1, options->beta2, options->eps, row->weight_decay, 1 - pow(options->beta1, t),
-                     1 - pow(options->beta2, t), g, theta, m, at(row, row->v, p.from));
+            k->adamw(p->size, rate, options->beta1, options->beta2, options->eps, row->weight_decay, 1 - pow(options->beta1, t),
+                     1 - pow(options->beta2, t), g, theta, m, at(row, row->v, p->from));
         }
     }
     if (row->ema) {
-        void *e = at(row, row->ema, p.from);
-        k->unary(WEFT_SCALE, s->ema, p.size, e, e);
-        k->axpy(p.size, 1 - s->ema, theta, e);
+        void *e = at(row, row->ema, p->from);
+        k->unary(WEFT_SCALE, s->ema, p->size, e, e);
+        k->axpy(p->size, 1 - s->ema, theta, e);
     }
 }
 
-/* Everything that can fail happens before the first element changes. */
-static weft_status prepare(weft_optimizer *o, bool *any)
+static void update_piece(void *argument, int64_t piece, int thread)
+{
+    const weft_optimizer_pass *s = argument;
+    const weft_optimizer_piece *p = &s->o->pieces[piece];
+    weft_optimizer_update(s, p, s->o->rows[p->row].gradient, thread);
+}
+
+weft_status weft_optimizer_prepare(weft_optimizer *o, bool *any)
 {
     *any = false;
     for (int32_t r = 0; r < o->count; r++) {
@@ -126,19 +126,15 @@ static weft_status prepare(weft_optimizer *o, bool *any)
     return WEFT_OK;
 }
 
-/* The step, with row->gradient set. */
-static weft_status update(weft_optimizer *o, double rate)
+weft_status weft_optimizer_check_rate(double rate)
 {
-    if (!(rate >= 0) || !isfinite(rate))
-        return weft_fail(WEFT_ERROR_ARGUMENT, "learning rate %g: expected a number of at least 0", rate);
-    bool any;
-    weft_status status = prepare(o, &any);
-    if (status != WEFT_OK)
-        return status;
-    if (!any)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "there is no gradient for this step: expected fetches named \"grad.PARAMETER\"");
-    pass s = {o, rate, 1, 1};
-    weft_team_pieces(o->engine->team, o->piece_count, measure_piece, &s);
+    if (rate >= 0 && isfinite(rate))
+        return WEFT_OK;
+    return weft_fail(WEFT_ERROR_ARGUMENT, "learning rate %g: expected a number of at least 0", rate);
+}
+
+weft_status weft_optimizer_sum_norm(weft_optimizer *o)
+{
     double sum = 0;
     for (int64_t i = 0; i < o->piece_count; i++) {
         if (!isfinite(o->partial[i]))
@@ -146,15 +142,42 @@ static weft_status update(weft_optimizer *o, double rate)
         sum += o->partial[i];
     }
     o->norm = sqrt(sum);
-    if (o->options.clip_norm > 0 && o->norm > o->options.clip_norm)
-        s.factor = o->options.clip_norm / o->norm;
-    double t = (double)(o->steps + 1), d = o->options.ema_decay;
-    s.ema = o->options.ema_warmup && (1 + t) / (10 + t) < d ? (1 + t) / (10 + t) : d;
-    weft_team_pieces(o->engine->team, o->piece_count, update_piece, &s);
+    return WEFT_OK;
+}
+
+weft_optimizer_pass weft_optimizer_begin(weft_optimizer *o, double rate)
+{
+    const double t = (double)(o->steps + 1), d = o->options.ema_decay, rising = (1 + t) / (10 + t);
+    return (weft_optimizer_pass){o, rate, 1, o->options.ema_warmup && rising < d ? rising : d};
+}
+
+void weft_optimizer_finish(weft_optimizer *o)
+{
     for (int32_t r = 0; r < o->count; r++)
         o->rows[r].steps += o->rows[r].gradient != NULL;
     o->steps++;
     weft_params_touch(o->params);
+}
+
+/* The step, with row->gradient set. */
+static weft_status update(weft_optimizer *o, double rate)
+{
+    bool any = false;
+    weft_status status = weft_optimizer_check_rate(rate);
+    if (status == WEFT_OK)
+        status = weft_optimizer_prepare(o, &any);
+    if (status == WEFT_OK && !any)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "there is no gradient for this step: expected fetches named \"grad.PARAMETER\"");
+    if (status != WEFT_OK)
+        return status;
+    weft_team_pieces(o->engine->team, o->piece_count, measure_piece, o);
+    if ((status = weft_optimizer_sum_norm(o)) != WEFT_OK)
+        return status;
+    weft_optimizer_pass s = weft_optimizer_begin(o, rate);
+    if (o->options.clip_norm > 0 && o->norm > o->options.clip_norm)
+        s.factor = o->options.clip_norm / o->norm;
+    weft_team_pieces(o->engine->team, o->piece_count, update_piece, &s);
+    weft_optimizer_finish(o);
     return WEFT_OK;
 }
 
@@ -174,7 +197,7 @@ static weft_status offer(weft_optimizer *o, const char *name, weft_tensor g, boo
     return WEFT_OK;
 }
 
-static weft_status open_step(weft_optimizer *o)
+weft_status weft_optimizer_open_step(weft_optimizer *o)
 {
     if (o->swapped)
         return weft_fail(WEFT_ERROR_ARGUMENT, "parameters and their moving averages are exchanged: exchange them back first");
@@ -197,28 +220,42 @@ static weft_status take_fetches(weft_optimizer *o, weft_session *session)
     return status;
 }
 
+void weft_optimizer_sum(weft_optimizer *o, const weft_optimizer_piece *p, const void *gradient, double weight)
+{
+    const weft_optimizer_row *row = &o->rows[p->row];
+    const weft_vector_table *k = weft_optimizer_kernels(o, row);
+    if (row->summed)
+        k->axpy(p->size, weight, at(row, gradient, p->from), at(row, row->sum, p->from));
+    else
+        k->unary(WEFT_SCALE, weight, p->size, at(row, gradient, p->from), at(row, row->sum, p->from));
+}
+
 static void sum_piece(void *argument, int64_t piece, int thread)
 {
     (void)thread;
-    const pass *s = argument;
-    weft_optimizer_piece p = s->o->pieces[piece];
-    weft_optimizer_row *row = &s->o->rows[p.row];
-    if (!row->gradient)
-        return;
-    const weft_vector_table *k = weft_optimizer_kernels(s->o, row);
-    if (row->summed)
-        k->axpy(p.size, s->factor, at(row, row->gradient, p.from), at(row, row->sum, p.from));
-    else
-        k->unary(WEFT_SCALE, s->factor, p.size, at(row, row->gradient, p.from), at(row, row->sum, p.from));
+    const weft_optimizer_pass *s = argument;
+    const weft_optimizer_piece *p = &s->o->pieces[piece];
+    if (s->o->rows[p->row].gradient)
+        weft_optimizer_sum(s->o, p, s->o->rows[p->row].gradient, s->factor);
+}
+
+weft_status weft_optimizer_make_sum(weft_optimizer_row *row)
+{
+    if (row->sum || (row->sum = weft_optimizer_memory(row)))
+        return WEFT_OK;
+    return weft_fail(WEFT_ERROR_MEMORY, "parameter \"%s\": cannot allocate its accumulated gradient", row->name);
 }
 
 /* Adds weight · row->gradient to the sums. */
 static weft_status accumulate(weft_optimizer *o, double weight)
 {
-    for (int32_t r = 0; r < o->count; r++)
-        if (o->rows[r].gradient && !o->rows[r].sum && !(o->rows[r].sum = weft_optimizer_memory(&o->rows[r])))
-            return weft_fail(WEFT_ERROR_MEMORY, "parameter \"%s\": cannot allocate its accumulated gradient", o->rows[r].name);
-    pass s = {o, 0, weight, 1};
+    weft_status status = WEFT_OK;
+    for (int32_t r = 0; r < o->count && status == WEFT_OK; r++)
+        if (o->rows[r].gradient)
+            status = weft_optimizer_make_sum(&o->rows[r]);
+    if (status != WEFT_OK)
+        return status;
+    weft_optimizer_pass s = {.o = o, .factor = weight};
     weft_team_pieces(o->engine->team, o->piece_count, sum_piece, &s);
     for (int32_t r = 0; r < o->count; r++)
         o->rows[r].summed |= o->rows[r].gradient != NULL;
@@ -242,7 +279,7 @@ static weft_status update_all(weft_optimizer *o, double rate)
 
 weft_status weft_optimizer_step(weft_optimizer *o, weft_session *session, double rate)
 {
-    weft_status status = open_step(o);
+    weft_status status = weft_optimizer_open_step(o);
     if (status == WEFT_OK && session)
         status = take_fetches(o, session);
     return status == WEFT_OK ? update_all(o, rate) : status;
@@ -250,7 +287,7 @@ weft_status weft_optimizer_step(weft_optimizer *o, weft_session *session, double
 
 weft_status weft_optimizer_apply(weft_optimizer *o, const char *const *names, const weft_tensor *grads, int n, double rate)
 {
-    weft_status status = open_step(o);
+    weft_status status = weft_optimizer_open_step(o);
     for (int i = 0; status == WEFT_OK && i < n; i++)
         status = offer(o, names[i], grads[i], true);
     return status == WEFT_OK ? update_all(o, rate) : status;
@@ -260,7 +297,7 @@ weft_status weft_optimizer_accumulate(weft_optimizer *o, weft_session *session, 
 {
     if (!isfinite(weight))
         return weft_fail(WEFT_ERROR_ARGUMENT, "gradients weighted by %g: expected a number", weight);
-    weft_status status = open_step(o);
+    weft_status status = weft_optimizer_open_step(o);
     if (status == WEFT_OK)
         status = take_fetches(o, session);
     return status == WEFT_OK ? accumulate(o, weight) : status;

@@ -240,6 +240,18 @@ static weft_value build_scatter(trial *t)
     return weft_square(t->g, weft_scatter_add(t->g, v, index_operand(t, index, rows, rows, ROWS), rows));
 }
 
+/* Sums onto what is there. */
+static weft_value build_scatter_onto(trial *t)
+{
+    const int64_t rows = size_from(t, 1), width = size_from(t, 0);
+    const weft_dims index = batch_dims(t, 1);
+    weft_dims x = index;
+    x.size[x.rank++] = width;
+    const weft_value v = operand(t, x, ANY, ROWS), onto = operand(t, DIMS(rows, width), ANY, 0);
+    const weft_value sums = weft_scatter_add(t->g, v, index_operand(t, index, rows, rows, ROWS), rows);
+    return weft_square(t->g, weft_add_to(t->g, onto, sums));
+}
+
 static weft_value build_pick(trial *t)
 {
     int64_t rows = rows_from(t, 0), n = size_from(t, 1);
@@ -292,6 +304,7 @@ static const op_case move_cases[] = {
     SUMS("gather", build_gather, ROWWISE),
     SUMS("gather", build_gather_used, REDUCED),
     SUMS("scatter_add", build_scatter, REDUCED),
+    SUMS("scatter_add", build_scatter_onto, REDUCED),
     MOVE("pick", build_pick, ROWWISE),
     MOVE("place", build_place, ROWWISE),
 };

@@ -641,6 +641,42 @@ static void recomputed(void **state)
     weft_lm_data_free(&data);
 }
 
+/* Without clipping the optimiser takes each gradient as it is finished; a norm that is never reached keeps them all: the same
+ * weights. And a loss that is no number is told as such. */
+static void gradients_taken_early(void **state)
+{
+    (void)state;
+    weft_lm_data data;
+    weft_lm_rows rows;
+    make_data(&data, 40, 20);
+    MUST(weft_lm_rows_make(&data, 24, true, &rows));
+    for (int form = 0; form < 3; form++) {
+        weft_lm *early = fresh(small, 1), *late = fresh(small, 1);
+        weft_lm_fit_options o = plain();
+        if (form == 1) {
+            MUST(weft_lm_adapt(early, lora, 5));
+            MUST(weft_lm_adapt(late, lora, 5));
+        }
+        o.recompute = form == 2;
+        o.clip = 0;
+        train(early, &data, &rows, &o);
+        o.clip = 1e30;
+        train(late, &data, &rows, &o);
+        assert_true(largest_difference(form == 1 ? early->adapter->params : early->params,
+                                       form == 1 ? late->adapter->params : late->params) == 0);
+        if (form == 0) {
+            o.clip = 0;
+            o.schedule.peak = 1e30;
+            assert_int_equal(weft_lm_fit(early, &data, &rows, NULL, NULL, &o, NULL), WEFT_ERROR_NUMERIC);
+            assert_non_null(strstr(weft_error(), "step "));
+        }
+        weft_lm_free(early);
+        weft_lm_free(late);
+    }
+    weft_lm_rows_free(&rows);
+    weft_lm_data_free(&data);
+}
+
 /* Encoders of each family learn the words that are masked; stopped and resumed, to the bit. */
 static void masked_words(void **state)
 {
@@ -750,20 +786,13 @@ static void classes_of_a_decoder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),
-                                       cmocka_unit_test(golden_trace_in_bf16),
-                                       cmocka_unit_test(packed_is_alone),
-                                       cmocka_unit_test(accumulation),
-                                       cmocka_unit_test(resumed),
-                                       cmocka_unit_test(merging),
-                                       cmocka_unit_test(expressions),
-                                       cmocka_unit_test(golden_merge),
-                                       cmocka_unit_test(preferences),
-                                       cmocka_unit_test(distilled_losses),
-                                       cmocka_unit_test(teachers),
-                                       cmocka_unit_test(wrong_teachers),
-                                       cmocka_unit_test(recomputed),
-                                       cmocka_unit_test(masked_words),
-                                       cmocka_unit_test(classes_of_a_decoder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),    cmocka_unit_test(golden_trace_in_bf16),
+                                       cmocka_unit_test(packed_is_alone), cmocka_unit_test(accumulation),
+                                       cmocka_unit_test(resumed),         cmocka_unit_test(merging),
+                                       cmocka_unit_test(expressions),     cmocka_unit_test(golden_merge),
+                                       cmocka_unit_test(preferences),     cmocka_unit_test(distilled_losses),
+                                       cmocka_unit_test(teachers),        cmocka_unit_test(wrong_teachers),
+                                       cmocka_unit_test(recomputed),      cmocka_unit_test(gradients_taken_early),
+                                       cmocka_unit_test(masked_words),    cmocka_unit_test(classes_of_a_decoder)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
