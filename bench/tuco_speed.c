@@ -1,7 +1,7 @@
 /* TuCo beside plain runs of the tuned model, in one run: a prompt of 512 tokens and decoding, for a Llama of 110 M parameters
  * with random weights. Pairs: all weights differ; the last two of twelve layers differ; a LoRA adapter on q_proj and v_proj.
  *
- *     make -C build bench_tuco_speed && build/bench_tuco_speed FOLDER [threads]
+ *     make -C build bench_tuco_speed && build/bench_tuco_speed FOLDER [threads [tokens of the prompt]]
  *
  * FOLDER gets the models (1.3 GB), which are made once. Times are the best of several, both sides taking turns.
  */
@@ -108,20 +108,20 @@ typedef struct side {
     double prompt, decode;
 } side;
 
-static int64_t ids[PROMPT];
+static int64_t ids[PROMPT], prompt_tokens = PROMPT;
 
 static double time_prompt(side *s)
 {
     double begin = now();
     if (s->tuco) {
         weft_tuco_reading *r;
-        must(weft_tuco_read(s->tuco, ids, PROMPT, &(weft_tuco_request){.alpha = 1}, &r));
+        must(weft_tuco_read(s->tuco, ids, prompt_tokens, &(weft_tuco_request){.alpha = 1}, &r));
         weft_tuco_reading_free(r);
     } else {
         weft_lm_decoder *d;
-        must(weft_lm_decoder_new(s->plain, 1, PROMPT, &d));
+        must(weft_lm_decoder_new(s->plain, 1, prompt_tokens, &d));
         begin = now();
-        must(weft_lm_decoder_feed(d, &(weft_lm_tokens){ids, PROMPT}));
+        must(weft_lm_decoder_feed(d, &(weft_lm_tokens){ids, prompt_tokens}));
         double took = now() - begin;
         weft_lm_decoder_free(d);
         return took;
@@ -165,6 +165,10 @@ int main(int argc, char **argv)
     weft_engine *engine;
     weft_json *json;
     must(weft_engine_new(&(weft_engine_options){.threads = argc > 2 ? atoi(argv[2]) : 2}, &engine));
+    if (argc > 3 && (prompt_tokens = atoi(argv[3])) < 1)
+        prompt_tokens = 1;
+    if (prompt_tokens > PROMPT)
+        prompt_tokens = PROMPT;
     must(weft_json_parse(config_text, strlen(config_text), "config", &json));
     must(weft_lm_config_read(weft_json_root(json), "config", &config));
     for (int i = 0; i < 4; i++)
@@ -196,7 +200,9 @@ int main(int argc, char **argv)
         }
     static const char *const what[] = {"plain run of the tuned model", "TuCo, all weights differ",
                                        "TuCo, the last 2 of 12 layers differ", "TuCo, LoRA on q_proj and v_proj"};
-    printf("%-40s %12s %8s %12s %8s\n", "", "512 tokens", "", "a token", "");
+    char heading[32];
+    snprintf(heading, sizeof heading, "%d tokens", (int)prompt_tokens);
+    printf("%-40s %12s %8s %12s %8s\n", "", heading, "", "a token", "");
     for (int i = 0; i < 4; i++)
         printf("%-40s %9.1f ms %7.2fx %9.2f ms %7.2fx\n", what[i], 1e3 * sides[i].prompt, sides[i].prompt / sides[0].prompt,
                1e3 * sides[i].decode, sides[i].decode / sides[0].decode);

@@ -58,6 +58,9 @@ static inline const tuco_model *tuco_ends(const weft_tuco *t)
 /* Which tensors and caches are one in several models (sharing.c): fills t->all and the aliases. */
 weft_status tuco_share(weft_tuco *t);
 
+/* The feed-forward half of layer l is one function in models a and b. */
+bool tuco_same_mlp(const weft_tuco *t, int a, int b, int64_t l);
+
 /* What a plan is for. */
 typedef struct tuco_form {
     int64_t tokens;   /* rows of the plan: a prompt's length, rounded up */

@@ -90,16 +90,45 @@ static weft_value stack(weft_graph *g, const weft_value *parts, int n)
     return n == 1 ? parts[0] : weft_concat(g, 0, parts, n);
 }
 
+/* The feed-forward halves of layer l, of inputs in[k] [1, n, width]. Models that share one run through it side by side, so that
+ * its weights are read once; no row's bits depend on the rows beside it. */
+static void mlps(tuco_builder *b, int64_t l, const weft_value *in, weft_value *out)
+{
+    weft_graph *g = b->g;
+    const int models = b->t->models;
+    for (int k = 0; k < models; k++) {
+        weft_value rows[WEFT_TUCO_MODELS], y;
+        int place[WEFT_TUCO_MODELS], count = 0; /* of each model in rows; −1: its half is another, or done */
+        for (int j = 0; j < models; j++) {
+            place[j] = -1;
+            if (out[j].id || j < k || !(j == k || tuco_same_mlp(b->t, k, j, l)))
+                continue;
+            for (place[j] = 0; place[j] < count && rows[place[j]].id != in[j].id;)
+                place[j]++;
+            rows[place[j]] = in[j];
+            count += place[j] == count;
+        }
+        if (count == 0)
+            continue;
+        y = weft_lm_mlp(&b->model[k], l, stack(g, rows, count));
+        for (int j = k; j < models; j++)
+            if (place[j] >= 0)
+                out[j] = count == 1 ? y : weft_rows(g, y, place[j], place[j] + 1);
+    }
+}
+
 /* Layer l of every model on b->x. */
 static components layer(tuco_builder *b, int64_t l)
 {
     weft_graph *g = b->g;
     int last = b->t->models - 1;
     components c = {0};
+    weft_value in[WEFT_TUCO_MODELS];
     for (int k = 0; k <= last; k++) {
         c.attn[k] = weft_lm_attention(&b->model[k], l, b->x);
-        c.mlp[k] = weft_lm_mlp(&b->model[k], l, b->config[k].parallel ? b->x : weft_add(g, b->x, c.attn[k]));
+        in[k] = b->config[k].parallel ? b->x : weft_add(g, b->x, c.attn[k]);
     }
+    mlps(b, l, in, c.mlp);
     c.ptc = weft_add(g, c.attn[0], c.mlp[0]);
     c.ftc_attn = difference(g, c.attn[last], c.attn[0]);
     c.ftc_mlp = difference(g, c.mlp[last], c.mlp[0]);

@@ -157,6 +157,17 @@ static bool same_module(const tuco_model *a, const tuco_model *b, int64_t l, con
     return true;
 }
 
+bool tuco_same_mlp(const weft_tuco *t, int a, int b, int64_t l)
+{
+    const tuco_model *x = &t->model[a], *y = &t->model[b];
+    const weft_lm_names *names = x->config.family->names;
+    const char *const modules[] = {names->mlp_norm, names->up, names->gate, names->down, names->after_mlp_norm};
+    bool same = x->config.activation == y->config.activation && x->config.eps == y->config.eps;
+    for (size_t i = 0; same && i < sizeof modules / sizeof modules[0]; i++)
+        same = same_module(x, y, l, modules[i]);
+    return same;
+}
+
 /* Both turn keys of layer l alike: the frequencies are the same numbers for a short and a long text. */
 static bool same_rope(const weft_lm_config *a, const weft_lm_config *b, int64_t l)
 {
