@@ -206,6 +206,20 @@ static void look_over(const char *text, size_t size, survey *out)
     }
 }
 
+/* The parser has just read the key that is there twice: it ends at the last quote before `end`. */
+static weft_status repeated_key(const char *text, size_t end, const char *name, const json_error_t *error)
+{
+    enum { SHOWN = 160 };
+    while (end > 0 && text[end - 1] != '"')
+        end--;
+    size_t begin = end > 0 ? end - 1 : 0;
+    while (begin > 0 && (text[begin - 1] != '"' || (begin > 1 && text[begin - 2] == '\\')))
+        begin--;
+    const size_t length = end > begin + 1 ? end - 1 - begin : 0;
+    return weft_fail(WEFT_ERROR_FORMAT, "%s: line %d column %d: \"%.*s\" is there twice", name, error->line, error->column,
+                     (int)(length < SHOWN ? length : SHOWN), text + begin);
+}
+
 static json_t *parse_text(const char *text, size_t size, bool zeros, const survey *seen, json_error_t *error)
 {
     size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | (zeros ? JSON_ALLOW_NUL : 0);
@@ -249,6 +263,9 @@ static weft_status parse(const char *text, size_t size, const char *name, bool z
         if (error.line < 0)
             return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a copy of %zu bytes", name, size);
         weft_status status = json_error_code(&error) == json_error_out_of_memory ? WEFT_ERROR_MEMORY : WEFT_ERROR_FORMAT;
+        if (json_error_code(&error) == json_error_duplicate_key && seen.wide == 0 && error.position > 0 &&
+            (size_t)error.position <= size)
+            return repeated_key(text, (size_t)error.position, name, &error);
         return weft_fail(status, "%s: line %d column %d: %s", name, error.line, error.column, error.text);
     }
     extent need = {0}, at = {.nodes = 1};

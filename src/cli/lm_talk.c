@@ -3,6 +3,8 @@
 #include "lm/generate.h"
 #include "lm/stopping.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,20 +144,50 @@ static weft_status answer(talk *t, const char *line)
     return status;
 }
 
-static weft_status converse(talk *t)
+/* Ctrl-C ends an answer and the talk goes on; a second one before it has ended ends the process. */
+static void on_interrupt(int signal_number)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t length;
-    weft_status status = WEFT_OK;
-    bool terminal = isatty(STDIN_FILENO);
+    if (weft_interrupted()) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
+    weft_interrupt();
+}
+
+static void catch_interrupts(int flags)
+{
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = flags}, NULL);
+}
+
+/* A line of the user's; false: there are no more. Ctrl-C here takes back what was typed. */
+static bool read_line(talk *t, bool terminal, char **line, size_t *room, ssize_t *length)
+{
     for (;;) {
         if (terminal) {
             cli_say(t->arguments, "> ");
             cli_out_flush();
         }
-        if (status != WEFT_OK || (length = getline(&line, &room, stdin)) < 0)
-            break;
+        catch_interrupts(0);
+        errno = 0;
+        *length = getline(line, room, stdin);
+        const bool interrupted = *length < 0 && errno == EINTR;
+        catch_interrupts((int)SA_RESTART);
+        weft_interrupt_clear();
+        if (!interrupted)
+            return *length >= 0;
+        clearerr(stdin);
+        cli_say(t->arguments, "\n(Ctrl-D or /exit ends the conversation)\n");
+    }
+}
+
+static weft_status converse(talk *t)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length = 0;
+    weft_status status = WEFT_OK;
+    bool terminal = isatty(STDIN_FILENO);
+    while (status == WEFT_OK && read_line(t, terminal, &line, &room, &length)) {
         while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
             line[--length] = 0;
         if (strcmp(line, "/exit") == 0)

@@ -314,9 +314,9 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
             if (status == WEFT_OK && !options->in_place)
                 status = weft_lm_data_add(data, weft_encoding_ids(r.encoding), NULL, (int64_t)weft_encoding_count(r.encoding));
             weft_map_close(&map);
+            if (status != WEFT_OK)
+                status = weft_fail_in(status, "%s", path);
         }
-        if (status != WEFT_OK)
-            status = weft_fail_in(status, "%s", path);
     }
     weft_template_free(r.prompt);
     weft_template_result_free(&r.result);
