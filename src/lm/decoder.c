@@ -1,5 +1,6 @@
 /* Decoders: GPT-2, GPT-NeoX, Llama, Mistral, Qwen 2 and 3, Gemma 1, 2 and 3. A block is attention and a feed-forward half, each a
  * function of the stream; norms, gates, biases and ropes are the configuration's. */
+#include "graph/graph.h"
 #include "lm/adapter.h"
 
 #include <math.h>
@@ -30,7 +31,9 @@ static weft_value cached(weft_lm_builder *b, weft_value rows, const char *name)
     if (!b->form.capacity)
         return rows;
     const weft_lm_config *c = b->c;
-    weft_value state = weft_state(b->g, name, WEFT_F32, DIMS(b->form.batch, b->form.capacity, c->kv_heads, c->head_dim));
+    /* bf16 products read them rounded: kept so, they are half as large and no bit is another */
+    const weft_dtype dtype = b->g->bf16_products ? WEFT_BF16 : WEFT_F32;
+    weft_value state = weft_state(b->g, name, dtype, DIMS(b->form.batch, b->form.capacity, c->kv_heads, c->head_dim));
     return weft_store(b->g, state, b->start, rows);
 }
 

@@ -100,7 +100,7 @@ static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r
         pack_row(kind, (const real *)t->q + (query0 + r / group) * t->q_token + r % group * t->q_head, t->head,
                  s->q + (r - r0) * head);
     if (few_queries(t, rows))
-        few_scores(t, rows, s->q, (const real *)t->k + b.from * t->k_token, count, s->keys, s->scores);
+        few_scores(t, rows, s->q, b.from, count, s->keys, s->scores);
     else
         product(kind, rows, count, head, GEMM_BY_ROWS, s->q, head, s->keys + skip * head, head, WIDEST, s->scores, SCORES, false);
     real top[ROW_BLOCK];

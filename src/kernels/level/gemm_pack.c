@@ -124,7 +124,23 @@ __attribute__((target("avx512bf16,avx512vl"))) static void pair_steps(const floa
         _mm512_mask_storeu_epi32(out + 4 * i, part, pair);
     }
 }
+/* The same of a matrix in BF16. */
+static void pair_halves(const uint16_t *even, const uint16_t *odd, int64_t count, char *out)
+{
+    for (int64_t i = 0; i < count; i += 16) {
+        const __mmask16 part = (__mmask16)(count - i >= 16 ? 0xffff : (1 << (count - i)) - 1);
+        const __m256i low = _mm256_maskz_loadu_epi16(part, even + i);
+        const __m256i high = odd ? _mm256_maskz_loadu_epi16(part, odd + i) : _mm256_setzero_si256();
+        const __m512i pair = _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
+        _mm512_mask_storeu_epi32(out + 4 * i, part, pair);
+    }
+}
 #else
+static void pair_halves(const uint16_t *even, const uint16_t *odd, int64_t count, char *out)
+{
+    (void)even, (void)odd, (void)count, (void)out;
+}
+
 static void pair_steps(const float *even, const float *odd, int64_t count, char *out)
 {
     (void)even, (void)odd, (void)count, (void)out; /* there are no pairs at this level */
@@ -177,9 +193,12 @@ static void stage_line(const gemm_operand *x, gemm_element kind, int64_t line, i
 static void stage_across(const gemm_operand *x, gemm_element kind, int64_t p, int64_t line0, int64_t count, char *out)
 {
     uint32_t bits[PANEL], odd[PANEL];
-    if (kind == GEMM_PAIRS && x->dtype == WEFT_F32) {
-        const char *next = 2 * p + 1 < x->depth ? at(x, line0, 2 * p + 1) : NULL;
-        pair_steps((const float *)(const void *)at(x, line0, 2 * p), (const float *)(const void *)next, count, out);
+    if (kind == GEMM_PAIRS && x->dtype != WEFT_F16) {
+        const void *even = at(x, line0, 2 * p), *next = 2 * p + 1 < x->depth ? at(x, line0, 2 * p + 1) : NULL;
+        if (x->dtype == WEFT_F32)
+            pair_steps(even, next, count, out);
+        else
+            pair_halves(even, next, count, out);
         return;
     }
     if (kind == GEMM_FLOATS)
