@@ -24,9 +24,13 @@ script -qefc "'$weft' lm generate model --interactive --ignore-eos --tokens 8000
 terminal=$!
 exec 3>keys
 
-# waits until the log has that many bytes more than it had, or what is said
+# sends keys; then waits until the log has that many bytes more than before them, or what is said
+press() {
+    size=$(wc -c <log)
+    printf "$1" >&3
+}
 grows() {
-    size=$(($(wc -c <log) + $1))
+    size=$((size + $1))
     tries=0
     while [ "$(wc -c <log)" -lt "$size" ]; do
         tries=$((tries + 1))
@@ -44,15 +48,15 @@ shows() {
 }
 touch log
 shows "> "
-printf 'what was never sa\003' >&3
+press 'what was never sa\003'
 shows "/exit ends the conversation"
 for i in 1 2; do
-    printf 'the cat\r' >&3
+    press 'the cat\r'
     grows 60 # it answers
-    printf '\003' >&3
+    press '\003'
     grows 3 # ^C, and the prompt again
 done
-printf '/exit\r' >&3
+press '/exit\r'
 shows "ended with 0"
 exec 3>&-
 wait $terminal
