@@ -38,7 +38,7 @@ static const cli_option options[] = {
     {0},
 };
 
-enum { MOST_POINTS = 1000000 };
+enum { MOST_POINTS = 1000000, MOST_TOLD = 60 }; /* of a sweep; lines of efficient ones on the terminal */
 
 /* The axes, owned. */
 typedef struct sweep_axes {
@@ -170,12 +170,14 @@ static void say_points(cli_arguments *a, const weft_sweep_point *points, int64_t
     weft_json_writer *w = cli_json(a);
     weft_json_add_key(w, "pareto");
     weft_json_open_list(w);
+    int64_t told = 0;
     for (int64_t i = 0; i < count; i++) {
         const weft_sweep_point *p = &points[i];
         if (!p->efficient)
             continue;
-        cli_say(a, "%-52s %12.1f %12.3f %12.4g %9.0f\n", p->name, p->tokens_per_second, p->seconds_per_token * 1e3,
-                p->joules_per_token, p->area * 1e6);
+        if (told++ < MOST_TOLD)
+            cli_say(a, "%-52s %12.1f %12.3f %12.4g %9.0f\n", p->name, p->tokens_per_second, p->seconds_per_token * 1e3,
+                    p->joules_per_token, p->area * 1e6);
         weft_json_open_object(w);
         weft_json_add_key(w, "name");
         weft_json_add_string(w, p->name);
@@ -196,6 +198,8 @@ static void say_points(cli_arguments *a, const weft_sweep_point *points, int64_t
         weft_json_close_object(w);
     }
     weft_json_close_list(w);
+    if (told > MOST_TOLD)
+        cli_say(a, "and %lld more in pareto.csv\n", (long long)(told - MOST_TOLD));
 }
 
 /* Some analytic points again with the event engine. */

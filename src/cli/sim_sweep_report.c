@@ -8,7 +8,16 @@
 
 #include "report/report.h"
 
-/* Throughput against time a token of one model's points, a series a system. */
+/* A page stays readable, and of a size that a browser opens: points.csv has the rest. */
+enum { MOST_ROWS = 1000, MOST_DOTS = 1000 };
+
+static bool of_series(const weft_sweep_point *p, const char *model, int system, int halves)
+{
+    return p->done && !p->failed && (int)p->design.options.system == system && p->halves == (halves == 1) &&
+           strcmp(p->model, model) == 0;
+}
+
+/* Throughput against time a token of one model's points, a series a system; of very many every so many-th, and the efficient. */
 static void add_chart(weft_report *page, const char *model, const weft_sweep_point *points, int64_t count, double *x, double *y)
 {
     enum { SERIES = 2 * WEFT_SERVE_SYSTEMS };
@@ -18,10 +27,12 @@ static void add_chart(weft_report *page, const char *model, const weft_sweep_poi
     for (int system = 0; system < WEFT_SERVE_SYSTEMS; system++)
         for (int halves = 0; halves < 2; halves++) {
             size_t begin = used;
+            int64_t all = 0, seen = 0;
+            for (int64_t i = 0; i < count; i++)
+                all += of_series(&points[i], model, system, halves);
             for (int64_t i = 0; i < count; i++) {
                 const weft_sweep_point *p = &points[i];
-                bool of_series = (int)p->design.options.system == system && p->halves == (halves == 1);
-                if (p->done && !p->failed && of_series && strcmp(p->model, model) == 0) {
+                if (of_series(p, model, system, halves) && (seen++ % (all / MOST_DOTS + 1) == 0 || p->efficient)) {
                     x[used] = p->seconds_per_token * 1e3;
                     y[used++] = p->tokens_per_second;
                 }
@@ -49,10 +60,13 @@ static void add_table(weft_report *page, const weft_sweep_point *points, int64_t
         {"system", WEFT_COLUMN_TEXT, 0},     {"batch", WEFT_COLUMN_INTEGER, 0},        {"", WEFT_COLUMN_BADGE, 0},
         {"tokens/s", WEFT_COLUMN_NUMBER, 5}, {"a token", WEFT_COLUMN_SECONDS, 0},      {"J a token", WEFT_COLUMN_NUMBER, 4},
         {"mm2", WEFT_COLUMN_INTEGER, 0},     {"of all units", WEFT_COLUMN_PERCENT, 1}, {"why not", WEFT_COLUMN_TEXT, 0}};
-    weft_report_cell *cells = calloc((size_t)count * COLUMNS + 1, sizeof *cells);
-    for (int64_t i = 0; i < count && cells; i++) {
+    size_t rows = 0, room = (size_t)(count < MOST_ROWS ? count : MOST_ROWS);
+    weft_report_cell *cells = calloc(room * COLUMNS + 1, sizeof *cells);
+    for (int64_t i = 0; i < count && cells && rows < room; i++) {
         const weft_sweep_point *p = &points[i];
-        weft_report_cell *row = cells + COLUMNS * i;
+        if (count > MOST_ROWS && !p->efficient)
+            continue;
+        weft_report_cell *row = cells + COLUMNS * rows++;
         double numbers[] = {p->tokens_per_second, p->seconds_per_token, p->joules_per_token, p->area * 1e6, p->utilization};
         row[0].text = p->model;
         row[1].text = p->hardware;
@@ -69,7 +83,10 @@ static void add_table(weft_report *page, const weft_sweep_point *points, int64_t
         weft_report_table(
             page,
             "Points; efficient: no other of its model is as good in throughput, latency, energy and area, and better in one",
-            columns, COLUMNS, cells, (size_t)count);
+            columns, COLUMNS, cells, rows);
+    if (count > MOST_ROWS)
+        weft_report_paragraph(page, "Of %lld points the efficient ones are shown, %d at most; points.csv has all.",
+                              (long long)count, MOST_ROWS);
     free(cells);
 }
 
