@@ -1,6 +1,7 @@
 /* Streams of tokens with their caches: one plan a chunk size, all on the same state, so that a prompt goes through in large
- * chunks and new tokens one at a time. A stream that has fewer tokens than its chunk is padded: what padding leaves in the cache
- * stands behind the stream's end, where no query looks, and the next chunk writes over it. */
+ * chunks and new tokens one at a time. Ropes that depend on the length take that of all that has been fed, as transformers does:
+ * keys of before keep the turn that they had. A stream that has fewer tokens than its chunk is padded: what padding leaves in the
+ * cache stands behind the stream's end, where no query looks, and the next chunk writes over it. */
 #include "lm/lm.h"
 #include "nn/evaluate.h"
 
@@ -19,6 +20,7 @@ typedef struct chunk {
     weft_plan *plan;
     weft_session *session;
     int64_t *ids, *positions; /* [streams, size] */
+    int64_t rope;             /* the kind of length that its rope is for */
     int64_t *rows, *places;   /* [streams] of the last tokens among those, and in the cache */
 } chunk;
 
@@ -33,6 +35,7 @@ struct weft_lm_decoder {
     chunk chunks[CHUNKS];
     state *states;
     int state_count;
+    int64_t rope_length;     /* of the sequences, what is being fed included: what length-dependent ropes reckon with */
     int64_t *start, *length; /* [streams] */
     int64_t *history;        /* [streams, capacity]: what was fed, for messages */
     float *logits;           /* [streams, vocab] */
@@ -115,12 +118,20 @@ static weft_status bind_inputs(weft_lm_decoder *d, chunk *c, int64_t n)
 static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
 {
     chunk *c = *out = &d->chunks[k];
-    int64_t S = d->streams, n = chunk_sizes[k];
-    if (c->session)
+    int64_t S = d->streams, n = chunk_sizes[k], rope = weft_lm_rope_kind_of_length(&d->lm->config, d->rope_length);
+    if (c->session && c->rope == rope)
         return WEFT_OK;
+    chunk before = *c; /* holds the packed weights until its follower does */
+    *c = (chunk){0};
     weft_lm_builder b;
-    weft_lm_form form = {
-        .batch = S, .tokens = n, .capacity = d->capacity, .rows = true, .round_scale = d->lm->bf16, .adapter = d->lm->adapter};
+    weft_lm_form form = {.batch = S,
+                         .tokens = n,
+                         .capacity = d->capacity,
+                         .rope_length = d->rope_length,
+                         .rows = true,
+                         .round_scale = d->lm->bf16,
+                         .adapter = d->lm->adapter};
+    c->rope = rope;
     c->graph = weft_lm_graph(d->lm);
     c->ids = calloc((size_t)(S * n), sizeof *c->ids);
     c->positions = calloc((size_t)(S * n), sizeof *c->positions);
@@ -128,6 +139,7 @@ static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
     c->places = calloc((size_t)S, sizeof *c->places);
     if (!c->graph || !c->ids || !c->positions || !c->rows || !c->places) {
         chunk_free(c);
+        chunk_free(&before);
         return short_of_memory(d);
     }
     weft_lm_begin(&b, c->graph, &d->lm->config, &form);
@@ -141,6 +153,7 @@ static weft_status chunk_of(weft_lm_decoder *d, int k, chunk **out)
         status = bind_inputs(d, c, n);
     if (status != WEFT_OK)
         chunk_free(c);
+    chunk_free(&before);
     return status;
 }
 
@@ -160,7 +173,7 @@ weft_status weft_lm_decoder_new(weft_lm *lm, int64_t streams, int64_t capacity, 
     weft_lm_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return weft_fail(WEFT_ERROR_MEMORY, "memory is short");
-    *d = (weft_lm_decoder){.lm = lm, .streams = streams, .capacity = capacity};
+    *d = (weft_lm_decoder){.lm = lm, .streams = streams, .capacity = capacity, .rope_length = 1};
     size_t S = (size_t)streams;
     d->start = calloc(S, sizeof *d->start);
     d->length = calloc(S, sizeof *d->length);
@@ -294,6 +307,10 @@ weft_status weft_lm_decoder_feed(weft_lm_decoder *d, const weft_lm_tokens *token
     int64_t *done = calloc((size_t)d->streams * 2, sizeof *done);
     if (!done)
         return short_of_memory(d);
+    d->rope_length = 1;
+    for (int64_t s = 0; s < d->streams; s++)
+        if (d->length[s] + tokens[s].count > d->rope_length)
+            d->rope_length = d->length[s] + tokens[s].count;
     for (;;) {
         int64_t most = 0;
         for (int64_t s = 0; s < d->streams; s++)

@@ -116,6 +116,8 @@ weft_status weft_lm_layers_read(weft_json_value root, const char *where, weft_lm
 
 /* Do the frequencies depend on the sequence's length? */
 bool weft_lm_rope_by_length(const weft_lm_config *);
+/* The same frequencies hold for all lengths of which this is the same number; 0 where they do not depend on the length. */
+int64_t weft_lm_rope_kind_of_length(const weft_lm_config *, int64_t length);
 /* inv [rotary / 2] for sequences of `length` tokens, and the factor on cosines and sines. */
 void weft_lm_rope_frequencies(const weft_lm_rope *, int64_t rotary, int64_t length, double *inv, double *factor);
 

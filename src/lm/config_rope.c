@@ -210,6 +210,19 @@ bool weft_lm_rope_by_length(const weft_lm_config *c)
     return any;
 }
 
+int64_t weft_lm_rope_kind_of_length(const weft_lm_config *c, int64_t length)
+{
+    int64_t kind = 0;
+    for (int i = 0; i < 2 && c->rotary > 0; i++) {
+        const weft_lm_rope *r = &c->rope[i];
+        const int64_t own = r->type == WEFT_ROPE_DYNAMIC    ? (length > r->positions ? length : r->positions)
+                            : r->type == WEFT_ROPE_LONGROPE ? r->original_positions + (length > r->original_positions)
+                                                            : 0;
+        kind = kind && own && own != kind ? length : own ? own : kind; /* two that disagree: every length by itself */
+    }
+    return kind;
+}
+
 void weft_lm_rope_frequencies(const weft_lm_rope *r, int64_t rotary, int64_t length, double *inv, double *factor)
 {
     double theta = r->theta;

@@ -95,9 +95,13 @@ int64_t weft_lm_vocabulary(const weft_lm *lm)
     return lm->config.vocab;
 }
 
+/* A dynamic rope is there to go beyond max_position_embeddings: as many times as its factor says. */
 int64_t weft_lm_context(const weft_lm *lm)
 {
-    return lm->config.positions;
+    const weft_lm_config *c = &lm->config;
+    const bool dynamic = c->rotary > 0 && c->rope[0].type == WEFT_ROPE_DYNAMIC && c->rope[0].factor > 1;
+    const double most = (double)c->positions * (dynamic ? c->rope[0].factor : 1);
+    return most < 1e9 ? (int64_t)most : 1000000000;
 }
 
 int64_t weft_lm_parameters(const weft_lm *lm)

@@ -164,6 +164,50 @@ static void nan_names_its_layer(void **state)
     case_close(&c);
 }
 
+/* A rope that goes by the length goes by that of what there is, not of the room: beyond the length it was trained for a prompt is
+ * as without a cache, and the cache's size changes no bit. */
+static void ropes_go_by_the_length_so_far(void **state)
+{
+    static const char *const scalings[] = {
+        "\"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 4.0}, \"max_position_embeddings\": 16, ",
+        "\"rope_scaling\": {\"rope_type\": \"longrope\", \"short_factor\": [1, 1.1, 1.2, 1.3], \"long_factor\": [2, 2.5, 3, "
+        "3.5], "
+        "\"original_max_position_embeddings\": 16}, \"max_position_embeddings\": 64, "};
+    enum { TOKENS = 40, PROMPT = 30 };
+    (void)state;
+    for (size_t k = 0; k < sizeof scalings / sizeof scalings[0]; k++) {
+        lm_case c = case_open("mistral");
+        char text[2048];
+        const char *config = weft_arrays_metadata(c.golden, "config"), *key = "\"max_position_embeddings\"";
+        const char *at = strstr(config, key), *after = at ? strchr(at, ',') : NULL;
+        assert_non_null(after);
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - config), config, scalings[k], after + 2);
+        write_text(c.folder, "config.json", text);
+        weft_lm *lm;
+        weft_lm_decoder *small, *large;
+        int64_t ids[TOKENS];
+        MUST(weft_lm_open(test_engine(), c.folder, NULL, &lm));
+        for (int i = 0; i < TOKENS; i++)
+            ids[i] = (i * 7 + 3) % weft_lm_vocabulary(lm);
+        MUST(weft_lm_decoder_new(lm, 1, TOKENS, &small));
+        MUST(weft_lm_decoder_new(lm, 1, 3 * TOKENS, &large));
+        const size_t bytes = (size_t)weft_lm_vocabulary(lm) * sizeof(float);
+        for (int i = 0; i < TOKENS; i += i ? 1 : PROMPT) {
+            weft_lm_tokens next = {ids + i, i ? 1 : PROMPT};
+            MUST(weft_lm_decoder_feed(small, &next));
+            MUST(weft_lm_decoder_feed(large, &next));
+            assert_memory_equal(weft_lm_decoder_logits(small, 0), weft_lm_decoder_logits(large, 0), bytes);
+            if (i == 0)
+                assert_int_equal(argmax(weft_lm_decoder_logits(small, 0), weft_lm_vocabulary(lm)),
+                                 next_uncached(&c, ids, PROMPT));
+        }
+        weft_lm_decoder_free(small);
+        weft_lm_decoder_free(large);
+        weft_lm_free(lm);
+        case_close(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +215,7 @@ int main(void)
         cmocka_unit_test(cuts_and_neighbours_change_no_bit),
         cmocka_unit_test(a_full_cache_and_foreign_tokens_are_refused),
         cmocka_unit_test(nan_names_its_layer),
+        cmocka_unit_test(ropes_go_by_the_length_so_far),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
