@@ -48,8 +48,11 @@ WEFT_API bool weft_covers_vectors(void *user, const char *name, weft_dims dims);
 
 typedef struct weft_optimizer_options {
     weft_optimizer_kind kind;
-    double weight_decay;                /* of parameters that no group covers */
-    double beta1, beta2, eps;           /* AdamW */
+    double weight_decay;      /* of parameters that no group covers */
+    double beta1, beta2, eps; /* AdamW */
+    bool bf16_moments;        /* AdamW: both moments are stored in BF16, rounded up or down at random by `seed`, so that
+                               * small changes are kept in the mean; else in the parameter's type */
+    uint64_t seed;
     double momentum;                    /* SGD */
     bool nesterov;                      /* SGD */
     double clip_norm;                   /* gradients are scaled so that their joint 2-norm is at most this; 0: no clipping */

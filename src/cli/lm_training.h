@@ -179,6 +179,13 @@ weft_status cli_lm_training(cli_lm_plan *);
          .otherwise = "f32", \
          .help = "of the operands of products; weights and sums stay f32", \
          .group = "Training"}, \
+        {.name = "moments", \
+         .value = "TYPE", \
+         .kind = CLI_CHOICE, \
+         .choices = "f32|bf16", \
+         .otherwise = "f32", \
+         .help = "how AdamW stores its two moments; bf16, rounded at random, is half the memory", \
+         .group = "Training"}, \
         {.name = "recompute", \
          .kind = CLI_FLAG, \
          .help = "compute each block again for its gradients instead of keeping it: less memory, more time, the same result", \

@@ -116,6 +116,8 @@ typedef struct weft_vector_table {
                    const int64_t *row_keys, int64_t row0, int64_t n, void *y);
     void (*widen)(weft_dtype from, int64_t n, const void *x, void *y); /* BF16, F16, F32, F64, integers → compute type */
     void (*narrow)(weft_dtype to, int64_t n, const void *x, void *y);  /* compute type → BF16, F16 (nearest even), F32, F64 */
+    /* compute type → BF16, one of the two neighbours: of u uniform in [0, 1] (compute type) the mean is x */
+    void (*narrow_at_random)(int64_t n, const void *x, const void *u, void *y);
     /* one AdamW update of n elements; bias corrections c1 = 1 - beta1^t, c2 = 1 - beta2^t are given:
      * p *= 1 - lr·decay; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; p -= lr (m/c1) / (sqrt(v/c2) + eps) */
     void (*adamw)(int64_t n, double lr, double beta1, double beta2, double eps, double decay, double c1, double c2, const void *g,

@@ -267,6 +267,8 @@ static weft_status prepare(fit *f)
     adamw.beta2 = o->beta2;
     adamw.eps = o->eps;
     adamw.clip_norm = o->clip;
+    adamw.bf16_moments = o->bf16_moments;
+    adamw.seed = o->seed;
     adamw.groups = no_decay;
     adamw.group_count = 1;
     weft_params *trained = f->lm->adapter ? f->lm->adapter->params : f->lm->params;

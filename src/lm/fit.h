@@ -21,8 +21,9 @@ typedef struct weft_lm_fit_options {
     double beta;      /* of DPO */
     weft_lm *teacher; /* its answers are learned beside the labels (lm/teacher.h), not in DPO; NULL: none */
     double temperature, teacher_weight;
-    bool bf16;      /* products in bf16 */
-    bool recompute; /* blocks are computed again for their gradients instead of being kept: less memory, the same bits */
+    bool bf16;         /* products in bf16 */
+    bool bf16_moments; /* of AdamW */
+    bool recompute;    /* blocks are computed again for their gradients instead of being kept: less memory, the same bits */
     uint64_t seed;
     const char *folder; /* NULL: nothing is written */
     const weft_run_info *run;

@@ -36,18 +36,18 @@ weft_optimizer_row *weft_optimizer_find(const weft_optimizer *o, const char *nam
     return NULL;
 }
 
-void *weft_optimizer_memory(const weft_optimizer_row *row)
+void *weft_optimizer_memory(const weft_optimizer_row *row, weft_dtype dtype)
 {
-    size_t bytes = ((size_t)row->count * weft_dtype_size(row->dtype) + 127) & ~(size_t)63;
+    size_t bytes = ((size_t)row->count * weft_dtype_size(dtype) + 127) & ~(size_t)63;
     void *memory = aligned_alloc(64, bytes);
     if (memory)
         memset(memory, 0, bytes);
     return memory;
 }
 
-void *weft_optimizer_scratch(const weft_optimizer *o, int thread)
+void *weft_optimizer_scratch(const weft_optimizer *o, int thread, int part)
 {
-    return (double *)o->scratch + (size_t)thread * WEFT_OPTIMIZER_PIECE;
+    return (double *)o->scratch + (size_t)(thread * WEFT_OPTIMIZER_SCRATCH + part) * WEFT_OPTIMIZER_PIECE;
 }
 
 const weft_vector_table *weft_optimizer_kernels(const weft_optimizer *o, const weft_optimizer_row *row)
@@ -66,6 +66,8 @@ static weft_status check_options(const weft_optimizer_options *o)
 {
     if ((unsigned)o->kind > WEFT_OPTIMIZER_SGD)
         return weft_fail(WEFT_ERROR_ARGUMENT, "optimiser kind %d: there is none", (int)o->kind);
+    if (o->bf16_moments && o->kind != WEFT_OPTIMIZER_ADAMW)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "moments in BF16 are AdamW's alone");
     const struct {
         const char *name;
         double value, least, below;
@@ -119,8 +121,16 @@ static bool make_rows(weft_optimizer *o, const weft_optimizer_options *options)
             return false;
         o->count++;
         settle(row, options);
+        row->moments = options->bf16_moments ? WEFT_BF16 : t.dtype;
+        if (options->bf16_moments) {
+            char *stream = weft_prefixed("moments.", name);
+            if (!stream)
+                return false;
+            row->rounding = weft_random_stream(options->seed, stream);
+            free(stream);
+        }
         if (options->ema_decay > 0) {
-            if (!(row->ema = weft_optimizer_memory(row)))
+            if (!(row->ema = weft_optimizer_memory(row, t.dtype)))
                 return false;
             memcpy(row->ema, t.data, weft_tensor_bytes(t));
         }
@@ -137,7 +147,8 @@ static bool make_pieces(weft_optimizer *o)
         o->piece_count += (o->rows[r].count + WEFT_OPTIMIZER_PIECE - 1) / WEFT_OPTIMIZER_PIECE;
     o->pieces = calloc((size_t)o->piece_count + 1, sizeof *o->pieces);
     o->partial = calloc((size_t)o->piece_count + 1, sizeof *o->partial);
-    o->scratch = aligned_alloc(64, (size_t)weft_team_size(o->engine->team) * WEFT_OPTIMIZER_PIECE * sizeof(double));
+    o->scratch = aligned_alloc(64, (size_t)weft_team_size(o->engine->team) * WEFT_OPTIMIZER_SCRATCH * WEFT_OPTIMIZER_PIECE *
+                                       sizeof(double));
     if (!o->pieces || !o->partial || !o->scratch)
         return false;
     int64_t piece = 0;
@@ -210,13 +221,19 @@ double weft_optimizer_norm(const weft_optimizer *o)
 static const struct {
     const char *prefix;
     size_t place;
+    bool moment;
 } kept[] = {
-    {"m.", offsetof(weft_optimizer_row, m)},
-    {"v.", offsetof(weft_optimizer_row, v)},
-    {"ema.", offsetof(weft_optimizer_row, ema)},
-    {"sum.", offsetof(weft_optimizer_row, sum)},
+    {"m.", offsetof(weft_optimizer_row, m), true},
+    {"v.", offsetof(weft_optimizer_row, v), true},
+    {"ema.", offsetof(weft_optimizer_row, ema), false},
+    {"sum.", offsetof(weft_optimizer_row, sum), false},
 };
 enum { KEPT = sizeof kept / sizeof *kept };
+
+static weft_dtype type_of(const weft_optimizer_row *row, int k)
+{
+    return kept[k].moment ? row->moments : row->dtype;
+}
 
 static void **place_of(weft_optimizer_row *row, int k)
 {
@@ -251,7 +268,7 @@ weft_status weft_optimizer_collect(const weft_optimizer *o, weft_arrays *out)
             if (!data || (data == row->sum && !row->summed))
                 continue;
             char *name = weft_prefixed(kept[k].prefix, row->name);
-            status = name ? weft_arrays_add(out, name, (weft_tensor){data, row->dtype, row->dims})
+            status = name ? weft_arrays_add(out, name, (weft_tensor){data, type_of(row, k), row->dims})
                           : weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a name");
             free(name);
         }
@@ -284,10 +301,10 @@ static weft_status check_state(const weft_optimizer *o, const weft_arrays *from,
             const weft_optimizer_row *row = weft_optimizer_find(o, a.name + strlen(kept[k].prefix));
             if (!row)
                 return weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds \"%s\", the model has no such parameter", where, a.name);
-            if (!weft_dims_equal(row->dims, a.tensor.dims) || row->dtype != a.tensor.dtype)
+            if (!weft_dims_equal(row->dims, a.tensor.dims) || type_of(row, k) != a.tensor.dtype)
                 return weft_fail(WEFT_ERROR_ARGUMENT, "%s: \"%s\" is %s %s, the model wants %s %s", where, a.name,
                                  weft_dtype_name(a.tensor.dtype), weft_dims_text(a.tensor.dims, have),
-                                 weft_dtype_name(row->dtype), weft_dims_text(row->dims, want));
+                                 weft_dtype_name(type_of(row, k)), weft_dims_text(row->dims, want));
         }
     }
     return WEFT_OK;
@@ -307,7 +324,7 @@ weft_status weft_optimizer_restore(weft_optimizer *o, const weft_arrays *from, c
             char *name = weft_prefixed(kept[k].prefix, row->name);
             weft_tensor t;
             bool there = name && weft_arrays_find(from, name, &t);
-            void *memory = there ? weft_optimizer_memory(row) : NULL;
+            void *memory = there ? weft_optimizer_memory(row, type_of(row, k)) : NULL;
             if (!name || (there && !memory))
                 status = weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its optimiser", where);
             else if (there)

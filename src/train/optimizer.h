@@ -2,6 +2,7 @@
 #ifndef WEFT_TRAIN_OPTIMIZER_H
 #define WEFT_TRAIN_OPTIMIZER_H
 
+#include "base/random.h"
 #include "graph/consume.h"
 #include "graph/engine.h"
 #include "io/io.h"
@@ -9,6 +10,9 @@
 
 /* Elements a piece: gradient, parameter and two moments of it stay in a core's second cache together. */
 #define WEFT_OPTIMIZER_PIECE 8192
+/* Pieces of a thread: a gradient that was cut or scaled; for moments in BF16 also both in the compute type, and what rounds them.
+ */
+enum { WEFT_OPTIMIZER_SCRATCH = 4 };
 
 typedef struct weft_optimizer_row {
     char *name;
@@ -17,6 +21,8 @@ typedef struct weft_optimizer_row {
     int64_t count;
     double rate, weight_decay; /* of its group */
     void *m, *v;               /* [count] moments, SGD: m alone; NULL before the first gradient */
+    weft_dtype moments;        /* their type */
+    weft_random_key rounding;  /* of moments in BF16 */
     void *ema;                 /* [count] or NULL */
     void *sum;                 /* [count] accumulated gradient, or NULL */
     bool summed;               /* sum holds something */
@@ -42,7 +48,7 @@ struct weft_optimizer {
     weft_optimizer_piece *pieces;
     double *partial; /* [pieces] sums of squares */
     int64_t piece_count;
-    void *scratch; /* [threads][WEFT_OPTIMIZER_PIECE] doubles */
+    void *scratch; /* [threads][WEFT_OPTIMIZER_SCRATCH][WEFT_OPTIMIZER_PIECE] doubles */
     int64_t steps;
     double norm;
     bool swapped;
@@ -75,9 +81,9 @@ void weft_optimizer_sum(weft_optimizer *, const weft_optimizer_piece *, const vo
 weft_status weft_optimizer_make_sum(weft_optimizer_row *);
 
 weft_optimizer_row *weft_optimizer_find(const weft_optimizer *, const char *name); /* NULL: no such parameter */
-void *weft_optimizer_scratch(const weft_optimizer *, int thread);
-/* Zeroed, 64-byte aligned; NULL when memory is short. */
-void *weft_optimizer_memory(const weft_optimizer_row *);
+void *weft_optimizer_scratch(const weft_optimizer *, int thread, int part);
+/* [row->count], zeroed, 64-byte aligned; NULL when memory is short. */
+void *weft_optimizer_memory(const weft_optimizer_row *, weft_dtype);
 const weft_vector_table *weft_optimizer_kernels(const weft_optimizer *, const weft_optimizer_row *);
 
 /* "PREFIXNAME", malloc'd; NULL when memory is short. */

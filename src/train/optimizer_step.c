@@ -31,7 +31,7 @@ double weft_optimizer_measure(weft_optimizer *o, const weft_optimizer_piece *p, 
     const void *g = at(row, gradient, p->from);
     double sum = k->dot(p->size, g, g);
     if (o->options.clip_value > 0 && isfinite(sum)) { /* NaN must not vanish in the cut */
-        void *y = weft_optimizer_scratch(o, thread);
+        void *y = weft_optimizer_scratch(o, thread, 0);
         cut(k, row, o->options.clip_value, p->size, g, y);
         sum = k->dot(p->size, y, y);
     }
@@ -46,6 +46,30 @@ static void measure_piece(void *argument, int64_t piece, int thread)
     o->partial[piece] = gradient ? weft_optimizer_measure(o, p, gradient, thread) : 0;
 }
 
+/* AdamW of one piece; moments in BF16 are widened for it, and rounded at random afterwards. */
+static void adamw(const weft_optimizer_pass *s, const weft_optimizer_piece *p, const void *g, void *theta, int thread)
+{
+    weft_optimizer *o = s->o;
+    const weft_optimizer_options *options = &o->options;
+    const weft_optimizer_row *row = &o->rows[p->row];
+    const weft_vector_table *k = weft_optimizer_kernels(o, row);
+    const size_t from = (size_t)p->from * weft_dtype_size(row->moments);
+    const bool narrow = row->moments != row->dtype;
+    const double t = (double)(row->steps + 1);
+    void *stored[2] = {(char *)row->m + from, (char *)row->v + from}, *moment[2] = {stored[0], stored[1]};
+    for (int i = 0; i < 2 && narrow; i++)
+        k->widen(row->moments, p->size, stored[i], moment[i] = weft_optimizer_scratch(o, thread, 1 + i));
+    k->adamw(p->size, s->rate * row->rate, options->beta1, options->beta2, options->eps, row->weight_decay,
+             1 - pow(options->beta1, t), 1 - pow(options->beta2, t), g, theta, moment[0], moment[1]);
+    if (!narrow)
+        return;
+    void *draws = weft_optimizer_scratch(o, thread, 3);
+    k->random(WEFT_LAW_UNIFORM, 0, 1, row->rounding.word, (uint64_t)row->steps, 1, NULL, p->from / WEFT_OPTIMIZER_PIECE, p->size,
+              draws);
+    for (int i = 0; i < 2; i++)
+        k->narrow_at_random(p->size, moment[i], draws, stored[i]);
+}
+
 void weft_optimizer_update(const weft_optimizer_pass *s, const weft_optimizer_piece *p, const void *gradient, int thread)
 {
     weft_optimizer *o = s->o;
@@ -55,7 +79,7 @@ void weft_optimizer_update(const weft_optimizer_pass *s, const weft_optimizer_pi
     void *theta = at(row, row->parameter, p->from);
     if (gradient) {
         const void *g = at(row, gradient, p->from);
-        void *y = weft_optimizer_scratch(o, thread), *m = at(row, row->m, p->from);
+        void *y = weft_optimizer_scratch(o, thread, 0);
         double rate = s->rate * row->rate;
         bool sgd = options->kind == WEFT_OPTIMIZER_SGD;
         if (options->clip_value > 0) {
@@ -69,15 +93,14 @@ void weft_optimizer_update(const weft_optimizer_pass *s, const weft_optimizer_pi
         if (sgd) {
             if (row->weight_decay > 0)
                 k->axpy(p->size, row->weight_decay, theta, y);
+            void *m = at(row, row->m, p->from);
             k->unary(WEFT_SCALE, options->momentum, p->size, m, m);
             k->axpy(p->size, 1, y, m);
             if (options->nesterov)
                 k->axpy(p->size, options->momentum, m, y);
             k->axpy(p->size, -rate, options->nesterov ? y : m, theta);
         } else {
-            double t = (double)(row->steps + 1);
-            k->adamw(p->size, rate, options->beta1, options->beta2, options->eps, row->weight_decay, 1 - pow(options->beta1, t),
-                     1 - pow(options->beta2, t), g, theta, m, at(row, row->v, p->from));
+            adamw(s, p, g, theta, thread);
         }
     }
     if (row->ema) {
@@ -115,9 +138,9 @@ weft_status weft_optimizer_prepare(weft_optimizer *o, bool *any)
             weft_status status = weft_params_edit(o->params, row->name, &t);
             if (status != WEFT_OK)
                 return status;
-            bool ready = row->m || (row->m = weft_optimizer_memory(row));
+            bool ready = row->m || (row->m = weft_optimizer_memory(row, row->moments));
             if (ready && o->options.kind == WEFT_OPTIMIZER_ADAMW)
-                ready = row->v || (row->v = weft_optimizer_memory(row));
+                ready = row->v || (row->v = weft_optimizer_memory(row, row->moments));
             if (!ready)
                 return weft_fail(WEFT_ERROR_MEMORY, "parameter \"%s\": cannot allocate its moments", row->name);
         }
@@ -241,7 +264,7 @@ static void sum_piece(void *argument, int64_t piece, int thread)
 
 weft_status weft_optimizer_make_sum(weft_optimizer_row *row)
 {
-    if (row->sum || (row->sum = weft_optimizer_memory(row)))
+    if (row->sum || (row->sum = weft_optimizer_memory(row, row->dtype)))
         return WEFT_OK;
     return weft_fail(WEFT_ERROR_MEMORY, "parameter \"%s\": cannot allocate its accumulated gradient", row->name);
 }
@@ -316,7 +339,7 @@ static void swap_piece(void *argument, int64_t piece, int thread)
     weft_optimizer *o = argument;
     weft_optimizer_piece p = o->pieces[piece];
     weft_optimizer_row *row = &o->rows[p.row];
-    void *y = weft_optimizer_scratch(o, thread), *theta = at(row, row->parameter, p.from), *e = at(row, row->ema, p.from);
+    void *y = weft_optimizer_scratch(o, thread, 0), *theta = at(row, row->parameter, p.from), *e = at(row, row->ema, p.from);
     size_t bytes = (size_t)p.size * weft_dtype_size(row->dtype);
     memcpy(y, theta, bytes);
     memcpy(theta, e, bytes);

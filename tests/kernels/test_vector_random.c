@@ -167,6 +167,48 @@ static void plain_types(const vector_case *c)
         assert_true(small[i] == (float)get(c, y, i));
 }
 
+/* One of the two neighbours in BF16: towards zero below the share that is left, away from it above; what BF16 holds stays. */
+static void halves_at_random(const vector_case *c)
+{
+    const struct {
+        double x, u;
+        uint16_t wanted;
+    } rows[] = {{1, 0, 0x3f80},
+                {1, 1, 0x3f80},
+                {-1, 0.999, 0xbf80},
+                {0, 1, 0x0000},
+                {1.00390625, 0, 0x3f80},
+                {1.00390625, 0.49, 0x3f80},
+                {1.00390625, 0.51, 0x3f81},
+                {1.00390625, 1, 0x3f81},
+                {-1.0009765625, 0.87, 0xbf80},
+                {-1.0009765625, 0.88, 0xbf81},
+                {INFINITY, 1, 0x7f80},
+                {-INFINITY, 0.5, 0xff80},
+                {1e-39, 0, 0x000a},
+                {1e-39, 1, 0x000b}};
+    enum { COUNT = sizeof rows / sizeof *rows };
+    double x[COUNT + 1], u[COUNT + 1];
+    uint16_t y[COUNT + 1];
+    for (int i = 0; i < COUNT; i++) {
+        set(c, x, i, rows[i].x);
+        set(c, u, i, rows[i].u);
+    }
+    set(c, x, COUNT, NAN);
+    set(c, u, COUNT, 1);
+    c->table->narrow_at_random(COUNT + 1, x, u, y);
+    for (int i = 0; i < COUNT; i++)
+        if (y[i] != rows[i].wanted)
+            fail_msg("%s: %g with %g is %04x, wanted %04x", c->name, rows[i].x, rows[i].u, y[i], rows[i].wanted);
+    assert_true((y[COUNT] & 0x7fff) > 0x7f80);
+}
+
+static void test_halves_at_random(void **state)
+{
+    (void)state;
+    for_each_case(halves_at_random);
+}
+
 static void test_plain_types(void **state)
 {
     (void)state;
@@ -176,9 +218,8 @@ static void test_plain_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_laws),
-        cmocka_unit_test(test_dropout_rates),
-        cmocka_unit_test(test_half_types),
+        cmocka_unit_test(test_laws),        cmocka_unit_test(test_dropout_rates),
+        cmocka_unit_test(test_half_types),  cmocka_unit_test(test_halves_at_random),
         cmocka_unit_test(test_plain_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

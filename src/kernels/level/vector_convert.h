@@ -125,6 +125,17 @@ static void narrow(weft_dtype to, int64_t n, const void *x, void *y)
     }
 }
 
+static void narrow_at_random(int64_t n, const void *x, const void *u, void *y)
+{
+    const real *from = x, *draw = u;
+    uint16_t *to = y;
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t bits = bits_of_float((float)from[i]), more = (uint32_t)((float)draw[i] * 65536.0f);
+        const uint32_t rounded = (bits + (more < 0xffff ? more : 0xffff)) >> 16; /* of the magnitude: towards or away from zero */
+        to[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
+    }
+}
+
 #undef CONVERT
 
 #endif

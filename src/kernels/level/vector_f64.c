@@ -34,5 +34,6 @@ const weft_vector_table WEFT_LEVEL_NAME(weft_vector_f64) = {
     .random = random_rows,
     .widen = widen,
     .narrow = narrow,
+    .narrow_at_random = narrow_at_random,
     .adamw = adamw,
 };
