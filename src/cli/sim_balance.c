@@ -19,7 +19,7 @@ static const cli_option options[] = {
      .value = "POLICY",
      .kind = CLI_CHOICE,
      .choices = WEFT_PLACEMENT_NAMES,
-     .otherwise = "exact",
+     .otherwise = "timed",
      .help = "whose channels are written"},
     {.name = "out", .value = "T2.csv", .kind = CLI_PATH, .help = "write the requests with these channels"},
     {.name = "force", .help = "write over a trace that is there"},

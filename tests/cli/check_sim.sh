@@ -120,7 +120,7 @@ cmp -s sweep/points.csv points.csv || wrong "a sweep read back differs"
 
 
 # channels: what is written is balanced as told, and a run with the policy says the same
-ran sim balance --model gpt2.json --trace made.csv --out placed.csv --json
+ran sim balance --model gpt2.json --trace made.csv --channels exact --out placed.csv --json
 has '"policy": "trace"' '"policy": "greedy"' '"policy": "annealed"' '"policy": "exact"' '"bound_cycles"' '"heavier_half_by_cost_cycles"'
 exact=$(sed 's/.*"policy": "exact", "heaviest_cycles": \([0-9]*\),.*/\1/' out)
 ran sim balance --model gpt2.json --trace placed.csv --json
