@@ -149,7 +149,13 @@ def tune(data, model, trials, budget):
         trial.set_user_attr("options", options)
         return objective_value(data, FITS[model](data, 0, options, 100))
 
-    study.optimize(objective, n_trials=trials, timeout=budget)
+    begin = time.process_time()
+
+    def stop(study, trial):
+        if time.process_time() - begin > budget:
+            study.stop()
+
+    study.optimize(objective, n_trials=trials, callbacks=[stop])
     return study.best_trial.user_attrs["options"], len(study.trials)
 
 
@@ -159,7 +165,7 @@ def main():
     parser.add_argument("--tables")
     parser.add_argument("--models", default="xgboost,lightgbm,catboost")
     parser.add_argument("--trials", type=int, default=0, help="0: library defaults alone")
-    parser.add_argument("--budget", type=float, default=600, help="seconds of tuning a model")
+    parser.add_argument("--budget", type=float, default=600, help="processor seconds after which no trial of a model begins")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     with open(Path(__file__).parent.with_name("tables.tsv")) as file:
