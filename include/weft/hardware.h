@@ -65,10 +65,22 @@ typedef struct weft_hardware_memory {
     weft_dram_power power;
 } weft_hardware_memory;
 
+/* Between the devices that share a layer. All-reduces of `bytes` among n take 2(n-1)/n of the bytes and 2(n-1) hops in a ring,
+ * 2·⌈log2 n⌉ times both in a tree. */
+typedef struct weft_hardware_link {
+    double bandwidth; /* bytes a second in one direction; 0: all-reduces take no time */
+    double latency;   /* seconds a hop */
+    bool tree;
+} weft_hardware_link;
+
 typedef struct weft_hardware {
     weft_hardware_npu npu;
     weft_hardware_memory memory;
+    weft_hardware_link link;
 } weft_hardware;
+
+/* Seconds of an all-reduce; 0 for one device, or no bandwidth. */
+WEFT_API double weft_hardware_all_reduce(const weft_hardware_link *, int64_t devices, double bytes);
 
 /* The published NeuPIMs machine: 8 arrays of 128×128 at 1 GHz, 32 HBM2 channels with dual row buffers. */
 WEFT_API weft_hardware weft_hardware_default(void);
@@ -129,7 +141,8 @@ typedef enum weft_hardware_quirk {
     WEFT_QUIRK_SPLIT_REQUESTS = 1u << 10,
     WEFT_QUIRK_REQUEST_LIMIT = 1u << 11,
     WEFT_QUIRK_VECTOR_OCCUPANCY = 1u << 12,
-    WEFT_QUIRK_KV_APPEND = 1u << 13
+    WEFT_QUIRK_KV_APPEND = 1u << 13,
+    WEFT_QUIRK_ALL_REDUCE = 1u << 14
 } weft_hardware_quirk;
 
 #define WEFT_QUIRKS_COMPAT 0u

@@ -91,8 +91,10 @@ static void say_one(cli_arguments *a, const sim_row *row)
                 "Channels: the heaviest has %lld estimated cycles of attention, %.3f of the mean, %.2f %% above what must be%s\n",
                 (long long)b->heaviest, (double)b->heaviest / b->mean, 100 * ((double)b->heaviest / (double)b->bound - 1),
                 b->least ? "" : " (weft sim balance looks for better)");
-    cli_say(a, "With the head and a %s between devices (not counted above, as in the published evaluation): %.1f tokens/s\n",
-            cli_text(a, "collective"), it->full_tokens_per_second);
+    bool inside = row->design.options.links_inside;
+    cli_say(a, "With the head%s%s%s (not counted above, as in the published evaluation): %.1f tokens/s\n",
+            inside ? "" : " and a ", inside ? "" : cli_text(a, "collective"), inside ? "" : " between devices",
+            it->full_tokens_per_second);
     cli_say(a, "Energy %.4g J an iteration: DRAM %.3g, PIM %.3g, NPU %.3g, links %.3g, GPU %.3g\n", it->energy.total,
             it->energy.dram, it->energy.pim, it->energy.npu, it->energy.link, it->energy.other);
 }

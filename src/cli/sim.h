@@ -52,6 +52,13 @@
          .choices = "fp16|fp8|int8|int4", \
          .help = "storage of keys and values (default: fp16)", \
          .group = "Model"}, \
+        {.name = "links", \
+         .value = "WHERE", \
+         .kind = CLI_CHOICE, \
+         .choices = "beside|inside", \
+         .otherwise = "beside", \
+         .help = "all-reduces told beside the layers' time, as the published evaluation leaves them out, or inside it", \
+         .group = "Model"}, \
     { \
         .name = "collective", .value = "KIND", .kind = CLI_CHOICE, .choices = "ring|tree", .otherwise = "ring", \
         .help = "how devices add up a layer's halves", .group = "Model" \

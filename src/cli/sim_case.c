@@ -20,7 +20,7 @@ static const cli_option options[] = {
      .group = "Engine",
      .help = "follow the paper in these alone: matmul-stores, bias-length, vector-lengths, stream-alignment, accumulator-race, "
              "pipeline-start, header-row, compute-holds-row, attend-stores, kv-rows, split-requests, vector-occupancy, "
-             "kv-append, request-limit"},
+             "kv-append, all-reduce, request-limit"},
     {0},
 };
 

@@ -40,7 +40,10 @@ weft_status sim_prepare_engine(cli_arguments *a, sim_setup *s)
     s->options.order = engine.order;
     s->options.fixed = engine.fixed;
     s->options.exact_halves = engine.exact_halves;
+    s->options.links_inside = strcmp(cli_text(a, "links"), "inside") == 0;
     s->options.collective = strcmp(cli_text(a, "collective"), "tree") == 0 ? WEFT_COLLECTIVE_TREE : WEFT_COLLECTIVE_RING;
+    if (s->options.links_inside && !(engine.fixed & WEFT_QUIRK_ALL_REDUCE))
+        return cli_misuse(a, "--links inside needs --behaviour fixed: the published simulator's devices exchange nothing");
     if (cli_text(a, "sub-batch"))
         s->sub_batch = strcmp(cli_text(a, "sub-batch"), "on") == 0;
     return WEFT_OK;

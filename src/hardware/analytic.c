@@ -186,6 +186,16 @@ static double ffn(weft_analytic *a, char stage, double start, int64_t rows)
     return start;
 }
 
+static double all_reduce(weft_analytic *a, char stage, const char *name, double start, int64_t rows)
+{
+    const weft_hardware *h = a->job->hardware;
+    double bytes = 2.0 * (double)(rows * a->job->shape->embed);
+    weft_analytic_cost c = {.bound = {[WEFT_BOUND_INTERCONNECT] = 1}};
+    c.cycles = weft_hardware_all_reduce(&h->link, a->job->shape->tensor_parallel, bytes) * h->npu.core_mhz * 1e6;
+    bool needed = a->job->options->fixed & WEFT_QUIRK_ALL_REDUCE && c.cycles > 0;
+    return needed ? add_op(a, stage, name, start, false, c) : start;
+}
+
 static double proj_ffn(weft_analytic *a, char stage, double start, int64_t rows)
 {
     const weft_hardware_shape *s = a->job->shape;
@@ -194,9 +204,10 @@ static double proj_ffn(weft_analytic *a, char stage, double start, int64_t rows)
     double add = a->fixed_lengths ? ceil((double)s->embed / npu->vector_width) * npu->add_latency : 0;
     start = add_op(a, stage, "attn.proj", start, false,
                    product(a, rows, weft_ceil(s->heads * s->head_dim, s->tensor_parallel), s->embed));
+    start = all_reduce(a, stage, "attn.allreduce", start, rows);
     start = add_op(a, stage, "attn.res", start, false, by_rows(a, rows, s->embed, 2, add));
     start = add_op(a, stage, "ffn.ln", start, false, by_rows(a, rows, s->embed, 1, norm));
-    start = ffn(a, stage, start, rows);
+    start = all_reduce(a, stage, "ffn.allreduce", ffn(a, stage, start, rows), rows);
     return add_op(a, stage, "ffn.res", start, false, by_rows(a, rows, s->embed, 2, add));
 }
 

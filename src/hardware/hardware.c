@@ -206,10 +206,32 @@ static weft_status check_npu(const weft_hardware_npu *n)
     return status;
 }
 
+static weft_status check_link(const weft_hardware_link *l)
+{
+    if (!(l->bandwidth == 0 || (l->bandwidth >= 1 && l->bandwidth <= 1e18)))
+        return weft_fail(WEFT_ERROR_ARGUMENT, "link bandwidth is %g bytes a second; it must be 0 or from 1 to 1e18",
+                         l->bandwidth);
+    if (!(l->latency >= 0 && l->latency <= 1))
+        return weft_fail(WEFT_ERROR_ARGUMENT, "link latency is %g s; it must be from 0 to 1", l->latency);
+    return WEFT_OK;
+}
+
 weft_status weft_hardware_check(const weft_hardware *hardware)
 {
     weft_status status = check_npu(&hardware->npu);
-    return status == WEFT_OK ? check_memory(&hardware->memory) : status;
+    if (status == WEFT_OK)
+        status = check_memory(&hardware->memory);
+    return status == WEFT_OK ? check_link(&hardware->link) : status;
+}
+
+double weft_hardware_all_reduce(const weft_hardware_link *link, int64_t devices, double bytes)
+{
+    double n = (double)devices;
+    if (devices < 2 || link->bandwidth <= 0)
+        return 0;
+    if (!link->tree)
+        return 2 * (n - 1) / n * bytes / link->bandwidth + 2 * (n - 1) * link->latency;
+    return 2 * ceil(log2(n)) * (bytes / link->bandwidth + link->latency);
 }
 
 /* Spellings of one enumeration; the first of a value is its name. */

@@ -60,12 +60,8 @@ int weft_layer_kinds(const weft_llm *m, weft_layer_kind out[WEFT_LAYER_KINDS])
 
 double weft_collective_seconds(const weft_link *link, weft_collective kind, int64_t devices, double bytes)
 {
-    double n = (double)devices;
-    if (devices < 2)
-        return 0;
-    if (kind == WEFT_COLLECTIVE_RING)
-        return 2 * (n - 1) / n * bytes / link->bandwidth + 2 * (n - 1) * link->latency;
-    return 2 * ceil(log2(n)) * (bytes / link->bandwidth + link->latency);
+    weft_hardware_link l = {link->bandwidth, link->latency, kind == WEFT_COLLECTIVE_TREE};
+    return weft_hardware_all_reduce(&l, devices, bytes);
 }
 
 double weft_device_bytes(const weft_llm *m, double tokens)
@@ -159,6 +155,12 @@ static void add_kind(kinds_sum *s, const weft_hardware_result *r, const weft_lay
     s->lines += layers * (double)(r->stats.load_lines + r->stats.store_lines);
 }
 
+/* Whether all-reduces are in the layers' time, or told beside it. */
+static bool links_inside(const weft_iteration_options *o)
+{
+    return o->links_inside && (o->fixed & WEFT_QUIRK_ALL_REDUCE);
+}
+
 static weft_status run_kinds(const weft_platform *p, const weft_llm *m, const weft_hardware_request *requests, int64_t count,
                              const weft_iteration_options *o, kinds_sum *sum, weft_iteration *out)
 {
@@ -168,6 +170,9 @@ static weft_status run_kinds(const weft_platform *p, const weft_llm *m, const we
     weft_layer_kind kinds[WEFT_LAYER_KINDS];
     int n = weft_layer_kinds(m, kinds);
     weft_status status = WEFT_OK;
+    weft_hardware machine = p->machine;
+    if (links_inside(o))
+        machine.link = (weft_hardware_link){p->link.bandwidth, p->link.latency, o->collective == WEFT_COLLECTIVE_TREE};
     for (int k = 0; k < n && status == WEFT_OK; k++) {
         weft_hardware_options engine = {.mode = o->mode,
                                         .system = systems[o->system],
@@ -183,7 +188,7 @@ static weft_status run_kinds(const weft_platform *p, const weft_llm *m, const we
         if (o->system == WEFT_SERVE_NPU && m->tensor_parallel > 1)
             engine.fixed |= WEFT_QUIRK_REQUEST_LIMIT;
         weft_hardware_result *result = NULL;
-        status = weft_hardware_run(&p->machine, &kinds[k].shape, requests, count, &engine, &result);
+        status = weft_hardware_run(&machine, &kinds[k].shape, requests, count, &engine, &result);
         if (status != WEFT_OK)
             break;
         add_kind(sum, result, &kinds[k], o->sub_batch, k == 0);
@@ -223,7 +228,9 @@ static void from_kinds(const weft_platform *p, const weft_llm *m, const kinds_su
 static void add_links_and_head(const weft_platform *p, const weft_llm *m, const weft_iteration_options *o, weft_iteration *out)
 {
     double rows = (double)out->tokens, bytes = rows * (double)m->width * 2;
-    out->collective_seconds = (double)m->layers * 2 * weft_collective_seconds(&p->link, o->collective, m->tensor_parallel, bytes);
+    if (!links_inside(o))
+        out->collective_seconds =
+            (double)m->layers * 2 * weft_collective_seconds(&p->link, o->collective, m->tensor_parallel, bytes);
     if (m->pipeline_parallel > 1)
         out->collective_seconds += (double)(m->pipeline_parallel - 1) * (bytes / p->link.bandwidth + p->link.latency);
     double macs = rows * (double)weft_llm_head_macs(m) / (double)m->tensor_parallel;
@@ -259,6 +266,9 @@ weft_status weft_iteration_run(const weft_platform *p, const weft_llm *m, const 
     double hz = p->machine.npu.core_mhz * 1e6;
     if (o->system == WEFT_SERVE_GPU) {
         weft_gpu_iteration(p, m, requests, count, out);
+        double sent = (double)(out->tokens * m->width * 2);
+        if (links_inside(o))
+            out->seconds += (double)m->layers * 2 * weft_collective_seconds(&p->link, o->collective, m->tensor_parallel, sent);
         out->cycles = out->seconds * hz;
         out->stage_cycles = out->cycles / (double)m->pipeline_parallel;
     } else {

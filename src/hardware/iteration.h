@@ -29,6 +29,7 @@ typedef struct weft_iteration_options {
     unsigned fixed; /* bits of weft_hardware_quirk */
     bool sub_batch, exact_halves;
     weft_collective collective;
+    bool links_inside;       /* all-reduces take part in the layers' time (fixed behaviour), in place of being told beside it */
     weft_hardware_sink sink; /* of the first kind of layer */
     void *sink_user;
     bool sink_dram;
@@ -51,7 +52,7 @@ typedef struct weft_iteration {
     double utilization;                                             /* useful multiply-accumulates by all units' peak */
     double macs, pim_macs;                                          /* of all devices and layers */
     double bytes;                                                   /* over the external buses of all devices */
-    double collective_seconds, head_seconds; /* what the published evaluation leaves out; not in `cycles` */
+    double collective_seconds, head_seconds; /* what the published evaluation leaves out, and what links do; not in `cycles` */
     double full_tokens_per_second;           /* with both */
     weft_iteration_energy energy;
     double device_bytes;          /* weights and caches on one device */

@@ -118,16 +118,27 @@ static weft_status feed_forward(const weft_work *w, int64_t rows, weft_program *
     return status;
 }
 
+/* Each device has a part of every output's sum. */
+static weft_status all_reduce(const weft_work *w, weft_batch b, const char *name, weft_program *p)
+{
+    bool needed = w->fixed & WEFT_QUIRK_ALL_REDUCE && w->shape->tensor_parallel > 1 && w->hardware->link.bandwidth > 0;
+    return needed ? add(w, p, vector(WEFT_OP_ALL_REDUCE, b.rows, w->shape->embed), "%s", name) : WEFT_OK;
+}
+
 weft_status weft_layer_rest(const weft_work *w, weft_batch b, weft_program *p)
 {
     int64_t embed = w->shape->embed;
     weft_status status = add(w, p, matmul(w, b.rows, w->heads * w->dk, embed), "attn.proj");
+    if (status == WEFT_OK)
+        status = all_reduce(w, b, "attn.allreduce", p);
     if (status == WEFT_OK)
         status = add(w, p, vector(WEFT_OP_RESIDUAL, b.rows, embed), "attn.res");
     if (status == WEFT_OK)
         status = add(w, p, vector(WEFT_OP_LAYERNORM, b.rows, embed), "ffn.ln");
     if (status == WEFT_OK)
         status = feed_forward(w, b.rows, p);
+    if (status == WEFT_OK)
+        status = all_reduce(w, b, "ffn.allreduce", p);
     return status == WEFT_OK ? add(w, p, vector(WEFT_OP_RESIDUAL, b.rows, embed), "ffn.res") : status;
 }
 

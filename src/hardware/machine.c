@@ -139,7 +139,10 @@ static void end_op(machine *m, int side)
                               .read_lines = m->core.op_lines[side][0],
                               .write_lines = m->core.op_lines[side][1]};
     snprintf(out->name, sizeof out->name, "%s", op->name);
-    weft_bounds_end(&m->bounds[side], m->channels, m->schedule.rules.channels, out->bound);
+    if (op->kind == WEFT_OP_ALL_REDUCE)
+        out->bound[WEFT_BOUND_INTERCONNECT] = out->finish - out->start;
+    else
+        weft_bounds_end(&m->bounds[side], m->channels, m->schedule.rules.channels, out->bound);
     *(op->pim ? &m->result->stats.pim_macs : &m->result->stats.macs) += op->macs;
     if (m->options->sink) {
         weft_hardware_event event = {.unit = WEFT_UNIT_OP,
@@ -175,11 +178,14 @@ static void retire_tile(machine *m)
         end_op(m, side);
 }
 
-/* Splits and concatenations move nothing: each takes one core event. */
-static void pass_bookkeeping(machine *m)
+/* Operators without tiles end by the clock: splits and concatenations, which move nothing, and exchanges between devices. */
+static void pass_time(machine *m)
 {
     weft_program *p = &programs(m)[WEFT_PROGRAM_NPU];
-    if (program_exists(p) && p->ops[p->current].kind == WEFT_OP_BOOKKEEPING && p->ops[p->current].start < m->core_cycles)
+    if (!program_exists(p))
+        return;
+    const weft_op *op = &p->ops[p->current];
+    if (op->lasts && op->start + op->lasts <= m->core_cycles)
         end_op(m, WEFT_PROGRAM_NPU);
 }
 
@@ -237,7 +243,7 @@ static void core_event(machine *m)
     m->core.cycle = m->core_cycles;
     if (m->running) {
         retire_tile(m);
-        pass_bookkeeping(m);
+        pass_time(m);
         if (any_program(m)) {
             issue_tile(m, WEFT_PROGRAM_NPU);
             issue_tile(m, WEFT_PROGRAM_PIM);

@@ -5,6 +5,17 @@ weft_status weft_bookkeeping_cut(const weft_work *w, weft_op *op)
 {
     (void)w;
     op->tile_count = 0;
+    op->lasts = 1;
+    return WEFT_OK;
+}
+
+/* The links alone: what is sent goes from scratchpad to scratchpad. */
+weft_status weft_all_reduce_cut(const weft_work *w, weft_op *op)
+{
+    const weft_hardware *h = w->hardware;
+    double seconds = weft_hardware_all_reduce(&h->link, w->shape->tensor_parallel, 2.0 * (double)(op->rows * op->inner));
+    op->tile_count = 0;
+    op->lasts = weft_most(1, (int64_t)(seconds * h->npu.core_mhz * 1e6));
     return WEFT_OK;
 }
 
@@ -23,6 +34,7 @@ static const struct {
     [WEFT_OP_PROMPT] = {weft_prompt_cut, weft_prompt_tile, weft_prompt_accumulates},
     [WEFT_OP_APPEND] = {weft_append_cut, weft_append_tile, NULL},
     [WEFT_OP_BOOKKEEPING] = {weft_bookkeeping_cut, NULL, NULL},
+    [WEFT_OP_ALL_REDUCE] = {weft_all_reduce_cut, NULL, NULL},
 };
 
 weft_status weft_op_cut(const weft_work *w, weft_op *op)

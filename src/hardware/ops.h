@@ -16,7 +16,8 @@ typedef enum weft_op_kind {
     WEFT_OP_FUSED_MHA,     /* attention on the NPU */
     WEFT_OP_PROMPT,        /* attention of prompts' chunks, on the NPU */
     WEFT_OP_APPEND,        /* new keys and values into their cache's rows */
-    WEFT_OP_BOOKKEEPING    /* splits and concatenations: one core event */
+    WEFT_OP_BOOKKEEPING,   /* splits and concatenations: one core event */
+    WEFT_OP_ALL_REDUCE     /* outputs added up over the devices that share a layer */
 } weft_op_kind;
 
 /* A request as the operators see it. */
@@ -56,6 +57,7 @@ typedef struct weft_op {
     bool accumulates; /* the tile issued next goes on in the accumulator of the one before */
     /* While it runs. */
     int64_t issued, finished; /* tiles */
+    int64_t lasts;            /* of an operator without tiles: cycles */
     int64_t start, finish;
     int64_t macs, lines_in, lines_out;
 } weft_op;
@@ -85,6 +87,7 @@ bool weft_prompt_accumulates(const weft_work *, const weft_op *, int64_t index);
 weft_status weft_append_cut(const weft_work *, weft_op *);
 void weft_append_tile(const weft_work *, const weft_op *, int64_t index, weft_tile *out);
 weft_status weft_bookkeeping_cut(const weft_work *, weft_op *);
+weft_status weft_all_reduce_cut(const weft_work *, weft_op *);
 
 static inline int64_t weft_ceil(int64_t a, int64_t b)
 {

@@ -34,6 +34,8 @@ static const weft_hardware_quirk_row rows[] = {
      "a vector unit does one operation after the other"},
     {WEFT_QUIRK_KV_APPEND, "kv-append", "new keys and values never reach their cache",
      "new keys and values are written to their cache's rows in the memory that computes"},
+    {WEFT_QUIRK_ALL_REDUCE, "all-reduce", "devices that share a layer exchange nothing",
+     "after attention and after the feed-forward network they add up their outputs over their links, where the hardware has any"},
     {WEFT_QUIRK_REQUEST_LIMIT, "request-limit", "at most 1,024 requests", "as many as their rows fit"},
 };
 

@@ -38,9 +38,9 @@ static weft_status checksum(weft_sweep_point *p)
     weft_text_add(&t, "%s", WEFT_VERSION);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         weft_text_add(&t, " %lld", (long long)sizes[i]);
-    weft_text_add(&t, " %d %d %d %u %d %d %d %d %lld %lld %d %d", d->options.system, d->options.mode, d->options.order,
-                  d->options.fixed, d->options.exact_halves, d->options.collective, d->halves, d->choose_devices,
-                  (long long)d->batch, (long long)d->length, d->replace_channels, d->placement);
+    weft_text_add(&t, " %d %d %d %u %d %d %d %d %d %lld %lld %d %d", d->options.system, d->options.mode, d->options.order,
+                  d->options.fixed, d->options.exact_halves, d->options.collective, d->options.links_inside, d->halves,
+                  d->choose_devices, (long long)d->batch, (long long)d->length, d->replace_channels, d->placement);
     weft_text_add(&t, " %llu", (unsigned long long)(d->placement >= WEFT_PLACE_ANNEALED ? d->seed : 0));
     for (int64_t i = 0; d->trace && i < d->trace->count; i++)
         weft_text_add(&t, " %lld:%d:%lld", (long long)d->trace->requests[i].length, d->trace->requests[i].channel,

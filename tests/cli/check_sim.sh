@@ -163,6 +163,7 @@ for mode in analytic event exact; do
     ran sim --model llama.json --trace chunks.csv --system neupims --mode $mode --json
     has '"attn.prompt"'
 done
+fails 2 "behaviour fixed" sim --model llama.json --trace t.csv --links inside --behaviour compat
 printf 'seq_len,tokens\n40,41\n' >chunk.csv
 fails 1 "chunk.csv, line 2" sim --model llama.json --trace chunk.csv
 fails 1 "prompt and output" sim serve --model gpt2.json --trace t.csv

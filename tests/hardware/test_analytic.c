@@ -181,6 +181,37 @@ static void collectives_follow_their_formulas(void **state)
     assert_float_equal(weft_collective_seconds(&link, WEFT_COLLECTIVE_TREE, 8, 1e6), 6 * (1e-5 + 2e-6), 1e-12);
 }
 
+/* All-reduces inside the layers' time: as much longer as they take, or less where another half works meanwhile; never twice. */
+static void links_take_their_time_once(void **state)
+{
+    (void)state;
+    weft_platform p = weft_platform_default();
+    const weft_llm *m = weft_llm_preset_at(0);
+    weft_hardware_request requests[32];
+    for (int i = 0; i < 32; i++)
+        requests[i] = (weft_hardware_request){.length = 200, .channel = i};
+    for (int mode = 0; mode < 2; mode++)
+        for (int system = WEFT_SERVE_GPU; system <= WEFT_SERVE_NEUPIMS; system += WEFT_SERVE_NEUPIMS) {
+            weft_iteration_options o = {.system = (weft_serving_system)system,
+                                        .mode = mode ? WEFT_HARDWARE_EVENT : WEFT_HARDWARE_ANALYTIC,
+                                        .fixed = WEFT_QUIRKS_FIXED};
+            weft_iteration beside, inside;
+            assert_int_equal(weft_iteration_run(&p, m, requests, 32, &o, &beside), WEFT_OK);
+            o.links_inside = true;
+            assert_int_equal(weft_iteration_run(&p, m, requests, 32, &o, &inside), WEFT_OK);
+            double added = inside.seconds - beside.seconds;
+            assert_float_equal(added / beside.collective_seconds, 1, mode ? 0.05 : 1e-3);
+            assert_float_equal(inside.collective_seconds, 0, 0);
+            assert_float_equal(inside.full_tokens_per_second / beside.full_tokens_per_second, 1, 0.01);
+            o.fixed = WEFT_QUIRKS_COMPAT; /* the published devices exchange nothing */
+            weft_iteration_free(&inside);
+            assert_int_equal(weft_iteration_run(&p, m, requests, 32, &o, &inside), WEFT_OK);
+            assert_true(inside.collective_seconds > 0);
+            weft_iteration_free(&inside);
+            weft_iteration_free(&beside);
+        }
+}
+
 static void says_when_a_model_does_not_fit(void **state)
 {
     (void)state;
@@ -248,8 +279,8 @@ int main(void)
         cmocka_unit_test(is_near_the_published_simulator), cmocka_unit_test(accounts_for_every_product_and_line),
         cmocka_unit_test(more_work_takes_longer),          cmocka_unit_test(layers_add_up_as_the_paper_adds_them),
         cmocka_unit_test(the_gpu_is_a_roofline),           cmocka_unit_test(collectives_follow_their_formulas),
-        cmocka_unit_test(says_when_a_model_does_not_fit),  cmocka_unit_test(experts_are_all_accounted_for),
-        cmocka_unit_test(kinds_of_layers_cover_the_model),
+        cmocka_unit_test(says_when_a_model_does_not_fit),  cmocka_unit_test(links_take_their_time_once),
+        cmocka_unit_test(experts_are_all_accounted_for),   cmocka_unit_test(kinds_of_layers_cover_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
