@@ -179,6 +179,19 @@ typedef enum weft_dram_command {
 } weft_dram_command;
 WEFT_API const char *weft_dram_command_name(weft_dram_command);
 
+/* Why a DRAM command was not issued a cycle earlier. */
+typedef enum weft_dram_hold {
+    WEFT_HOLD_REQUEST = 0, /* what it serves came, or moved up, just then; or a deadline, a refresh or an order of the
+                              controller's kept it waiting */
+    WEFT_HOLD_SLOT,        /* another command took the channel's command bus */
+    WEFT_HOLD_WINDOW,      /* four activations in the rank's window */
+    WEFT_HOLD_BANK,        /* a delay after `after` in its own bank, */
+    WEFT_HOLD_GROUP,       /* in its bank group, */
+    WEFT_HOLD_RANK,        /* in its rank or the other ones, */
+    WEFT_HOLD_CHANNEL      /* in any bank of the channel */
+} weft_dram_hold;
+WEFT_API const char *weft_dram_hold_name(weft_dram_hold); /* "request", "slot", … */
+
 typedef struct weft_hardware_event {
     weft_hardware_unit unit;
     int index;
@@ -190,6 +203,9 @@ typedef struct weft_hardware_event {
     int rank, bankgroup, bank;
     int64_t row;
     int count; /* multiplies of COMPS_READRES */
+    weft_dram_hold held;
+    weft_dram_command after; /* of a delay: the command that it began with, and when */
+    int64_t after_start;
 } weft_hardware_event;
 
 /* Called for each event, in order of issue; must not keep the pointer. */

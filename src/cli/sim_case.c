@@ -1,6 +1,7 @@
 /* weft sim case: one golden-form case through an engine. */
 #include "cli/sim_engine.h"
 #include "hardware/case.h"
+#include "hardware/command_trace.h"
 #include "hardware/platform.h"
 
 #include <string.h>
@@ -21,6 +22,8 @@ static const cli_option options[] = {
      .help = "follow the paper in these alone: matmul-stores, bias-length, vector-lengths, stream-alignment, accumulator-race, "
              "pipeline-start, header-row, compute-holds-row, attend-stores, kv-rows, split-requests, vector-occupancy, "
              "kv-append, all-reduce, request-limit"},
+    CLI_SIM_COMMANDS,
+    {.name = "force", .help = "write over F.csv when it is there"},
     {0},
 };
 
@@ -80,6 +83,8 @@ static weft_status read_fixes(cli_arguments *a, unsigned *fixed)
 static weft_status run(cli_arguments *a)
 {
     weft_hardware_options o = cli_sim_options(a);
+    if (cli_text(a, "commands") && o.mode == WEFT_HARDWARE_ANALYTIC)
+        return cli_misuse(a, "--commands needs --mode exact or event: formulas issue no commands");
     weft_status fixes = read_fixes(a, &o.fixed);
     if (fixes != WEFT_OK)
         return fixes;
@@ -96,8 +101,24 @@ static weft_status run(cli_arguments *a)
     o.sub_batch = c.sub_batch;
     o.system = c.system;
     weft_hardware_result *result = NULL;
+    weft_command_trace *commands = NULL;
+    if (cli_text(a, "commands")) {
+        status = cli_may_write(a, cli_text(a, "commands"), NULL);
+        if (status == WEFT_OK)
+            status = weft_command_trace_open(cli_text(a, "commands"), &commands);
+        o.sink = weft_command_trace_take;
+        o.sink_user = commands;
+        o.sink_dram = true;
+        if (status != WEFT_OK) {
+            weft_case_free(&c);
+            return status;
+        }
+    }
     double start = cli_now();
     status = weft_hardware_run(&hardware, &c.shape, c.requests, c.count, &o, &result);
+    weft_status written = weft_command_trace_close(commands, status == WEFT_OK);
+    if (written != WEFT_OK)
+        status = written;
     if (status == WEFT_OK) {
         print_result(a, &c, result, cli_now() - start);
         if (cli_wants_json(a)) {

@@ -40,6 +40,12 @@
         .help = "two halves of the batch, one on the NPU while the other is in memory" \
     }
 
+#define CLI_SIM_COMMANDS \
+    { \
+        .name = "commands", .value = "F.csv", .kind = CLI_PATH, \
+        .help = "write every DRAM command, and what kept it from being issued a cycle earlier" \
+    }
+
 /* Mode, order and behaviour from the options above. */
 weft_hardware_options cli_sim_options(const cli_arguments *);
 

@@ -1,6 +1,7 @@
 /* weft sim replay: a memory trace through the controllers. */
 #include "cli/sim_engine.h"
 #include "hardware/access_trace.h"
+#include "hardware/command_trace.h"
 
 #include <string.h>
 
@@ -18,7 +19,8 @@ static const cli_option options[] = {
      .kind = CLI_PATH,
      .traits = CLI_REQUIRED,
      .help = "the trace with columns accepted and done"},
-    {.name = "force", .help = "write over OUT.csv"},
+    CLI_SIM_COMMANDS,
+    {.name = "force", .help = "write over files that are there"},
     {.name = "mode",
      .value = "MODE",
      .kind = CLI_CHOICE,
@@ -77,13 +79,21 @@ static weft_status run(cli_arguments *a)
     unsigned fixed = strcmp(cli_text(a, "behaviour"), "fixed") == 0 ? WEFT_QUIRKS_FIXED : WEFT_QUIRKS_COMPAT;
     bool jump = strcmp(cli_text(a, "mode"), "event") == 0;
     weft_status status = cli_may_write(a, out, NULL);
+    weft_command_trace *commands = NULL;
+    if (status == WEFT_OK && cli_text(a, "commands"))
+        status = cli_may_write(a, cli_text(a, "commands"), NULL);
     if (status == WEFT_OK)
         status = weft_access_trace_read(path, &trace);
+    if (status == WEFT_OK && cli_text(a, "commands"))
+        status = weft_command_trace_open(cli_text(a, "commands"), &commands);
     if (status == WEFT_OK) {
-        status = weft_hardware_replay(&hardware.memory, fixed, jump, trace.accesses, trace.count, NULL, NULL, &totals);
+        status = weft_hardware_replay(&hardware.memory, fixed, jump, trace.accesses, trace.count,
+                                      commands ? weft_command_trace_take : NULL, commands, &totals);
         if (status != WEFT_OK)
             status = weft_fail_in(status, "%s", path);
     }
+    weft_status written = weft_command_trace_close(commands, status == WEFT_OK);
+    status = status == WEFT_OK ? written : status;
     if (status == WEFT_OK)
         status = weft_access_trace_write(&trace, out);
     if (status == WEFT_OK)

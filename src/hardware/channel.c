@@ -41,6 +41,7 @@ weft_status weft_channel_open(weft_channel *c, const weft_dram_rules *r, int ind
 
 void weft_channel_close(weft_channel *c)
 {
+    free(c->why);
     free(c->entries);
     free(c->bucket);
     free(c->pool);

@@ -101,6 +101,9 @@ typedef struct weft_spent {
 
 enum { WEFT_KINDS_OF_WORK = 2, WEFT_PLAIN_WORK = 0, WEFT_PIM_WORK = 1 };
 
+/* Which command each time stamp comes from; kept only where commands are told (channel_why.c). */
+typedef struct weft_why weft_why;
+
 /* 32 channels take turns, clock by clock, so that each tick finds little of its channel in the cache: what most ticks look at
  * stands together at the top. */
 typedef struct weft_channel {
@@ -154,6 +157,8 @@ typedef struct weft_channel {
     int refresh_waiting[64]; /* ranks whose refresh is due, oldest first */
     weft_status status;      /* of the first failed allocation */
     void *sink_user;
+    weft_why *why; /* NULL: not kept */
+    int64_t last_command;
 
     /* Time stamps and rows. */
     int64_t stamp[WEFT_DRAM_COMMANDS];

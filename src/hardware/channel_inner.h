@@ -65,6 +65,15 @@ int64_t weft_pim_next(weft_channel *);
 void weft_channel_issue(weft_channel *, const weft_pick *);
 void weft_channel_return(weft_channel *, weft_return_class, int64_t complete, uint16_t transaction);
 
+/* channel_why.c: tells a command with what held it, before it is done. */
+void weft_why_tell(weft_channel *, const weft_pick *);
+
+/* Cycles in which a product of so many multiplies keeps the banks. */
+static inline int64_t weft_compute_cycles(const weft_dram_rules *r, int64_t comps)
+{
+    return r->burst * ((comps > r->least_comps ? comps : r->least_comps) + 1);
+}
+
 /* channel.c: the oldest transaction of that line and type that has not been issued, or WEFT_NONE. */
 uint16_t weft_channel_pending(const weft_channel *, uint32_t line, weft_access_type);
 void weft_channel_forget(weft_channel *, uint16_t transaction);

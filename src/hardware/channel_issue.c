@@ -112,12 +112,6 @@ static void answer_reads(weft_channel *c, uint16_t transaction)
         weft_channel_return(c, WEFT_RETURN_READ, c->clock + c->rules->read_latency, t);
 }
 
-/* The multiply takes 2 (n + 1) cycles, n at least the pipeline's depth. */
-static int64_t compute_cycles(const weft_dram_rules *r, int64_t comps)
-{
-    return r->burst * ((comps > r->least_comps ? comps : r->least_comps) + 1);
-}
-
 static void issue_pim(weft_channel *c, const weft_pick *pick)
 {
     const weft_dram_rules *r = c->rules;
@@ -135,7 +129,7 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
         break;
     case WEFT_DRAM_COMPS_READRES: {
         bool holds = r->fixed & WEFT_QUIRK_COMPUTE_HOLDS_ROW;
-        int64_t busy = compute_cycles(r, comps);
+        int64_t busy = weft_compute_cycles(r, comps);
         d->num_comp_cmds += comps;
         d->num_readres_cmds++;
         raise_stamp(&c->stamp[WEFT_DRAM_COMPS_READRES], clock + busy);
@@ -169,26 +163,6 @@ static void issue_pim(weft_channel *c, const weft_pick *pick)
         weft_channel_release(c, transaction);
         break;
     }
-}
-
-static void tell(const weft_channel *c, const weft_pick *pick)
-{
-    const weft_dram_rules *r = c->rules;
-    weft_hardware_event event = {
-        .unit = WEFT_UNIT_DRAM,
-        .index = c->index,
-        .name = weft_dram_command_name(pick->command),
-        .stage = c->stage,
-        .start = c->clock,
-        .finish = c->clock + 1,
-        .command = pick->command,
-        .rank = pick->bank / r->banks_per_rank,
-        .bankgroup = pick->bank % r->banks_per_rank / r->banks_per_group,
-        .bank = pick->bank % r->banks_per_group,
-        .row = pick->row,
-        .count = pick->command == WEFT_DRAM_COMPS_READRES ? weft_bank_of(c, c->pool[pick->transaction].line) + 1 : 1,
-    };
-    c->sink(c->sink_user, &event);
 }
 
 /* What the command after this one waits for. */
@@ -266,7 +240,7 @@ void weft_channel_issue(weft_channel *c, const weft_pick *pick)
     c->acted = true;
     c->estimate_known = false;
     if (c->sink)
-        tell(c, pick);
+        weft_why_tell(c, pick);
     charge_issue(c, pick);
     switch (pick->command) {
     case WEFT_DRAM_READ:

@@ -29,7 +29,7 @@ typedef struct log_channel {
 typedef struct command_log {
     bool dual;
     log_channel channel[LOG_CHANNELS];
-    int64_t commands, violations, counts[WEFT_DRAM_COMMANDS];
+    int64_t commands, violations, reasons, counts[WEFT_DRAM_COMMANDS];
     char first[200]; /* the first violation in words */
 } command_log;
 
@@ -87,6 +87,9 @@ static const struct {
     {WEFT_DRAM_COMP, ANYWHERE, WEFT_DRAM_READRES, -1, 2},
     {WEFT_DRAM_COMP, ANYWHERE, WEFT_DRAM_READ, -1, 2},
     {WEFT_DRAM_COMP, ANYWHERE, WEFT_DRAM_PRECHARGE, -1, 5},
+    {WEFT_DRAM_COMP, ANYWHERE, WEFT_DRAM_WRITE, -1, 14},
+    {WEFT_DRAM_READRES, ANYWHERE, WEFT_DRAM_WRITE, -1, 14},
+    {WEFT_DRAM_G_ACTIVATE, SAME_BANK | SAME_GROUP, WEFT_DRAM_PRECHARGE, -1, 34},
     {WEFT_DRAM_READRES, ANYWHERE, WEFT_DRAM_COMP, -1, 2},
     {WEFT_DRAM_READRES, ANYWHERE, WEFT_DRAM_READ, -1, 4},
     {WEFT_DRAM_READRES, ANYWHERE, WEFT_DRAM_G_ACTIVATE, -1, 19},
@@ -143,6 +146,30 @@ static inline void log_delays(command_log *log, int index, const log_command *x,
     }
     if (x->command == WEFT_DRAM_COMPS_READRES && c->last_compute >= 0 && x->at < c->last_compute + c->last_compute_cycles)
         log_wrong(log, index, x, "before the products of the one before are done");
+}
+
+/* A delay that is said to have held the command is one of the table's, after a command that was there. */
+static inline void log_reason(command_log *log, const weft_hardware_event *e, const log_command *x, int place)
+{
+    const log_channel *c = &log->channel[e->index];
+    if (e->held < WEFT_HOLD_BANK || e->after == WEFT_DRAM_COMPS_READRES || x->command >= WEFT_DRAM_GWRITE)
+        return;
+    for (size_t i = 0; i < sizeof log_rules / sizeof log_rules[0]; i++) {
+        int wait = log->dual ? log_rules[i].dual : log_rules[i].single;
+        if (log_rules[i].after != x->command || log_rules[i].before != (int)e->after || x->at - e->after_start != wait)
+            continue;
+        /* A refresh needs all of its rank's banks; what holds for a rank holds for the group within. */
+        int where = x->command == WEFT_DRAM_REFRESH ? ANYWHERE : log_rules[i].relation;
+        where |= where & SAME_RANK ? SAME_BANK | SAME_GROUP : 0;
+        for (int other = 0; other < LOG_PLACES; other++)
+            if (c->last[e->after][other] == e->after_start && log_relation(other, place) & where) {
+                log->reasons++;
+                return;
+            }
+    }
+    char why[80];
+    snprintf(why, sizeof why, "said to wait for %s of cycle %lld", weft_dram_command_name(e->after), (long long)e->after_start);
+    log_wrong(log, e->index, x, why);
 }
 
 /* Row buffers: what the command needs open or closed, and what it leaves. */
@@ -217,6 +244,7 @@ static inline void command_log_take(void *user, const weft_hardware_event *event
         log_wrong(log, event->index, &x, "two commands in one cycle");
     c->clock = x.at;
     log_delays(log, event->index, &x, place);
+    log_reason(log, event, &x, place);
     log_rows(log, event->index, &x, place);
     if (x.command == WEFT_DRAM_COMPS_READRES) {
         c->last_compute = x.at;
