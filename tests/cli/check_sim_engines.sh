@@ -84,7 +84,7 @@ grep -q "skipped" err || wrong "no warning for the skipped request"
 # every command, and what held it back: as many as were issued
 cut -d, -f1-3 "$golden/mem_mixed_pim_and_reads.csv" >in.csv
 "$weft" sim replay in.csv --controller neupims --out answered.csv --commands commands.csv --force >out || wrong "sim replay --commands"
-[ "$(grep -c ',READ,' commands.csv)" = "$(sed 's/.*commands: \([0-9]*\) READ.*/\1/;t;d' out)" ] || wrong "commands.csv has other READs"
+[ "$(awk -F, '$6 == "READ"' commands.csv | grep -c '')" = "$(sed 's/.*commands: \([0-9]*\) READ.*/\1/;t;d' out)" ] || wrong "commands.csv has other READs"
 awk -F, 'NR > 1 && $9 == "group" && $6 == "READ" && $10 == "READ" && $1 - $11 != 2 { bad = 1 } END { exit bad }' commands.csv ||
     wrong "a READ is held by another delay than 2 cycles after a READ"
 refuses 1 "commands.csv" case "$case" --commands commands.csv
