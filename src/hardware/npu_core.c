@@ -1,23 +1,5 @@
 /* The core's clock: what finishes, what is sent, what is issued, in the published simulator's order. */
-#include "hardware/npu_core.h"
-
-typedef struct weft_stage_entry { /* in the systolic pipeline or a vector unit */
-    int64_t start, finish, size;
-    uint32_t tag;
-} weft_stage_entry;
-
-/* A tag: the tile's slot and the instruction in it. */
-enum { SLOT_SHIFT = 29 };
-
-static weft_tile *tile_of(weft_core *c, uint32_t tag)
-{
-    return &c->tile[tag >> SLOT_SHIFT];
-}
-
-static const weft_instruction *instruction_of(weft_core *c, uint32_t tag)
-{
-    return &tile_of(c, tag)->instructions[tag & ((1u << SLOT_SHIFT) - 1)];
-}
+#include "hardware/npu_core_inner.h"
 
 weft_status weft_core_open(weft_core *c, const weft_work *work, weft_network *network, weft_core_style style,
                            weft_line_order order, int64_t stream_bytes)
@@ -150,220 +132,6 @@ const weft_tile *weft_core_retire(weft_core *c)
     return tile;
 }
 
-/* ---- Scratchpad entries. ---- */
-
-static void reserve(weft_core *c, weft_buffer *b, uint32_t key, int64_t remain)
-{
-    if (!weft_buffer_reach(b, key)) {
-        c->status = WEFT_ERROR_MEMORY;
-        return;
-    }
-    b->entries[key].generation = b->generation;
-    b->entries[key].remain = (int32_t)remain;
-}
-
-static void fill(weft_buffer *b, uint32_t key)
-{
-    if (weft_buffer_has(b, key) && b->entries[key].remain > 0)
-        b->entries[key].remain--;
-}
-
-/* ---- Requests. ---- */
-
-static void send_line(weft_core *c, uint64_t line, uint32_t tag, weft_access_type type, int lane)
-{
-    int bits = c->work->rules->channel_bits;
-    weft_network_send(c->network, (int)(line & ((1u << bits) - 1)), lane,
-                      (weft_burst){(uint32_t)(line >> bits), 1, tag, (uint8_t)type});
-}
-
-/* A range of lines: each channel's are one burst. */
-static void send_range(weft_core *c, int64_t first, int64_t last, uint32_t tag, weft_access_type type, int lane)
-{
-    int bits = c->work->rules->channel_bits, channels = c->work->rules->channels;
-    for (int64_t line = first; line <= last && line < first + channels; line++) {
-        uint32_t count = (uint32_t)((last - line) / channels + 1);
-        weft_network_send(c->network, (int)(line & (channels - 1)), lane,
-                          (weft_burst){(uint32_t)(line >> bits), count, tag, (uint8_t)type});
-    }
-}
-
-static bool send_hashed(weft_core *c, const weft_lines *lines, uint32_t tag, weft_access_type type, int lane)
-{
-    const weft_dram_rules *r = c->work->rules;
-    if (lines->count > c->address_room) {
-        uint64_t *grown = realloc(c->addresses, (size_t)lines->count * sizeof *grown);
-        if (!grown)
-            return false;
-        c->addresses = grown;
-        c->address_room = lines->count;
-    }
-    int64_t count = 0;
-    uint64_t columns = (1u << r->column_bits) - 1, channels = (1u << r->channel_bits) - 1;
-    for (int k = 0; k < 2; k++)
-        for (int64_t i = lines->first[k]; i <= lines->last[k]; i++) {
-            uint64_t line = (uint64_t)i, rest = line >> (r->column_bits + r->channel_bits);
-            uint64_t column = line >> r->channel_bits & columns;
-            c->addresses[count++] = ((rest << r->channel_bits | (line & channels)) << r->column_bits | column) << r->offset_bits;
-        }
-    if (!weft_line_set_fill(&c->line_set, c->addresses, count))
-        return false;
-    for (size_t i = 0; i < c->line_set.slots; i++)
-        if (c->line_set.info[i]) {
-            weft_dram_place p = weft_dram_place_of(r, c->line_set.keys[i]);
-            uint64_t rest = (uint64_t)p.row << r->bank_bits | (uint64_t)p.bank;
-            uint64_t line = (rest << r->column_bits | (uint64_t)p.column) << r->channel_bits | (uint64_t)p.channel;
-            send_line(c, line, tag, type, lane);
-        }
-    return true;
-}
-
-/* The next elements of the stream; returns how many lines they are. */
-static int64_t send_elements(weft_core *c, int64_t elements, uint32_t tag, weft_access_type type, int lane)
-{
-    weft_lines lines = weft_stream_take(&c->stream, elements);
-    c->stats.elements += elements;
-    bool load = type == WEFT_ACCESS_READ;
-    c->stats.load_lines += load ? lines.count : 0;
-    c->stats.store_lines += load ? 0 : lines.count;
-    c->op_lines[lane][!load] += lines.count;
-    if (c->order == WEFT_LINES_HASH) {
-        if (!send_hashed(c, &lines, tag, type, lane))
-            c->status = WEFT_ERROR_MEMORY;
-        return lines.count;
-    }
-    send_range(c, lines.first[1], lines.last[1], tag, type, lane); /* after starting over: lower addresses */
-    send_range(c, lines.first[0], lines.last[0], tag, type, lane);
-    return lines.count;
-}
-
-/* A store to places of its own; returns how many lines it is. */
-static int64_t send_pieces(weft_core *c, const weft_instruction *in, uint32_t tag, int lane)
-{
-    weft_dram_place place = weft_dram_place_of(c->work->rules, in->address);
-    uint32_t line = weft_dram_line(c->work->rules, place);
-    int64_t count = (int64_t)in->lines * in->pieces;
-    for (uint32_t i = 0; i < in->pieces; i++)
-        weft_network_send(c->network, place.channel, lane,
-                          (weft_burst){line + i * in->stride, in->lines, tag, WEFT_ACCESS_WRITE});
-    c->stats.elements += in->size;
-    c->stats.store_lines += count;
-    c->op_lines[lane][1] += count;
-    return count;
-}
-
-void weft_core_deliver(void *core, weft_response response)
-{
-    weft_core *c = core;
-    weft_tile *tile = tile_of(c, response.tag);
-    const weft_instruction *in = instruction_of(c, response.tag);
-    c->poked = true;
-    switch ((weft_access_type)response.type) {
-    case WEFT_ACCESS_WRITE:
-        tile->accumulator_io--;
-        return;
-    case WEFT_ACCESS_READ:
-    case WEFT_ACCESS_READRES:
-    case WEFT_ACCESS_COMPS_READRES:
-        fill(in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key);
-        break;
-    default:
-        break;
-    }
-    tile->loads--;
-}
-
-/* ---- Timing of operations. ---- */
-
-static int64_t adder_tree(int64_t elements, int64_t width)
-{
-    int64_t levels = 1;
-    while (elements > width) {
-        elements = weft_ceil(elements, width);
-        levels += elements;
-    }
-    return levels;
-}
-
-int64_t weft_vector_cycles(const weft_hardware_npu *n, weft_opcode code, int64_t elements)
-{
-    int64_t vectors = weft_ceil(elements, n->vector_width),
-            tree = 2 * adder_tree(elements, n->vector_width) * n->add_tree_latency;
-    switch (code) {
-    case WEFT_LAYERNORM:
-        return tree + 2 * n->scalar_mul_latency + n->scalar_sqrt_latency + vectors * (2 * n->add_latency + 3 * n->mul_latency);
-    case WEFT_SOFTMAX:
-        return tree + vectors * (n->add_latency + n->exp_latency + n->mul_latency);
-    case WEFT_ADD:
-        return vectors * n->add_latency;
-    case WEFT_GELU:
-        return vectors * n->gelu_latency;
-    default:
-        return 0;
-    }
-}
-
-/* The last row enters after the others, and leaves after height + width steps. */
-int64_t weft_block_cycles(const weft_hardware_npu *n, int64_t rows)
-{
-    return n->systolic_height + n->systolic_width - 2 + (rows > 4 ? rows : 4);
-}
-
-static weft_stage_entry streamed_block(const weft_core *c, weft_opcode code, int64_t size, uint32_t tag)
-{
-    const weft_hardware_npu *n = &c->work->hardware->npu;
-    bool preload = code == WEFT_GEMM_PRELOAD;
-    int64_t start = c->now + (preload ? 2 * n->systolic_height - 1 : 0);
-    if (c->pipeline.count) {
-        const weft_stage_entry *last = weft_ring_at(&c->pipeline, c->pipeline.count - 1);
-        start = last->start + (preload ? n->systolic_height : last->size > 4 ? last->size : 4);
-        if (c->work->fixed & WEFT_QUIRK_PIPELINE_START && start < c->now)
-            start = c->now;
-    }
-    return (weft_stage_entry){start, start + weft_block_cycles(n, size), size, tag};
-}
-
-/* NPU-only branch: a block waits until weights are in place. */
-static weft_stage_entry blocked_block(const weft_core *c, weft_opcode code, int64_t size, uint32_t tag)
-{
-    const weft_hardware_npu *n = &c->work->hardware->npu;
-    int64_t through = n->systolic_height + n->systolic_width - 1, start = c->now;
-    if (!c->pipeline.count) {
-        start += code == WEFT_GEMV_PRELOAD ? n->systolic_arrays : code == WEFT_GEMM_PRELOAD ? n->systolic_height : 0;
-    } else {
-        const weft_stage_entry *last = weft_ring_at(&c->pipeline, c->pipeline.count - 1);
-        start = code != WEFT_GEMM ? last->finish : (start > last->finish - through ? start : last->finish - through);
-    }
-    return (weft_stage_entry){start, start + through + size, size, tag};
-}
-
-static int64_t newest_finish(const weft_core *c, int unit)
-{
-    return ((const weft_stage_entry *)weft_ring_at(&c->vector[unit], c->vector[unit].count - 1))->finish;
-}
-
-static int choose_unit(const weft_core *c)
-{
-    int units = c->work->hardware->npu.vector_units, chosen = 0;
-    for (int i = 0; i < units; i++)
-        if (!c->vector[i].count)
-            return i;
-    bool in_turn = c->work->fixed & WEFT_QUIRK_VECTOR_OCCUPANCY;
-    for (int i = 1; i < units; i++)
-        if (newest_finish(c, i) < (in_turn ? newest_finish(c, chosen) : c->now))
-            chosen = i;
-    return chosen;
-}
-
-/* The published simulator starts an operation when it is issued, however many its unit is at. */
-static weft_stage_entry vector_operation(const weft_core *c, weft_opcode code, int64_t size, int unit, uint32_t tag)
-{
-    int64_t start = c->now;
-    if (c->work->fixed & WEFT_QUIRK_VECTOR_OCCUPANCY && c->vector[unit].count && newest_finish(c, unit) > start)
-        start = newest_finish(c, unit);
-    return (weft_stage_entry){start, start + weft_vector_cycles(&c->work->hardware->npu, code, size), size, tag};
-}
-
 /* ---- The tick. ---- */
 
 static void tell(const weft_core *c, weft_hardware_unit unit, int index, const char *name, int64_t start, int64_t finish)
@@ -378,9 +146,9 @@ static void tell(const weft_core *c, weft_hardware_unit unit, int index, const c
 
 static void finish_compute(weft_core *c, uint32_t tag)
 {
-    weft_tile *tile = tile_of(c, tag);
-    uint32_t key = instruction_of(c, tag)->key;
-    fill(&c->accumulator[tile->accumulator], key);
+    weft_tile *tile = weft_core_tile(c, tag);
+    uint32_t key = weft_core_instruction(c, tag)->key;
+    weft_core_fill(&c->accumulator[tile->accumulator], key);
     plan(c, tile, key, -1);
     tile->accumulator_io--;
     tile->computes--;
@@ -407,10 +175,10 @@ static void finish_computes(weft_core *c)
 
 static void issue_load(weft_core *c, int side, uint32_t tag)
 {
-    weft_tile *tile = tile_of(c, tag);
-    const weft_instruction *in = instruction_of(c, tag);
-    int64_t lines = send_elements(c, in->size, tag, WEFT_ACCESS_READ, side);
-    reserve(c, in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key, lines);
+    weft_tile *tile = weft_core_tile(c, tag);
+    const weft_instruction *in = weft_core_instruction(c, tag);
+    int64_t lines = weft_core_send_elements(c, in->size, tag, WEFT_ACCESS_READ, side);
+    weft_core_reserve(c, in->to_accumulator ? &c->accumulator[tile->accumulator] : &c->spad[tile->spad], in->key, lines);
     tile->loads += lines - 1;
 }
 
@@ -423,9 +191,9 @@ static void issue_pim_command(weft_core *c, uint32_t tag)
         [WEFT_PIM_READRES] = WEFT_ACCESS_READRES,
         [WEFT_PIM_COMPS_READRES] = WEFT_ACCESS_COMPS_READRES,
     };
-    const weft_instruction *in = instruction_of(c, tag);
+    const weft_instruction *in = weft_core_instruction(c, tag);
     if (in->code == WEFT_PIM_READRES || in->code == WEFT_PIM_COMPS_READRES)
-        reserve(c, &c->spad[WEFT_PIM_BUFFER], in->key, 1);
+        weft_core_reserve(c, &c->spad[WEFT_PIM_BUFFER], in->key, 1);
     weft_dram_place p = weft_dram_place_of(c->work->rules, in->address);
     weft_burst one = {weft_dram_line(c->work->rules, p), 1, tag, (uint8_t)types[in->code]};
     weft_network_send(c->network, p.channel, WEFT_LANE_PIM, one);
@@ -438,7 +206,7 @@ static void issue_loads(weft_core *c, int side)
     for (uint32_t *head; (head = weft_ring_head(queue));) {
         uint32_t tag = *head;
         weft_ring_pop(queue);
-        if (instruction_of(c, tag)->code == WEFT_MOVIN)
+        if (weft_core_instruction(c, tag)->code == WEFT_MOVIN)
             issue_load(c, side, tag);
         else
             issue_pim_command(c, tag);
@@ -455,15 +223,16 @@ static void issue_store(weft_core *c, int side)
     if (!head)
         return;
     uint32_t tag = *head;
-    weft_tile *tile = tile_of(c, tag);
-    const weft_instruction *in = instruction_of(c, tag);
+    weft_tile *tile = weft_core_tile(c, tag);
+    const weft_instruction *in = weft_core_instruction(c, tag);
     const weft_buffer *b = &c->accumulator[tile->accumulator];
     /* The published simulator stores an entry that is valid between two accumulations. */
     if (!weft_buffer_valid(b, in->key) || (c->work->fixed & WEFT_QUIRK_ACCUMULATOR_RACE && b->entries[in->key].planned))
         return;
     weft_ring_pop(queue);
-    tile->accumulator_io +=
-        (in->pieces ? send_pieces(c, in, tag, side) : send_elements(c, in->size, tag, WEFT_ACCESS_WRITE, side)) - 1;
+    tile->accumulator_io += (in->pieces ? weft_core_send_pieces(c, in, tag, side)
+                                        : weft_core_send_elements(c, in->size, tag, WEFT_ACCESS_WRITE, side)) -
+                            1;
     c->acted = true;
 }
 
@@ -485,24 +254,25 @@ static void issue_compute(weft_core *c, int side)
     if (!head)
         return;
     uint32_t tag = *head;
-    weft_tile *tile = tile_of(c, tag);
-    const weft_instruction *in = instruction_of(c, tag);
+    weft_tile *tile = weft_core_tile(c, tag);
+    const weft_instruction *in = weft_core_instruction(c, tag);
     if (!sources_valid(c, tile, in))
         return;
     weft_ring_pop(queue);
     weft_opcode code = (weft_opcode)in->code;
     bool block = code == WEFT_GEMM || code == WEFT_GEMM_PRELOAD || code == WEFT_GEMV_PRELOAD;
-    int unit = block ? 0 : choose_unit(c);
+    int unit = block ? 0 : weft_core_choose_unit(c);
     weft_ring *to = block ? &c->pipeline : &c->vector[unit];
     weft_stage_entry entry;
     if (block) {
         if (!c->pipeline.count)
             c->pipeline_since = c->now;
-        entry = c->style.blocked_gemm ? blocked_block(c, code, in->size, tag) : streamed_block(c, code, in->size, tag);
+        entry = c->style.blocked_gemm ? weft_core_blocked_block(c, code, in->size, tag)
+                                      : weft_core_streamed_block(c, code, in->size, tag);
         c->stats.systolic_issues++;
         c->stats.systolic_preloads += code != WEFT_GEMM;
     } else {
-        entry = vector_operation(c, code, in->size, unit, tag);
+        entry = weft_core_vector_operation(c, code, in->size, unit, tag);
     }
     weft_stage_entry *slot = weft_ring_push(to);
     if (slot)
@@ -515,7 +285,7 @@ static void issue_compute(weft_core *c, int side)
     if (weft_buffer_has(b, in->key))
         b->entries[in->key].remain++;
     else
-        reserve(c, b, in->key, 1);
+        weft_core_reserve(c, b, in->key, 1);
     tell(c, block ? WEFT_UNIT_SYSTOLIC : WEFT_UNIT_VECTOR, unit, weft_opcode_name(code), entry.start, entry.finish);
     c->acted = true;
 }
