@@ -1,19 +1,11 @@
 #!/bin/sh
 # Whatever is wrong in a table, a split, a model's folder, a configuration or on the command line is one line that says what, where
 # and what was expected, with exit status 1 (2: the command line alone); nothing is written, nothing that was there changes.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-mkdir "$folder/at" && cd "$folder/at" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
+mkdir at && cd at || exit 1
 
 # Every file with its checksum, every folder. What is large or not looked at lies beside this folder.
 state() {

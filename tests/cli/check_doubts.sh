@@ -2,19 +2,10 @@
 # What a model says of itself: rows whose labels were changed by hand are found, a column that decides everything is the most
 # important and one of noise the least, probabilities spoilt on purpose are mended by the temperature, intervals hold as often as
 # they say, and strange rows are called strange.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 ran() {
     "$weft" "$@" --threads 1 >out 2>err && return

@@ -1,19 +1,10 @@
 #!/bin/sh
 # Context freeze: from its epoch on the run is another one, before it the same; a run that was killed after it and resumed
 # leaves the bytes of one that was left alone.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 # train DIR OPTIONS…
 train() {

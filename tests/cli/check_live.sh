@@ -2,19 +2,10 @@
 # A table that lives: rows added and forgotten without training. What-if is what forgetting gives, to the bit; forgetting what
 # was added gives the former predictions, to the bit; a kill at any moment leaves the old rows or the new ones; what is
 # wrong is refused and changes nothing.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 ran() {
     "$weft" "$@" --threads 1 >out 2>err && return

@@ -1,17 +1,8 @@
 #!/bin/sh
 # Language models from a shell: what is wrong usage, what is wrong in a folder, and, where the reference model is there
 # (WEFT_DATA), its stories, stops, batches and perplexity.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 
 # fails STATUS PIECE WORDS…: exit status and a piece of the one line on standard error
 fails() {

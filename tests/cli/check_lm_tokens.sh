@@ -1,10 +1,7 @@
 #!/bin/sh
 # Tokenizers from a shell: learn one, use it, read lines of JSON, and every mistake with its message and exit status.
-weft=$(readlink -f "$1")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 
 # expect STATUS WORDS_ON_STDERR COMMAND…: one line on standard error that holds the words; "" for none
 expect() {

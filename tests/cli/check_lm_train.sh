@@ -1,16 +1,8 @@
 #!/bin/sh
 # Training language models from a shell, on a few lines of text: from scratch, further, with an adapter, with a teacher; merged,
 # stopped and resumed; the keys of --json; and every mistake with its one line and exit status.
-weft=$(readlink -f "$1")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 
 # fails STATUS PIECE WORDS…: exit status and a piece of the one line on standard error, nothing on standard output
 fails() {

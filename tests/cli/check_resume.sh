@@ -1,19 +1,10 @@
 #!/bin/sh
 # A training run that was killed, interrupted or starved of disk, and resumed, leaves the bytes of one that was left alone; the
 # number of threads does not show in them either; the seed does.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 # train DIR OPTIONS…: the run that all of this is about
 train() {

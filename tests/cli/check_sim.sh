@@ -1,16 +1,8 @@
 #!/bin/sh
 # The hardware room from a shell: keys of the JSON results, a comparison of all systems, models by config.json, hardware from files,
 # serving, sweeping and its journal, pictures, and one line for each thing that can be wrong, with its exit status.
-weft=$(readlink -f "$1")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 
 ran() {
     "$weft" "$@" >out 2>err && return

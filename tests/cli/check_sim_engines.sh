@@ -1,18 +1,9 @@
 #!/bin/sh
 # weft sim case and replay from a shell: the JSON's keys, both engines and both spellings give one answer, replayed traces equal
 # the published simulator's, results are not overwritten, and wrong files and options are told apart by their exit status.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 golden=$source/tests/golden/neupims
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 # refuses STATUS WORDS COMMAND…: exit status, nothing on standard output, one line that holds the words
 refuses() {

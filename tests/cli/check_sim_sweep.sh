@@ -1,16 +1,8 @@
 #!/bin/sh
 # Sweeps by several processes: started by hand, by mpirun where there is one, and killed on the way. The numbers are those of one
 # process, and one process tells them.
-weft=$(readlink -f "$1")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 
 cat >gpt2.json <<'JSON'
 {"model_type": "gpt2", "n_embd": 256, "n_head": 4, "n_layer": 3, "n_positions": 1024, "vocab_size": 1000}

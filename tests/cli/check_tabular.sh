@@ -1,19 +1,10 @@
 #!/bin/sh
 # Training, predicting and evaluating made-up tables of every task from a shell: the keys of the JSON results, the columns and
 # sums of the predictions, the training rows behind them, and predictions that depend on a row and on nothing else.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 # ran WORDS…: the command succeeds, in $threads threads; results in out, standard error in err
 threads=1

@@ -1,19 +1,10 @@
 #!/bin/sh
 # Tuning from a shell: trials, what is kept of them, searches that were killed, joined by other processes, or whose journal ends in
 # half a line; what does not fit is refused.
-weft=$(readlink -f "$1")
-source=$(readlink -f "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/cli/begin.sh
+. "$(dirname "$0")/begin.sh"
 # shellcheck source=tests/cli/tables.sh
 . "$source/tests/cli/tables.sh"
-cd "$folder" || exit 1
-bad=0
-
-wrong() {
-    echo "$*"
-    bad=1
-}
 
 # tune DIR OPTIONS…: the search that all of this is about
 tune() {
