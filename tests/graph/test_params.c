@@ -166,7 +166,7 @@ static void opens_a_model_in_parts(void **state)
     for (int part = 0; part < 2; part++) {
         weft_params *p = new_set();
         for (int i = part; i < 6; i += 2) {
-            char name[8];
+            char name[16];
             float value = (float)i;
             snprintf(name, sizeof name, "t%d", i);
             assert_int_equal(weft_params_set(p, name, (weft_tensor){&value, WEFT_F32, DIMS(1)}), WEFT_OK);
