@@ -403,3 +403,10 @@ char *weft_path_join(const char *folder, const char *name)
     memcpy(path + length, name, more + 1);
     return path;
 }
+
+weft_status weft_file_remove(const char *path)
+{
+    if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
+        return weft_fail(WEFT_ERROR_FILE, "%s: cannot remove it: %s", path, strerror(errno));
+    return WEFT_OK;
+}

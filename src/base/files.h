@@ -27,6 +27,8 @@ weft_status weft_output_commit(weft_output *);                                 /
 void weft_output_abandon(weft_output *);                                       /* frees; NULL is fine */
 weft_status weft_file_write(const char *path, const void *bytes, size_t size); /* the three in one */
 
+weft_status weft_file_remove(const char *path); /* fine when it is not there */
+
 bool weft_path_exists(const char *path);
 bool weft_path_is_folder(const char *path);
 weft_status weft_folder_make(const char *path);             /* with parents; fine when it is there */

@@ -1,10 +1,11 @@
 /* Progress: counts, measures the rate, and keeps the reports ten a second at most. */
 #include "base/progress.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NOTE_BYTES = 160, NAME_BYTES = 64 };
 static const double least_gap = 0.1; /* seconds between two reports */
@@ -18,13 +19,6 @@ struct weft_progress {
     bool begun;
 };
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 weft_progress *weft_progress_new(weft_progress_function function, void *user, const char *what, int64_t total, const char *unit)
 {
     weft_progress *progress = function ? calloc(1, sizeof *progress) : NULL;
@@ -35,7 +29,7 @@ weft_progress *weft_progress_new(weft_progress_function function, void *user, co
     snprintf(progress->what, sizeof progress->what, "%s", what ? what : "");
     snprintf(progress->unit, sizeof progress->unit, "%s", unit ? unit : "");
     progress->total = total > 0 ? total : 0;
-    progress->start = now();
+    progress->start = weft_clock();
     progress->told = -1;
     return progress;
 }
@@ -65,7 +59,7 @@ void weft_progress_update(weft_progress *progress, int64_t done, const char *not
 {
     if (!progress)
         return;
-    double time = now();
+    double time = weft_clock();
     if (!progress->begun) {
         /* a job that starts at nothing has been at work since it was announced */
         progress->first = done > 0 ? time : progress->start;
@@ -88,6 +82,6 @@ void weft_progress_free(weft_progress *progress)
 {
     if (!progress)
         return;
-    tell(progress, now(), true);
+    tell(progress, weft_clock(), true);
     free(progress);
 }

@@ -45,9 +45,9 @@ static double measure_flops(weft_engine *engine)
     double best = 0;
     for (int i = 0; i < 300; i++) { /* short ones: some fall between what else the machine does */
         peak_job job = {.engine = engine, .rounds = 100000};
-        double begin = cli_now();
+        double begin = weft_clock();
         weft_team_run(engine->team, run_peak, &job);
-        double rate = job.flops / (cli_now() - begin);
+        double rate = job.flops / (weft_clock() - begin);
         best = rate > best ? rate : best;
     }
     return best;
@@ -84,13 +84,13 @@ static double measure_bandwidth(weft_engine *engine)
         return 0;
     memset(memory, 1, 2 * (size_t)COPY_BYTES);
     for (int i = 0; i < 24; i++) {
-        double begin = cli_now();
+        double begin = weft_clock();
         weft_team_pieces(engine->team, COPY_BYTES / COPY_PIECE, copy_piece, memory);
-        double rate = 2.0 * COPY_BYTES / (cli_now() - begin);
+        double rate = 2.0 * COPY_BYTES / (weft_clock() - begin);
         best = rate > best ? rate : best;
-        begin = cli_now();
+        begin = weft_clock();
         weft_team_pieces(engine->team, COPY_BYTES / COPY_PIECE, stream_piece, &(stream_job){engine, memory});
-        rate = 2.0 * COPY_BYTES / (cli_now() - begin);
+        rate = 2.0 * COPY_BYTES / (weft_clock() - begin);
         best = rate > best ? rate : best;
     }
     free(memory);
@@ -137,13 +137,13 @@ static weft_status time_job(bench_context *c, const bench_job *job, int64_t roun
     void *self = NULL;
     double before = resident();
     weft_status status = job->open(c, job, &self, out);
-    double begin = cli_now(), best = 1e300;
-    for (int64_t i = 0; status == WEFT_OK && (i < 3 || (i < rounds * 8 && cli_now() - begin < 2)) && i < rounds * 8; i++) {
-        if (i >= 3 && i >= rounds && cli_now() - begin > 1)
+    double begin = weft_clock(), best = 1e300;
+    for (int64_t i = 0; status == WEFT_OK && (i < 3 || (i < rounds * 8 && weft_clock() - begin < 2)) && i < rounds * 8; i++) {
+        if (i >= 3 && i >= rounds && weft_clock() - begin > 1)
             break;
-        double t = cli_now();
+        double t = weft_clock();
         status = job->call(self);
-        t = cli_now() - t;
+        t = weft_clock() - t;
         if (i > 0 && t < best)
             best = t;
     }

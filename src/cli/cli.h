@@ -12,6 +12,7 @@
 
 #include "cli/options.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "weft/graph.h"
@@ -45,8 +46,6 @@ weft_status cli_may_write(const cli_arguments *, const char *path, const char *p
 
 /* Nothing goes to standard output from now on: another process of the same job says it. */
 void cli_mute(void);
-
-double cli_now(void); /* seconds of a clock that only goes forward */
 
 /* ---- Between main and the framework's files. */
 

@@ -95,7 +95,7 @@ static weft_status learn(job *j)
 static weft_status run(cli_arguments *a)
 {
     job j = {.arguments = a};
-    double begin = cli_now();
+    double begin = weft_clock();
     weft_status status = learn(&j);
     if (status == WEFT_OK) {
         int64_t size = weft_bpe_trainer_size(j.trainer), words = weft_bpe_trainer_words(j.trainer);
@@ -103,11 +103,11 @@ static weft_status run(cli_arguments *a)
             weft_log(WEFT_LOG_WARNING, "the text gives %lld tokens; no other pair occurs %lld times", (long long)size,
                      (long long)cli_int(a, "min-count"));
         cli_say(a, "%lld tokens from %lld bytes of text, %lld different words, in %.1f seconds: %s\n", (long long)size,
-                (long long)j.bytes, (long long)words, cli_now() - begin, cli_text(a, "out"));
+                (long long)j.bytes, (long long)words, weft_clock() - begin, cli_text(a, "out"));
         cli_json_integer(a, "vocabulary", size);
         cli_json_integer(a, "bytes", j.bytes);
         cli_json_integer(a, "words", words);
-        cli_json_number(a, "seconds", cli_now() - begin);
+        cli_json_number(a, "seconds", weft_clock() - begin);
     }
     weft_bpe_trainer_free(j.trainer);
     return status;

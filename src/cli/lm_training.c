@@ -349,14 +349,14 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
     write_settings(&o, d, p->config.data ? p->config.data : "", p->teacher ? cli_text(a, "teacher") : NULL, &settings);
     o.settings = settings.data;
     weft_train_result result;
-    double begin = cli_now();
+    double begin = weft_clock();
     p->train_loss = p->validation_loss = NAN;
     weft_status status = settings.failed
                              ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short")
                              : weft_lm_fit(p->lm, &d->train, &d->rows, &d->validation, &d->validation_rows, &o, &result);
     weft_progress_free(p->progress);
     p->progress = NULL;
-    double seconds = cli_now() - begin, accuracy = NAN;
+    double seconds = weft_clock() - begin, accuracy = NAN;
     if (status == WEFT_OK && p->classify && d->validation_rows.count)
         status =
             weft_lm_accuracy(p->lm, &d->validation, &d->validation_rows, d->validation_rows.count, o.batch, o.bf16, &accuracy);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A process has one standard output, so its state is the process's. */
@@ -257,11 +256,4 @@ weft_status cli_may_write(const cli_arguments *arguments, const char *path, cons
         return weft_fail(WEFT_ERROR_FILE, "%s already holds a finished result; give --force to replace it, or another --out",
                          path);
     return WEFT_OK;
-}
-
-double cli_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

@@ -114,13 +114,13 @@ static weft_status run(cli_arguments *a)
             return status;
         }
     }
-    double start = cli_now();
+    double start = weft_clock();
     status = weft_hardware_run(&hardware, &c.shape, c.requests, c.count, &o, &result);
     weft_status written = weft_command_trace_close(commands, status == WEFT_OK);
     if (written != WEFT_OK)
         status = written;
     if (status == WEFT_OK) {
-        print_result(a, &c, result, cli_now() - start);
+        print_result(a, &c, result, weft_clock() - start);
         if (cli_wants_json(a)) {
             cli_json_string(a, "case", c.name);
             cli_json_string(a, "mode", cli_text(a, "mode"));
@@ -128,7 +128,7 @@ static weft_status run(cli_arguments *a)
             cli_json_string(a, "behaviour", cli_text(a, "behaviour"));
             weft_case_answer(result, cli_json(a));
             add_measures(a, &hardware, &c, result);
-            cli_json_number(a, "seconds", cli_now() - start);
+            cli_json_number(a, "seconds", weft_clock() - start);
         }
     } else {
         status = weft_fail_in(status, "%s", path);

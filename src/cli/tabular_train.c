@@ -206,14 +206,14 @@ static weft_status train(train_run *t)
     weft_train_result *results = calloc((size_t)t->members, sizeof *results);
     if (!results)
         return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
-    double begin = cli_now();
+    double begin = weft_clock();
     status = weft_fit_members(engine, &t->folder.config, t->folder.params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL],
                               &t->fit, t->members, results);
     t->folder.config.members = t->members;
     weft_progress_free(t->progress);
     t->progress = NULL;
     if (status == WEFT_OK)
-        status = tell_results(t, engine, results, cli_now() - begin);
+        status = tell_results(t, engine, results, weft_clock() - begin);
     free(results);
     return status;
 }

@@ -323,7 +323,7 @@ static weft_status run(cli_arguments *arguments)
     if (cli_tabular_check_parts(arguments) != WEFT_OK)
         return WEFT_ERROR_ARGUMENT;
     tune_run t = {.arguments = arguments, .out = cli_text(arguments, "out")};
-    double began = cli_now();
+    double began = weft_clock();
     weft_status status = check_folder(arguments, t.out);
     if (status == WEFT_OK)
         status = cli_tabular_prepare(arguments, &t.prepared);
@@ -341,7 +341,7 @@ static weft_status run(cli_arguments *arguments)
     if (status == WEFT_OK)
         status = search(&t);
     if (status == WEFT_OK)
-        status = finish_once(&t, cli_now() - began);
+        status = finish_once(&t, weft_clock() - began);
     weft_report_run_close(&t.report);
     weft_study_close(t.study);
     weft_params_free(t.params);

@@ -50,11 +50,11 @@ static weft_status run_jobs(cli_arguments *a, const char *folder, weft_report *p
     for (int i = 0; i < JOBS; i++) {
         if (!cli_quiet(a))
             cli_say(a, "%s: %s\n", jobs[i].name, jobs[i].about);
-        double begin = cli_now();
+        double begin = weft_clock();
         weft_report_heading(page, 2, jobs[i].name);
         weft_report_paragraph(page, "%s", jobs[i].about);
         weft_status one = jobs[i].run(a, folder, page, &results[i]);
-        seconds[i] = cli_now() - begin;
+        seconds[i] = weft_clock() - begin;
         results[i].ok = one == WEFT_OK;
         if (one != WEFT_OK) {
             snprintf(results[i].headline, sizeof results[i].headline, "%.*s", (int)sizeof results[i].headline - 1, weft_error());

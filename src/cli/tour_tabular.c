@@ -204,9 +204,9 @@ weft_status tour_tabular(cli_arguments *a, const char *folder, weft_report *page
     if (status == WEFT_OK) {
         t.report.page = page;
         t.report.measure = weft_measure_of(WEFT_TASK_REGRESSION);
-        double begin = cli_now();
+        double begin = weft_clock();
         status = fit(&t, engine, &result);
-        seconds = cli_now() - begin;
+        seconds = weft_clock() - begin;
         weft_progress_free(t.progress);
     }
     if (status == WEFT_OK) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/threads.h"
 
 /* Points of a part, claimed and handed to a thread together: formulas take some 0.1 ms a point, engines much longer. */
@@ -72,13 +73,6 @@ static int64_t part_count(const sweep *s)
     return (s->count + s->part_size - 1) / s->part_size;
 }
 
-static double clock_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* False: the run was stopped, and the point is not done. */
 static bool evaluate(weft_sweep_point *p)
 {
@@ -121,7 +115,7 @@ static void flush(sweep *s)
     for (int64_t i = 0; i < s->held_count; i++)
         weft_sweep_let_go(s->journal, s->held[i]);
     s->held_count = 0;
-    s->written = clock_seconds();
+    s->written = weft_clock();
 }
 
 static void catch_up(sweep *s)
@@ -150,7 +144,7 @@ static void end_part(sweep *s, int64_t part)
 {
     pthread_mutex_lock(&s->lock);
     s->held[s->held_count++] = part;
-    if (clock_seconds() - s->written > flush_seconds)
+    if (weft_clock() - s->written > flush_seconds)
         flush(s);
     pthread_mutex_unlock(&s->lock);
 }
@@ -224,14 +218,14 @@ static weft_status run(sweep *s, const weft_sweep_options *o, weft_sweep_summary
     if (status != WEFT_OK)
         return status;
     s->held = malloc((size_t)(part_count(s) + 1) * sizeof *s->held);
-    double begin = clock_seconds();
+    double begin = weft_clock();
     s->finished = out->reused;
     s->progress = weft_progress_new(o->progress, o->user, "sweep", s->count, "points");
     if (s->held)
         work(s, team);
     weft_progress_free(s->progress);
     weft_team_free(team);
-    out->seconds = clock_seconds() - begin;
+    out->seconds = weft_clock() - begin;
     out->computed = s->computed;
     out->elsewhere = s->finished - s->computed - out->reused;
     if (!s->held)
@@ -246,7 +240,7 @@ static weft_status run(sweep *s, const weft_sweep_options *o, weft_sweep_summary
 
 weft_status weft_sweep_run(weft_sweep_point *points, int64_t count, const weft_sweep_options *o, weft_sweep_summary *out)
 {
-    sweep s = {.points = points, .count = count, .part_size = 1, .written = clock_seconds(), .lock = PTHREAD_MUTEX_INITIALIZER};
+    sweep s = {.points = points, .count = count, .part_size = 1, .written = weft_clock(), .lock = PTHREAD_MUTEX_INITIALIZER};
     weft_status status = WEFT_OK;
     *out = (weft_sweep_summary){0};
     for (int64_t i = 0; i < count && status == WEFT_OK; i++)

@@ -2,9 +2,10 @@
 #include "lm/generate.h"
 #include "lm/lm.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct generation {
     weft_lm *lm;
@@ -17,13 +18,6 @@ typedef struct generation {
     int64_t first;        /* number of stream 0 among all prompts */
     weft_lm_tokens *next; /* [streams] what each is fed */
 } generation;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool is_end(const weft_lm_generate_options *o, int64_t id)
 {
@@ -122,18 +116,18 @@ static weft_status run(weft_lm *lm, const weft_lm_tokens *prompts, int64_t first
 {
     generation g = {.lm = lm, .o = options, .prompts = prompts + first, .streams = count, .out = out + first, .first = first};
     weft_status status = prepare(&g);
-    double begun = now(), prompted = begun;
+    double begun = weft_clock(), prompted = begun;
     int64_t going = 1;
     while (going > 0 && status == WEFT_OK) {
         status = weft_lm_decoder_feed(g.decoder, g.next);
         if (prompted == begun)
-            prompted = now();
+            prompted = weft_clock();
         if (status == WEFT_OK)
             status = step(&g, &going);
     }
     for (int64_t s = 0; s < count; s++) {
         g.out[s].prompt_seconds = prompted - begun;
-        g.out[s].seconds = now() - prompted;
+        g.out[s].seconds = weft_clock() - prompted;
     }
     if (!options->decoder)
         weft_lm_decoder_free(g.decoder);

@@ -1,10 +1,11 @@
 /* Perplexity over windows with a stride: a token is scored once, by the first window that has context for it. */
 #include "lm/lm.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* As many windows at a time as make about this many tokens. */
 enum { TOKENS_AT_A_TIME = 2048 };
@@ -20,13 +21,6 @@ typedef struct measure {
     double sum;
     int64_t scored;
 } measure;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static weft_status prepare(measure *m)
 {
@@ -149,7 +143,7 @@ weft_status weft_lm_measure(weft_lm *lm, const int64_t *ids, int64_t count, cons
         m.batch = windows;
     if (scored)
         memset(scored, 0, (size_t)count);
-    double begun = now();
+    double begun = weft_clock();
     weft_status status = prepare(&m);
     if (status == WEFT_OK)
         status = all_windows(&m, &o, scored);
@@ -161,7 +155,7 @@ weft_status weft_lm_measure(weft_lm *lm, const int64_t *ids, int64_t count, cons
     free(m.positions);
     if (status != WEFT_OK)
         return status;
-    *out = (weft_lm_perplexity){.scored = m.scored, .nll = m.sum, .seconds = now() - begun};
+    *out = (weft_lm_perplexity){.scored = m.scored, .nll = m.sum, .seconds = weft_clock() - begun};
     out->perplexity = exp(m.sum / (double)(m.scored ? m.scored : 1));
     return WEFT_OK;
 }

@@ -1,19 +1,13 @@
 /* A study at work: its journal, and choosing the next trial under its lock. */
 #include "tabular/study_inner.h"
 
+#include "base/clock.h"
 #include "base/files.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-double weft_study_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 weft_status weft_study_memory_short(const weft_study *s)
 {
@@ -282,7 +276,7 @@ static weft_status next_trial(weft_study *s, int *lock, bool *others)
     status = weft_study_look(s);
     if (status == WEFT_OK)
         status = adopt_trial(s, lock, others);
-    bool in_time = s->options.seconds <= 0 || weft_study_clock() - s->began < s->options.seconds || weft_study_count(s) == 0;
+    bool in_time = s->options.seconds <= 0 || weft_clock() - s->began < s->options.seconds || weft_study_count(s) == 0;
     if (status == WEFT_OK && s->trial < 0 && s->table.count < s->options.trials && in_time)
         status = begin_trial(s, lock);
     weft_journal_unlock(s->journal);
@@ -309,7 +303,7 @@ weft_status weft_study_work(weft_study *s)
     weft_status status = WEFT_OK;
     bool others = true;
     int lock = -1;
-    s->began = weft_study_clock();
+    s->began = weft_clock();
     while (status == WEFT_OK) {
         if (weft_interrupted()) {
             status = WEFT_ERROR_INTERRUPTED;

@@ -37,13 +37,10 @@ char *weft_study_journal_path(const char *folder)
     return path;
 }
 
+/* Frees `path`, too; NULL: it could not be made. */
 static weft_status remove_file(char *path)
 {
-    weft_status status = WEFT_OK;
-    if (!path)
-        return WEFT_ERROR_MEMORY;
-    if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-        status = weft_fail(WEFT_ERROR_FILE, "%s: cannot remove it: %s", path, strerror(errno));
+    weft_status status = path ? weft_file_remove(path) : WEFT_ERROR_MEMORY;
     free(path);
     return status;
 }

@@ -35,7 +35,6 @@ weft_json_writer weft_study_begin_line(weft_text *, int64_t trial);
 /* Adds a line and reads it back, so that what this process knows is what every other one will. */
 weft_status weft_study_add_line(weft_study *, weft_text *line);
 
-double weft_study_clock(void); /* seconds */
 weft_status weft_study_memory_short(const weft_study *);
 
 /* ---- one trial (study_trial.c) ---- */

@@ -1,6 +1,7 @@
 /* One trial of a study: training it, judging it at its rungs, writing down how it ended. */
 #include "tabular/study_inner.h"
 
+#include "base/clock.h"
 #include "base/files.h"
 
 #include <math.h>
@@ -117,7 +118,7 @@ static weft_status end_trial(weft_study *s, weft_trial_state state, const weft_t
     weft_json_add_key(&w, "best_epoch");
     weft_json_add_integer(&w, result->best_epoch);
     weft_json_add_key(&w, "seconds");
-    weft_json_add_number(&w, weft_study_clock() - s->trial_began);
+    weft_json_add_number(&w, weft_clock() - s->trial_began);
     weft_json_close_object(&w);
     if (status == WEFT_OK)
         status = weft_study_add_line(s, &line);
@@ -142,7 +143,7 @@ static bool was_pruned(const weft_study *s, const weft_train_result *result)
 weft_status weft_study_run_trial(weft_study *s)
 {
     weft_train_result result = {.best_epoch = -1, .best_score = NAN};
-    s->trial_began = weft_study_clock();
+    s->trial_began = weft_clock();
     s->trained = s->stopped = false;
     weft_status status = train_trial(s, &result);
     if (status == WEFT_ERROR_NUMERIC) { /* settings that do not train are a result, too */

@@ -389,10 +389,8 @@ weft_status weft_checkpoint_remove(const char *folder)
     char *path = weft_path_join(folder, "trainer.json");
     if (!path)
         return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", folder);
-    weft_status status = WEFT_OK;
-    if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-        status = weft_fail(WEFT_ERROR_FILE, "%s: cannot remove: %s", path, strerror(errno));
-    else
+    weft_status status = weft_file_remove(path);
+    if (status == WEFT_OK)
         sweep(folder, INT64_MAX); /* no file has it */
     free(path);
     return status;

@@ -1,5 +1,6 @@
 /* The training loop: steps and evaluations until patience or the epochs are at an end, with a checkpoint between any two of
  * them where one is due. Whatever it decides on is in weft_loop, so a resumed run decides the same. */
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "train/loop.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NOTE 160
 
@@ -198,18 +198,11 @@ static bool is_enough(const weft_loop *l)
     return job->enough && l->evaluated > 0 && job->enough(job->user, l->evaluated, l->best_score);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static weft_status run(weft_loop *l)
 {
     const weft_train_job *job = l->job;
     weft_status status = WEFT_OK;
-    double saved = now();
+    double saved = weft_clock();
     bool enough = l->step == l->evaluated * job->steps_per_epoch && is_enough(l);
     while (status == WEFT_OK && !enough && !at_end(l)) {
         bool due;
@@ -223,9 +216,9 @@ static weft_status run(weft_loop *l)
         }
         if (status == WEFT_OK && weft_interrupted())
             status = WEFT_ERROR_INTERRUPTED;
-        else if (status == WEFT_OK && due && (job->checkpoint_seconds <= 0 || now() - saved >= job->checkpoint_seconds)) {
+        else if (status == WEFT_OK && due && (job->checkpoint_seconds <= 0 || weft_clock() - saved >= job->checkpoint_seconds)) {
             status = weft_loop_save(l);
-            saved = now();
+            saved = weft_clock();
         }
     }
     return status;

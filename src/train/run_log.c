@@ -290,8 +290,8 @@ weft_status weft_run_forget(const char *folder)
     char *path = weft_path_join(folder, "run.json");
     if (!path)
         return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", folder);
-    if (status == WEFT_OK && unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-        status = fail_system(path, "remove");
+    if (status == WEFT_OK)
+        status = weft_file_remove(path);
     free(path);
     return status;
 }
