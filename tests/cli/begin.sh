@@ -12,3 +12,17 @@ wrong() {
     echo "$*"
     bad=1
 }
+
+# fails STATUS PIECE WORDS…: exit status, a piece of the one line on standard error, and nothing on standard output
+fails() {
+    status=$1
+    piece=$2
+    shift 2
+    "$weft" "$@" >out 2>err
+    got=$?
+    [ "$got" -eq "$status" ] || wrong "weft $*: exit status $got, expected $status: $(cat err)"
+    grep -q '^weft: ' err || wrong "weft $*: \"$(cat err)\" does not begin with weft:"
+    grep -qF -e "$piece" err || wrong "weft $*: \"$(cat err)\" does not say \"$piece\""
+    [ "$(wc -l <err)" -eq 1 ] || wrong "weft $*: more than a line on standard error: $(cat err)"
+    [ -s out ] && wrong "weft $*: a failed command wrote to standard output"
+}

@@ -4,19 +4,6 @@
 # shellcheck source=tests/cli/begin.sh
 . "$(dirname "$0")/begin.sh"
 
-# fails STATUS PIECE WORDS…: exit status and a piece of the one line on standard error
-fails() {
-    status=$1
-    piece=$2
-    shift 2
-    "$weft" "$@" >out 2>err
-    got=$?
-    [ "$got" -eq "$status" ] || wrong "weft $*: exit status $got, expected $status"
-    grep -qF -e "$piece" err || wrong "weft $*: \"$(cat err)\" does not say \"$piece\""
-    [ "$(wc -l <err)" -eq 1 ] || wrong "weft $*: more than a line on standard error: $(cat err)"
-    [ -s out ] && wrong "weft $*: a failed command wrote to standard output"
-}
-
 # says PIECE WORDS…: succeeds, and standard output holds the piece
 says() {
     piece=$1

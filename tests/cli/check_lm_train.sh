@@ -4,19 +4,6 @@
 # shellcheck source=tests/cli/begin.sh
 . "$(dirname "$0")/begin.sh"
 
-# fails STATUS PIECE WORDS…: exit status and a piece of the one line on standard error, nothing on standard output
-fails() {
-    status=$1
-    piece=$2
-    shift 2
-    "$weft" "$@" --json >out 2>err
-    got=$?
-    [ "$got" -eq "$status" ] || wrong "weft $*: exit status $got, expected $status: $(cat err)"
-    grep -qF -e "$piece" err || wrong "weft $*: \"$(cat err)\" does not say \"$piece\""
-    [ "$(wc -l <err)" -eq 1 ] || wrong "weft $*: more than a line on standard error: $(cat err)"
-    [ -s out ] && wrong "weft $*: a failed command wrote to standard output"
-}
-
 # keys "KEY …" WORDS…: succeeds, with one JSON object that has the keys
 keys() {
     wanted=$1
@@ -91,11 +78,11 @@ for i in 1 2 3 4; do
 done >texts.jsonl
 keys "trained $told" lm finetune encoder --data texts.jsonl --steps 60 --lr 0.01 --batch-size 4 --out further
 awk "BEGIN { exit !($(number train_loss) < $early) }" || wrong "masked words: $early, then $(number train_loss)"
-fails 1 "--lora wants a decoder" lm finetune encoder --data texts.jsonl --lora --out x
-fails 1 "context is 32 tokens" lm finetune encoder --data texts.jsonl --length 33 --out x
-fails 1 "no room" lm finetune encoder --data texts.jsonl --length 2 --out x
-fails 1 "expected {text}" lm finetune encoder --data records.jsonl --out x
-fails 1 "no mask token" lm train --data text.txt --tokenizer words --config encoder.json --out x
+fails 1 "--lora wants a decoder" lm finetune encoder --data texts.jsonl --lora --out x --json
+fails 1 "context is 32 tokens" lm finetune encoder --data texts.jsonl --length 33 --out x --json
+fails 1 "no room" lm finetune encoder --data texts.jsonl --length 2 --out x --json
+fails 1 "expected {text}" lm finetune encoder --data records.jsonl --out x --json
+fails 1 "no mask token" lm train --data text.txt --tokenizer words --config encoder.json --out x --json
 
 # classes: a fresh head, then the head of the folder
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -110,9 +97,9 @@ grep -q '"1": "rat"' classifier/config.json || wrong "no names of classes: $(cat
 keys "val_accuracy" lm finetune classifier --classify --data labels.jsonl --steps 1 --lr 1e-9 --batch-size 8 --out same
 [ "$(number val_accuracy)" = 1.0 ] || wrong "cat or rat, read again: $(cat out)"
 echo '{"text": "the mat", "label": "mat"}' >mat.jsonl
-fails 1 'label "mat" is none of the classifier' lm finetune classifier --classify --data mat.jsonl --out x
-fails 1 "all records have one label" lm finetune encoder --classify --data mat.jsonl --out x
-fails 1 "expected {text, label}" lm finetune encoder --classify --data texts.jsonl --out x
+fails 1 'label "mat" is none of the classifier' lm finetune classifier --classify --data mat.jsonl --out x --json
+fails 1 "all records have one label" lm finetune encoder --classify --data mat.jsonl --out x --json
+fails 1 "expected {text, label}" lm finetune encoder --classify --data texts.jsonl --out x --json
 # decoders read a text's last token
 keys "trained classes val_accuracy $told" lm finetune base --classify --data labels.jsonl --steps 60 --lr 0.01 --batch-size 8 --out sorter
 [ "$(number val_accuracy)" = 1.0 ] || wrong "a decoder, cat or rat: $(cat out)"
@@ -120,9 +107,9 @@ grep -q '"LlamaForSequenceClassification"' sorter/config.json || wrong "not a cl
 "$weft" info sorter | grep -q 'logits \[B, 2\]' || wrong "no classes: $("$weft" info sorter)"
 keys "val_accuracy" lm finetune sorter --classify --data labels.jsonl --steps 1 --lr 1e-9 --batch-size 8 --out sorted
 [ "$(number val_accuracy)" = 1.0 ] || wrong "a decoder, cat or rat, read again: $(cat out)"
-fails 1 "is a classifier" lm generate sorter --prompt the
-fails 1 "is a classifier" lm finetune sorter --data text.txt --out x
-fails 2 "--classify and --lora exclude" lm finetune base --classify --lora --data labels.jsonl --out x
+fails 1 "is a classifier" lm generate sorter --prompt the --json
+fails 1 "is a classifier" lm finetune sorter --data text.txt --out x --json
+fails 2 "--classify and --lora exclude" lm finetune base --classify --lora --data labels.jsonl --out x --json
 cat >roberta.json <<'END'
 {"model_type": "roberta", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
  "num_attention_heads": 2, "max_position_embeddings": 34, "pad_token_id": 1}
@@ -136,41 +123,41 @@ for family in roberta distilbert; do
     [ "$(number val_accuracy)" = 1.0 ] || wrong "$family, cat or rat: $(cat out)"
     "$weft" info $family-labels >out || wrong "the $family classifier does not open"
 done
-fails 1 "records" lm finetune classifier --classify --data text.txt --out x
-fails 1 "no head for masked words" lm finetune classifier --data text.txt --out x
+fails 1 "records" lm finetune classifier --classify --data text.txt --out x --json
+fails 1 "no head for masked words" lm finetune classifier --data text.txt --out x --json
 
 # mistakes: on the command line, then in files
-fails 2 "--data" lm train --tokenizer words --config tiny.json --out x
-fails 2 "gpt2" lm train --data text.txt --tokenizer words --arch rnn --out x
-fails 2 "--steps and --epochs exclude each other" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --epochs 1 --out x
-fails 2 "wants --lora beside it" lm finetune base --data text.txt --rank 4 --out x
-fails 2 "wants --teacher beside it" lm finetune base --data text.txt --temperature 2 --out x
-fails 2 "--dpo and --teacher exclude each other" lm finetune base --data text.txt --dpo --teacher wide --out x
-fails 2 "temperature" lm finetune base --data text.txt --teacher wide --temperature 0 --out x
-fails 2 "teacher-weight" lm finetune base --data text.txt --teacher wide --teacher-weight 1.5 --out x
+fails 2 "--data" lm train --tokenizer words --config tiny.json --out x --json
+fails 2 "gpt2" lm train --data text.txt --tokenizer words --arch rnn --out x --json
+fails 2 "--steps and --epochs exclude each other" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --epochs 1 --out x --json
+fails 2 "wants --lora beside it" lm finetune base --data text.txt --rank 4 --out x --json
+fails 2 "wants --teacher beside it" lm finetune base --data text.txt --temperature 2 --out x --json
+fails 2 "--dpo and --teacher exclude each other" lm finetune base --data text.txt --dpo --teacher wide --out x --json
+fails 2 "temperature" lm finetune base --data text.txt --teacher wide --temperature 0 --out x --json
+fails 2 "teacher-weight" lm finetune base --data text.txt --teacher wide --teacher-weight 1.5 --out x --json
 : >empty.txt
 : >empty.jsonl
 echo '{"question": 1}' >other.jsonl
 echo '{"text": ' >broken.jsonl
-fails 1 "missing.txt" lm finetune base --data missing.txt --out x
-fails 1 "empty.txt" lm finetune base --data empty.txt --out x
-fails 1 "empty.jsonl" lm finetune base --data empty.jsonl --out x
-fails 1 "other.jsonl" lm finetune base --data other.jsonl --out x
-fails 1 "within 64 tokens" lm finetune base --data records.jsonl --out x
-fails 1 "broken.jsonl" lm finetune base --data broken.jsonl --out x
-fails 1 "nowhere" lm finetune nowhere --data text.txt --out x
-fails 1 "nowhere" lm finetune base --data text.txt --teacher nowhere --out x
-fails 1 "context is 64 tokens" lm finetune base --data text.txt --length 65 --out x
-fails 1 "--force" lm finetune base --data records.jsonl --prompt "{{ instruction }}" --steps 10 --out tuned
-fails 1 "--force" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --out base
+fails 1 "missing.txt" lm finetune base --data missing.txt --out x --json
+fails 1 "empty.txt" lm finetune base --data empty.txt --out x --json
+fails 1 "empty.jsonl" lm finetune base --data empty.jsonl --out x --json
+fails 1 "other.jsonl" lm finetune base --data other.jsonl --out x --json
+fails 1 "within 64 tokens" lm finetune base --data records.jsonl --out x --json
+fails 1 "broken.jsonl" lm finetune base --data broken.jsonl --out x --json
+fails 1 "nowhere" lm finetune nowhere --data text.txt --out x --json
+fails 1 "nowhere" lm finetune base --data text.txt --teacher nowhere --out x --json
+fails 1 "context is 64 tokens" lm finetune base --data text.txt --length 65 --out x --json
+fails 1 "--force" lm finetune base --data records.jsonl --prompt "{{ instruction }}" --steps 10 --out tuned --json
+fails 1 "--force" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --out base --json
 sed 's/llama/rnn/' tiny.json >rnn.json
-fails 1 "\"model_type\" is \"rnn\"" lm train --data text.txt --tokenizer words --config rnn.json --out x
+fails 1 "\"model_type\" is \"rnn\"" lm train --data text.txt --tokenizer words --config rnn.json --out x --json
 sed 's/280/270/' tiny.json >few.json
-fails 1 "past the model's vocabulary of 270" lm train --data text.txt --tokenizer words --config few.json --length 16 --out x
+fails 1 "past the model's vocabulary of 270" lm train --data text.txt --tokenizer words --config few.json --length 16 --out x --json
 sed 's/280/290/' tiny.json >more.json
 "$weft" lm train --data text.txt --tokenizer words --config more.json --length 16 --steps 1 --out more --json >out || wrong "more"
-fails 1 "the teacher's vocabulary has 290 tokens" lm finetune base --data text.txt --length 16 --teacher more --out x
-fails 1 "adapter/adapter_model.safetensors: base_model" lm merge wide --adapter adapter --out x
+fails 1 "the teacher's vocabulary has 290 tokens" lm finetune base --data text.txt --length 16 --teacher more --out x --json
+fails 1 "adapter/adapter_model.safetensors: base_model" lm merge wide --adapter adapter --out x --json
 [ -e x/model.safetensors ] && wrong "a failed command left a model"
 
 exit $bad
