@@ -43,8 +43,8 @@ static weft_status read_codes(const weft_tabular_config *c, weft_tensor t, const
     return WEFT_OK;
 }
 
-static weft_status read_targets(const weft_tabular_config *c, weft_tensor t, const char *prefix, const char *where,
-                                weft_rows_data *data)
+weft_status weft_rows_targets(const weft_tabular_config *c, weft_tensor t, const char *prefix, const char *where,
+                              weft_rows_data *data)
 {
     if (weft_dims_count(t.dims) != data->rows || t.dims.rank != 1)
         return refuse(where, prefix, "y", t, "one target a row");
@@ -74,6 +74,7 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
     static const char *const names[3] = {"x_num", "x_bin", "x_cat"};
     const int64_t widths[3] = {c->n_num_features, c->n_bin_features, c->n_cat};
     int64_t rows = -1;
+    has_y = take(arrays, prefix, "y", &y);
     for (int i = 0; i < 3; i++) {
         has[i] = take(arrays, prefix, names[i], &x[i]);
         if (has[i] && rows < 0 && x[i].dims.rank == 2)
@@ -81,6 +82,9 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
     }
     if (!has[0] && !has[1] && !has[2])
         return WEFT_OK;
+    if (rows == 0)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%s: %s%s and what goes with it hold no rows", where, prefix,
+                         names[has[0] ? 0 : has[1] ? 1 : 2]);
     weft_status status = weft_rows_new(c, rows < 0 ? 0 : rows, out);
     for (int i = 0; i < 3 && status == WEFT_OK; i++) {
         if (!has[i] && widths[i] == 0)
@@ -98,9 +102,8 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
             for (int64_t k = 0; k < rows * widths[i]; k++)
                 (i == 0 ? (*out)->x_num : (*out)->x_bin)[k] = number_at(x[i], k);
     }
-    has_y = take(arrays, prefix, "y", &y);
     if (status == WEFT_OK && has_y)
-        status = read_targets(c, y, prefix, where, *out);
+        status = weft_rows_targets(c, y, prefix, where, *out);
     for (int64_t i = 0; status == WEFT_OK && i < rows; i++)
         (*out)->row[i] = i;
     if (status != WEFT_OK) {
@@ -108,6 +111,22 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
         *out = NULL;
     }
     return status;
+}
+
+static bool names_loss(const char *const *names, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], "loss") == 0)
+            return true;
+    return false;
+}
+
+weft_status weft_tabular_check_loss(const weft_run_request *r)
+{
+    weft_tensor y;
+    if ((names_loss(r->taps, r->tap_count) || names_loss(r->grads, r->grad_count)) && !weft_arrays_find(r->inputs, "y", &y))
+        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: \"loss\" needs the rows' targets: y is missing");
+    return WEFT_OK;
 }
 
 /* ---- the registry's rows ---- */
@@ -205,8 +224,9 @@ static weft_status run_one_mlp(const weft_tabular_config *c, weft_engine *engine
     if (status != WEFT_OK)
         return status;
     bool loss = weft_arrays_find(request->inputs, "y", &y);
-    weft_graph *g = weft_run_graph(request);
-    if (g) {
+    status = weft_tabular_check_loss(request);
+    weft_graph *g = status == WEFT_OK ? weft_run_graph(request) : NULL;
+    if (status == WEFT_OK && g) {
         int64_t n = rows->rows;
         weft_mlp_build(g, c, n, false, loss);
         weft_binding bindings[] = {
@@ -227,7 +247,7 @@ static weft_status run_one_mlp(const weft_tabular_config *c, weft_engine *engine
                              .inputs = inputs,
                              .input_count = 2};
         status = weft_evaluate(&e, request, out);
-    } else {
+    } else if (status == WEFT_OK) {
         status = WEFT_ERROR_MEMORY;
     }
     weft_graph_free(g);

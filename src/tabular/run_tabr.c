@@ -35,6 +35,10 @@ static weft_status short_of_memory(void)
 static weft_status read_candidates(tabr_run *t, const char *folder)
 {
     weft_status status = weft_rows_from_arrays(&t->config, t->request->inputs, "candidate.", "inputs", &t->candidates);
+    weft_tensor y;
+    if (status == WEFT_OK && weft_arrays_find(t->request->inputs, "candidate.y", &y) != (t->candidates != NULL))
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "inputs: %s: candidates need their columns and their targets",
+                           t->candidates ? "candidate.y is missing" : "candidate.y comes without candidate.x_num, .x_bin or .x_cat");
     if (status != WEFT_OK || t->candidates)
         return status;
     if (!folder)
@@ -52,6 +56,8 @@ static weft_status read_candidates(tabr_run *t, const char *folder)
         status = weft_rows_from_arrays(&t->config, arrays, "", path.data, &t->candidates);
     if (status == WEFT_OK && !t->candidates)
         status = weft_fail(WEFT_ERROR_FORMAT, "%s: holds no x_num, x_bin or x_cat", path.data);
+    if (status == WEFT_OK && !weft_arrays_find(arrays, "y", &y))
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"y\" is missing", path.data);
     weft_arrays_free(arrays);
     weft_text_free(&path);
     return status;
@@ -91,18 +97,14 @@ static weft_status read_batch(tabr_run *t)
         return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: no rows: expected x_num, x_bin, x_cat or index");
     if (!t->batch) {
         t->B = index.dims.size[0];
+        if (t->B == 0)
+            return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: index names no rows");
         if ((status = weft_rows_new(&t->config, t->B, &t->batch)) != WEFT_OK)
             return status;
         for (int64_t i = 0; i < t->B; i++)
             weft_rows_copy(t->batch, i, t->candidates, ((const int64_t *)index.data)[i]);
-        if (t->loss && t->batch->y && (y.dtype != WEFT_F32 || weft_dims_count(y.dims) != t->B))
-            return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: y does not hold one F32 target a row");
-        if (t->loss && t->batch->y)
-            memcpy(t->batch->y, y.data, (size_t)t->B * sizeof *t->batch->y);
-        if (t->loss && t->batch->label && (y.dtype != WEFT_I64 || weft_dims_count(y.dims) != t->B))
-            return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: y does not hold one I64 class a row");
-        if (t->loss && t->batch->label)
-            memcpy(t->batch->label, y.data, (size_t)t->B * sizeof *t->batch->label);
+        if (t->loss && (status = weft_rows_targets(&t->config, y, "", "inputs", t->batch)) != WEFT_OK)
+            return status;
     }
     t->B = t->batch->rows;
     if (has_index && index.dims.size[0] != t->B)
@@ -192,6 +194,8 @@ static weft_status find_contexts(tabr_run *t)
         return status;
     t->m = found ? given.dims.size[1] : t->config.context_size;
     t->config.context_size = t->m;
+    if (found && t->m == 0)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: context_index names no rows to look at");
     if (found && given.dims.size[0] != t->B)
         return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: context_index has %lld rows, the batch %lld",
                          (long long)given.dims.size[0], (long long)t->B);
@@ -241,6 +245,22 @@ static weft_status place_rows(tabr_run *t)
 
 enum { MOST_MASKS = 256 };
 
+static weft_status no_such_mask(const weft_graph *g, const char *name)
+{
+    weft_text known = {0};
+    weft_entry entry;
+    int n = weft_graph_entries(g, -1, &entry);
+    for (int i = 0; i < n; i++) {
+        weft_graph_entries(g, i, &entry);
+        if (strcmp(entry.kind, "random") == 0)
+            weft_text_add(&known, "%s%s", known.length ? ", " : "", entry.name);
+    }
+    weft_status status = weft_fail(WEFT_ERROR_ARGUMENT, "inputs: \"%s\" is not a dropout of this model, which has %s", name,
+                                   known.data ? known.data : "none");
+    weft_text_free(&known);
+    return status;
+}
+
 /* masks from the inputs; those that are not given are all ones */
 static weft_status bind_masks(tabr_run *t, weft_graph *g, weft_binding *bindings, int *count, weft_arrays *ones)
 {
@@ -269,7 +289,7 @@ static weft_status bind_masks(tabr_run *t, weft_graph *g, weft_binding *bindings
     for (int64_t i = 0; i < weft_arrays_count(t->request->inputs); i++) {
         const char *name = weft_arrays_at(t->request->inputs, i).name;
         if (strncmp(name, "mask.", 5) == 0 && !weft_find(g, name).id)
-            return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: \"%s\" is not a dropout of this model", name);
+            return no_such_mask(g, name);
     }
     return WEFT_OK;
 }
@@ -384,7 +404,7 @@ weft_status weft_tabr_run(const weft_tabular_config *config, weft_engine *engine
     for (int64_t i = 0; i < weft_arrays_count(request->inputs); i++)
         t.masked |= strncmp(weft_arrays_at(request->inputs, i).name, "mask.", 5) == 0;
     if ((status = weft_arrays_new(&t.keys)) == WEFT_OK && (status = weft_arrays_new(&t.found)) == WEFT_OK &&
-        (status = read_candidates(&t, folder)) == WEFT_OK && (status = read_batch(&t)) == WEFT_OK &&
+        (status = weft_tabular_check_loss(request)) == WEFT_OK && (status = read_candidates(&t, folder)) == WEFT_OK && (status = read_batch(&t)) == WEFT_OK &&
         (status = find_contexts(&t)) == WEFT_OK && (status = place_rows(&t)) == WEFT_OK && (status = run_graph(&t)) == WEFT_OK)
         status = write_results(&t, out);
     weft_tabular_config_free(&t.config);

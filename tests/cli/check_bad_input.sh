@@ -376,6 +376,33 @@ sed 's/\[1,2\]/[2,1]/' named.safetensors >turned.safetensors
 refuse 1 "x_num|[2, 1]|2]" run model turned.safetensors --out out.safetensors
 { write_length 1000000000000; tail -c +9 named.safetensors; } >header.safetensors
 refuse 1 "header.safetensors|header" run model header.safetensors --out out.safetensors
+# tensors HEADER ZEROS: a file with this header and so many zero bytes
+tensors() {
+    write_length "$(printf %s "$1" | wc -c)"
+    printf %s "$1"
+    head -c "$2" /dev/zero
+}
+x='"x_num":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}'
+tensors '{"x_num":{"dtype":"F32","shape":[0,2],"data_offsets":[0,0]}}' 0 >rowless.safetensors
+refuse 1 "x_num|no rows" run model rowless.safetensors --out out.safetensors
+tensors '{"index":{"dtype":"I64","shape":[0],"data_offsets":[0,0]}}' 0 >rowless.safetensors
+refuse 1 "index|no rows" run model rowless.safetensors --out out.safetensors
+tensors "{$x,\"context_index\":{\"dtype\":\"I64\",\"shape\":[1,0],\"data_offsets\":[8,8]}}" 8 >alone.safetensors
+refuse 1 "context_index|no rows" run model alone.safetensors --out out.safetensors
+tensors "{$x,\"candidate.x_num\":{\"dtype\":\"F32\",\"shape\":[9,2],\"data_offsets\":[8,80]}}" 80 >mute.safetensors
+refuse 1 "candidate.y is missing" run model mute.safetensors --out out.safetensors
+tensors "{$x,\"candidate.y\":{\"dtype\":\"I64\",\"shape\":[9],\"data_offsets\":[8,80]}}" 80 >mute.safetensors
+refuse 1 "candidate.y comes without" run model mute.safetensors --out out.safetensors
+tensors "{$x,\"mask.probs\":{\"dtype\":\"F32\",\"shape\":[1,8],\"data_offsets\":[8,40]}}" 40 >mask.safetensors
+refuse 1 "mask.probs|mask.dropout, mask.T.2" run model mask.safetensors --out out.safetensors
+{
+    write_length 130
+    printf '%-130s' '{"index":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"y":{"dtype":"I64","shape":[1],"data_offsets":[8,16]}}'
+    printf '\0\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0'
+} >class.safetensors
+refuse 1 "y of row 0 is 2|0 to 1" run model class.safetensors --out out.safetensors
+refuse 1 "loss|y is missing" run model named.safetensors --out out.safetensors --tap loss
+refuse 1 "loss|y is missing" run model named.safetensors --out out.safetensors --grad loss
 "$weft" run model named.safetensors --out ../out.safetensors --tap probs >../out 2>../err || wrong "run: $(cat ../err)"
 refuse 1 "old.csv|--force" run model named.safetensors --out old.csv
 refuse 1 "none" info none
