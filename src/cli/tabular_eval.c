@@ -1,6 +1,8 @@
 /* weft tabular eval: metrics on labelled rows. */
 #include "cli/tabular.h"
 
+#include <string.h>
+
 static const cli_positional files[] = {{"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows with their target"}, {0}};
 
 static const cli_option options[] = {
@@ -25,14 +27,19 @@ static weft_status evaluate(cli_arguments *a, cli_tabular_model *m, const weft_t
     weft_metrics metrics = {0};
     bool regression = f->config.task == WEFT_TASK_REGRESSION;
     weft_status status = weft_rows_from_table(&f->config, table, &rows);
+    /* a training row does not look at itself when the training part is measured (spec 2.5) */
+    bool own = status == WEFT_OK && cli_text(a, "split") && strcmp(cli_text(a, "part"), weft_part_names[WEFT_PART_TRAIN]) == 0 &&
+               weft_tabular_are_candidates(m->model, rows);
+    if (own)
+        cli_say(a, "each of these training rows is predicted from the others\n");
     if (status == WEFT_OK)
-        status = weft_tabular_predict(m->model, rows, false, 0, &said);
+        status = weft_tabular_predict(m->model, rows, own, 0, &said);
     if (status == WEFT_OK)
         status = weft_value_metrics(&f->config, rows, said.value, regression ? f->schema->target_mean : 0,
                                     regression ? f->schema->target_sd : 1, &metrics);
     if (status == WEFT_OK)
         cli_tabular_metrics(a, NULL, &metrics, f->schema);
-    if (status == WEFT_OK && f->candidates) {
+    if (status == WEFT_OK && f->candidates && !own) {
         status = weft_tabular_folder_table(cli_positional_at(a, 0), f, &train);
         if (status == WEFT_OK)
             status = cli_tabular_duplicates(a, &f->config, f->schema, table, train, rows, said.value);
@@ -71,7 +78,8 @@ const cli_command cli_tabular_eval = {
         "log-loss, balanced accuracy, macro F1, calibration error (before and after the temperature), Brier score and the "
         "confusion matrix; for two classes the ROC AUC too.\n\n"
         "Where rows have an identical training row, the metrics of the others are printed as well: a model that looks at "
-        "training rows profits from copies.",
+        "training rows profits from copies. With --part train each training row is predicted from the others alone, as in "
+        "training.",
     .positionals = files,
     .options = options,
     .example = "weft tabular eval houses houses.csv --split houses.split.csv --part test",

@@ -205,7 +205,7 @@ static void tell_json(tune_run *t, int64_t best, double seconds)
     cli_json_integer(a, "best_trial", best);
     cli_json_number(a, "best_score", weft_measure_score(t->measure, trial->score));
     weft_json_add_key(cli_json(a), "best_params");
-    weft_space_write_values(&t->space, trial->value, cli_json(a));
+    weft_space_write_settings(&t->space, trial->value, cli_json(a));
     cli_json_integer(a, "members", t->members);
     cli_json_integer(a, "epochs", trial->epochs);
     cli_json_integer(a, "best_epoch", trial->best_epoch + 1);
@@ -229,7 +229,7 @@ static weft_status write_run(tune_run *t, int64_t best)
         weft_json_add_key(&w, key);
         weft_json_add_number(&w, weft_measure_score(t->measure, trial->score));
         weft_json_add_key(&w, "params");
-        weft_space_write_values(&t->space, trial->value, &w);
+        weft_space_write_settings(&t->space, trial->value, &w);
         weft_json_close_object(&w);
         status = line.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", t->out)
                              : weft_run_log_add(log, i, trial->epochs, line.data);

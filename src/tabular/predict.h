@@ -42,6 +42,9 @@ weft_status weft_tabular_predict(weft_tabular_model *, const weft_rows_data *row
                                  weft_predictions *out);
 void weft_predictions_free(weft_predictions *); /* what it holds */
 
+/* Whether `own` may be said of the rows: they are the model's first candidates, by number, columns and target. */
+bool weft_tabular_are_candidates(const weft_tabular_model *, const weft_rows_data *rows);
+
 /* value [rows, neighbors, width]: what the model would say without each neighbour of `said`, to the bit what it says after that
  * row has been forgotten. */
 weft_status weft_tabular_without(weft_tabular_model *, const weft_rows_data *rows, const weft_predictions *said, double *value);

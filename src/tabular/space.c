@@ -168,6 +168,22 @@ void weft_space_write_values(const weft_space *s, const double *values, weft_jso
     weft_json_close_object(w);
 }
 
+void weft_space_write_settings(const weft_space *s, const double *values, weft_json_writer *w)
+{
+    weft_json_open_object(w);
+    for (int i = 0; i < s->count; i++) {
+        double value = isnan(values[i]) ? 0 : values[i];
+        if (s->axis[i].kind == WEFT_AXIS_CHOICE)
+            continue;
+        weft_json_add_key(w, s->axis[i].name);
+        if (s->axis[i].kind == WEFT_AXIS_REAL)
+            weft_json_add_number(w, value);
+        else
+            weft_json_add_integer(w, (int64_t)value);
+    }
+    weft_json_close_object(w);
+}
+
 weft_status weft_space_read_values(const weft_space *s, weft_json_value object, const char *where, double *values)
 {
     const char *key;

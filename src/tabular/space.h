@@ -27,6 +27,8 @@ void weft_space_apply(const weft_space *, const double *values, weft_tabular_con
  * outside its range, and one that is missing or not asked for. */
 void weft_space_write(const weft_space *, weft_json_writer *);
 void weft_space_write_values(const weft_space *, const double *values, weft_json_writer *);
+/* The same for readers: no questions, and 0 for a setting that its question has switched off. */
+void weft_space_write_settings(const weft_space *, const double *values, weft_json_writer *);
 weft_status weft_space_read_values(const weft_space *, weft_json_value object, const char *where, double *values);
 
 #endif

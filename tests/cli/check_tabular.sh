@@ -144,6 +144,13 @@ for task in regression binary multiclass; do
     grep -q '"rows": 50' out || wrong "eval $task: not 50 rows"
     case $(cat out) in *"$said"*) ;; *) wrong "eval $task says $(cut -c 1-200 out), training said $said" ;; esac
 
+    # A training row does not look at itself when the training part is measured.
+    ran tabular train table.csv --target y --out again --split split.csv --config model.json --context-size 8 --epochs 2 --json
+    said=$(part train | sed 's/, "confusion.*//')
+    ran tabular eval again table.csv --split split.csv --part train --json
+    case $(cat out) in *"$said"*) ;; *) wrong "eval --part train of $task says $(cut -c 1-200 out), training said $said" ;; esac
+    rm -r again
+
     # Predictions: columns, probabilities, and that the neighbours are training rows with their labels.
     for k in 1 2 3; do
         header=$header,neighbor_${k}_row,neighbor_${k}_weight,neighbor_${k}_label,neighbor_${k}_distance

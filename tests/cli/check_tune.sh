@@ -55,6 +55,10 @@ grep -q 'd_main' alone/journal.jsonl && head -n 2 alone/journal.jsonl | tail -n 
 [ -s alone/report.html ] || wrong "no report"
 trials alone >mine
 same alone "left alone"
+# best_params are the settings by their names, as the best line of trials.csv has them.
+rate=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "weight_decay") c = i } NR > 1 && $2 == "complete" && (!n++ || $3 < b) { b = $3; w = $c } END { print w }' alone/trials.csv)
+sed 's/.*"best_params": {\([^}]*\)}.*/\1/' out | grep -q "\"weight_decay\": $rate\$" || wrong "best_params have not weight_decay $rate: $(cut -c 1-400 out)"
+grep -q '"?' out && wrong "best_params hold a question of the search: $(cut -c 1-400 out)"
 # The best of trials.csv is the model's own validation score.
 best=$(awk -F, 'NR > 1 && $2 == "complete" && (!n++ || $3 < b) { b = $3 } END { print b }' alone/trials.csv)
 grep -q "\"best_score\": $best" out || wrong "best_score is not $best: $(cut -c 1-300 out)"
