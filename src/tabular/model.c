@@ -84,7 +84,9 @@ weft_status weft_rows_from_arrays(const weft_tabular_config *c, const weft_array
         return WEFT_OK;
     if (rows == 0)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: %s%s and what goes with it hold no rows", where, prefix,
-                         names[has[0] ? 0 : has[1] ? 1 : 2]);
+                         names[has[0]   ? 0
+                               : has[1] ? 1
+                                        : 2]);
     weft_status status = weft_rows_new(c, rows < 0 ? 0 : rows, out);
     for (int i = 0; i < 3 && status == WEFT_OK; i++) {
         if (!has[i] && widths[i] == 0)

@@ -8,12 +8,14 @@
 extern const weft_model_type weft_tabr_model, weft_mlp_model;
 
 /* Rows from arrays PREFIXx_num [rows, F], x_bin, x_cat (I64 codes, -1: none of the levels), y. Shapes and codes are checked
- * against the configuration, and there must be rows; `where` for messages. *out is NULL when there is no x_num, x_bin or x_cat. */
+ * against the configuration, and there must be rows; `where` for messages. *out is NULL when there is no x_num, x_bin or x_cat.
+ */
 weft_status weft_rows_from_arrays(const weft_tabular_config *, const weft_arrays *, const char *prefix, const char *where,
                                   weft_rows_data **out);
 
 /* The targets of rows: F32 or F64 standardised values, or I64 classes, checked against the configuration. */
-weft_status weft_rows_targets(const weft_tabular_config *, weft_tensor y, const char *prefix, const char *where, weft_rows_data *);
+weft_status weft_rows_targets(const weft_tabular_config *, weft_tensor y, const char *prefix, const char *where,
+                              weft_rows_data *);
 
 /* Refuses a request for the loss, or its gradient, where the inputs hold no targets. */
 weft_status weft_tabular_check_loss(const weft_run_request *);

@@ -51,8 +51,8 @@ bool weft_tabular_are_candidates(const weft_tabular_model *model, const weft_row
     return c && n <= c->rows && same_bytes(rows->row, c->row, n, sizeof *c->row) &&
            same_bytes(rows->x_num, c->x_num, n * c->n_num, sizeof *c->x_num) &&
            same_bytes(rows->x_bin, c->x_bin, n * c->n_bin, sizeof *c->x_bin) &&
-           same_bytes(rows->x_hot, c->x_hot, n * c->one_hot, sizeof *c->x_hot) &&
-           same_bytes(rows->y, c->y, n, sizeof *c->y) && same_bytes(rows->label, c->label, n, sizeof *c->label);
+           same_bytes(rows->x_hot, c->x_hot, n * c->one_hot, sizeof *c->x_hot) && same_bytes(rows->y, c->y, n, sizeof *c->y) &&
+           same_bytes(rows->label, c->label, n, sizeof *c->label);
 }
 
 void weft_predictions_free(weft_predictions *p)

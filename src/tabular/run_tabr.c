@@ -37,8 +37,9 @@ static weft_status read_candidates(tabr_run *t, const char *folder)
     weft_status status = weft_rows_from_arrays(&t->config, t->request->inputs, "candidate.", "inputs", &t->candidates);
     weft_tensor y;
     if (status == WEFT_OK && weft_arrays_find(t->request->inputs, "candidate.y", &y) != (t->candidates != NULL))
-        status = weft_fail(WEFT_ERROR_ARGUMENT, "inputs: %s: candidates need their columns and their targets",
-                           t->candidates ? "candidate.y is missing" : "candidate.y comes without candidate.x_num, .x_bin or .x_cat");
+        status =
+            weft_fail(WEFT_ERROR_ARGUMENT, "inputs: %s: candidates need their columns and their targets",
+                      t->candidates ? "candidate.y is missing" : "candidate.y comes without candidate.x_num, .x_bin or .x_cat");
     if (status != WEFT_OK || t->candidates)
         return status;
     if (!folder)
@@ -404,8 +405,9 @@ weft_status weft_tabr_run(const weft_tabular_config *config, weft_engine *engine
     for (int64_t i = 0; i < weft_arrays_count(request->inputs); i++)
         t.masked |= strncmp(weft_arrays_at(request->inputs, i).name, "mask.", 5) == 0;
     if ((status = weft_arrays_new(&t.keys)) == WEFT_OK && (status = weft_arrays_new(&t.found)) == WEFT_OK &&
-        (status = weft_tabular_check_loss(request)) == WEFT_OK && (status = read_candidates(&t, folder)) == WEFT_OK && (status = read_batch(&t)) == WEFT_OK &&
-        (status = find_contexts(&t)) == WEFT_OK && (status = place_rows(&t)) == WEFT_OK && (status = run_graph(&t)) == WEFT_OK)
+        (status = weft_tabular_check_loss(request)) == WEFT_OK && (status = read_candidates(&t, folder)) == WEFT_OK &&
+        (status = read_batch(&t)) == WEFT_OK && (status = find_contexts(&t)) == WEFT_OK && (status = place_rows(&t)) == WEFT_OK &&
+        (status = run_graph(&t)) == WEFT_OK)
         status = write_results(&t, out);
     weft_tabular_config_free(&t.config);
     weft_rows_free(t.candidates);
