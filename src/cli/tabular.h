@@ -38,7 +38,31 @@
         {.name = "split", \
          .value = "F.csv", \
          .kind = CLI_PATH, \
-         .help = "a header \"split\", then 0 (train), 1 (validation) or 2 (test) a data row", \
+         .help = "a header \"split\", then 0 (train), 1 (validation) or 2 (test) a data row; DATA.csv itself when it has such " \
+                 "a column", \
+         .group = "Table"}, \
+        {.name = "val-share", \
+         .value = "X", \
+         .kind = CLI_NUMBER, \
+         .least = 0, \
+         .most = 1, \
+         .otherwise = "0.2", \
+         .help = "without --split and --val: the share of the rows beside test that are drawn for validation", \
+         .traits = CLI_ABOVE_LEAST | CLI_BELOW_MOST, \
+         .group = "Table"}, \
+        {.name = "test-share", \
+         .value = "X", \
+         .kind = CLI_NUMBER, \
+         .least = 0, \
+         .most = 1, \
+         .otherwise = "0.2", \
+         .help = "likewise: the share of all rows that are drawn for test; 0 for none", \
+         .traits = CLI_BELOW_MOST, \
+         .group = "Table"}, \
+        {.name = "group", \
+         .value = "COL", \
+         .kind = CLI_TEXT, \
+         .help = "likewise: rows with the same value of this column (a patient, a shop) stay in one part; it is no input", \
          .group = "Table"}, \
         {.name = "val", .value = "F.csv", .kind = CLI_PATH, .help = "validation rows in a file of their own", .group = "Table"}, \
     { \

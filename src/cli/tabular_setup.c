@@ -11,6 +11,11 @@ weft_status cli_tabular_check_parts(cli_arguments *a)
         return cli_misuse(a, "--split and --val or --test exclude each other");
     if (cli_text(a, "test") && !cli_text(a, "val"))
         return cli_misuse(a, "--test needs --val beside it");
+    static const char *const drawn[] = {"val-share", "test-share", "group"};
+    for (int i = 0; i < 3; i++)
+        if (cli_given(a, drawn[i]) && (cli_text(a, "split") || cli_text(a, "val")))
+            return cli_misuse(a, "--%s is for parts that are drawn, and --%s gives them", drawn[i],
+                              cli_text(a, "split") ? "split" : "val");
     return WEFT_OK;
 }
 
@@ -33,6 +38,9 @@ weft_status cli_tabular_prepare(cli_arguments *a, weft_prepared *out)
                               .split = cli_text(a, "split"),
                               .val = cli_text(a, "val"),
                               .test = cli_text(a, "test"),
+                              .val_share = cli_number(a, "val-share"),
+                              .test_share = cli_number(a, "test-share"),
+                              .group = cli_text(a, "group"),
                               .threads = (int)cli_int(a, "threads")};
     o.schema = (weft_schema_options){.target = cli_text(a, "target"), .task = -1, .seed = (uint64_t)cli_int(a, "seed")};
     for (int i = 0; i < WEFT_TASKS && cli_text(a, "task"); i++)

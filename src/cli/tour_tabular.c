@@ -197,8 +197,11 @@ weft_status tour_tabular(cli_arguments *a, const char *folder, weft_report *page
     weft_status status =
         engine && data && model && later ? make_houses(data, 0, HOUSES) : weft_fail(WEFT_ERROR_MEMORY, "tour: memory is short");
     if (status == WEFT_OK) {
-        weft_prepare_options o = {
-            .data = data, .threads = weft_engine_threads(engine), .schema = {.target = "price_thousand", .task = -1}};
+        weft_prepare_options o = {.data = data,
+                                  .val_share = 0.2,
+                                  .test_share = 0.2,
+                                  .threads = weft_engine_threads(engine),
+                                  .schema = {.target = "price_thousand", .task = -1}};
         status = weft_prepare(&o, &t.prepared);
     }
     if (status == WEFT_OK) {

@@ -1,12 +1,40 @@
 /* Reading a table and cutting it into parts. */
 #include "tabular/prepare.h"
+#include "tabular/schema_infer.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The columns that part the rows, which must not be what is predicted. */
+static weft_status set_aside(weft_prepare_options *o, weft_csv *csv)
+{
+    int column = -1;
+    weft_status status = WEFT_OK;
+    if (o->group && (status = weft_schema_find_column(csv, o->group, "--group", &column)) == WEFT_OK) {
+        o->schema.aside = o->group;
+        o->schema.aside_reason = "groups the rows (--group)";
+    } else if (status == WEFT_OK && o->split && same_file(o->split, o->data)) {
+        o->schema.aside = "split";
+        o->schema.aside_reason = "parts the rows (--split)";
+    }
+    if (status == WEFT_OK && o->schema.aside && o->schema.target && strcmp(o->schema.aside, o->schema.target) == 0)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the target \"%s\" cannot be the column that %s", o->data, o->schema.target,
+                           o->schema.aside_reason);
+    return status;
+}
 
 static weft_status split_rows(const weft_prepare_options *o, weft_csv *csv, weft_split *split)
 {
     int64_t rows = weft_csv_rows(csv);
+    if (o->split && same_file(o->split, o->data))
+        return weft_split_from_csv(csv, rows, split);
     if (o->split) {
         weft_csv *parts = NULL;
         weft_status status = weft_csv_read(o->split, &(weft_csv_options){.threads = o->threads}, &parts);
@@ -17,10 +45,13 @@ static weft_status split_rows(const weft_prepare_options *o, weft_csv *csv, weft
     }
     if (o->val)
         return weft_split_whole(rows, split);
+    if (o->group)
+        return weft_split_by_group(csv, weft_csv_find(csv, o->group), o->val_share, o->test_share, o->schema.seed, split);
     weft_task task;
     int64_t *class_of_row = NULL;
     weft_status status = weft_schema_target(csv, &o->schema, &task, &class_of_row);
-    if (status == WEFT_OK && (status = weft_split_random(rows, class_of_row, 0.2, 0.2, o->schema.seed, split)) != WEFT_OK)
+    if (status == WEFT_OK &&
+        (status = weft_split_random(rows, class_of_row, o->val_share, o->test_share, o->schema.seed, split)) != WEFT_OK)
         weft_fail_in(status, "%s", o->data);
     free(class_of_row);
     return status;
@@ -87,12 +118,15 @@ static weft_status add_warnings(const weft_prepare_options *o, weft_prepared *p)
     return p->warnings.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", o->data) : WEFT_OK;
 }
 
-weft_status weft_prepare(const weft_prepare_options *o, weft_prepared *out)
+weft_status weft_prepare(const weft_prepare_options *options, weft_prepared *out)
 {
     *out = (weft_prepared){0};
+    weft_prepare_options mine = *options, *o = &mine;
     weft_csv *csv = NULL;
     weft_split split = {0};
     weft_status status = weft_csv_read(o->data, &(weft_csv_options){.threads = o->threads}, &csv);
+    if (status == WEFT_OK)
+        status = set_aside(o, csv);
     if (status == WEFT_OK)
         status = split_rows(o, csv, &split);
     if (status == WEFT_OK)

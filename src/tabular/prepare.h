@@ -7,8 +7,12 @@
 
 typedef struct weft_prepare_options {
     const char *data;               /* the CSV */
-    const char *split, *val, *test; /* a split file, or files for the other parts; NULL: a random 64/16/20 split */
-    weft_schema_options schema;
+    const char *split, *val, *test; /* a split file, or files for the other parts; NULL: a random split. The split file may be
+                                       the CSV itself: its column "split" is then no input */
+    double val_share, test_share;   /* of a random split (split.h) */
+    const char *group;              /* of a random split: rows with the same cell in this column stay in one part, and the
+                                       column is no input; NULL: none */
+    weft_schema_options schema;     /* `aside` is filled in */
     int threads;
 } weft_prepare_options;
 

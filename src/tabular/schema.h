@@ -91,6 +91,7 @@ typedef struct weft_schema_options {
     const weft_schema_wishes *wishes; /* NULL: none; --categorical and --drop go before them */
     const char *categorical;          /* names, separated by commas; NULL: none */
     const char *drop;                 /* the same */
+    const char *aside, *aside_reason; /* a column that says how rows are parted and is no input, and why; NULL: none */
     weft_scaling scaling;
     uint64_t seed; /* of the noise that quantiles are fitted with (stream "quantile noise") */
 } weft_schema_options;

@@ -329,6 +329,8 @@ static weft_status infer_column(weft_inference *in, int c)
     weft_csv_column stats = weft_csv_column_at(in->csv, c);
     weft_column *column = in->schema->columns + c;
     column->kind = WEFT_COLUMN_DROPPED;
+    if (in->options->aside && strcmp(in->options->aside, column->name) == 0)
+        return weft_infer_reason(column, in->options->aside_reason);
     if (in->named_drop[c])
         return weft_infer_reason(column, "named by --drop");
     if (in->wished[c] == WEFT_COLUMN_DROPPED && !in->named_categorical[c])

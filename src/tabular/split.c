@@ -127,6 +127,19 @@ static weft_status cut_classes(const int64_t *order, const int64_t *class_of_row
     return WEFT_OK;
 }
 
+/* Parts that were asked for must not be empty. */
+static weft_status check_shares(int64_t rows, double val_share, double test_share, weft_split *out)
+{
+    const double share[WEFT_PARTS] = {1, val_share, test_share};
+    for (int p = 0; p < WEFT_PARTS; p++)
+        if (out->count[p] == 0 && share[p] > 0) {
+            weft_split_free(out);
+            return weft_fail(WEFT_ERROR_ARGUMENT, "split: %lld rows are too few, the %s part would be empty", (long long)rows,
+                             weft_part_names[p]);
+        }
+    return WEFT_OK;
+}
+
 weft_status weft_split_random(int64_t rows, const int64_t *class_of_row, double val_share, double test_share, uint64_t seed,
                               weft_split *out)
 {
@@ -152,12 +165,83 @@ weft_status weft_split_random(int64_t rows, const int64_t *class_of_row, double 
         status = split_from_parts(part, rows, out);
     free(order);
     free(part);
-    const double share[WEFT_PARTS] = {1, val_share, test_share};
-    for (int p = 0; p < WEFT_PARTS && status == WEFT_OK; p++)
-        if (out->count[p] == 0 && share[p] > 0) {
-            status = weft_fail(WEFT_ERROR_ARGUMENT, "split: %lld rows are too few, the %s part would be empty", (long long)rows,
-                               weft_part_names[p]);
-            weft_split_free(out);
-        }
+    return status == WEFT_OK ? check_shares(rows, val_share, test_share, out) : status;
+}
+
+/* ---- by groups ---- */
+
+typedef struct member {
+    weft_cell cell;
+    int64_t row;
+} member;
+
+static int by_cell(const void *a, const void *b)
+{
+    const member *x = a, *y = b;
+    size_t least = x->cell.length < y->cell.length ? x->cell.length : y->cell.length;
+    int order = memcmp(x->cell.text, y->cell.text, least);
+    if (order != 0)
+        return order;
+    if (x->cell.length != y->cell.length)
+        return x->cell.length < y->cell.length ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+static bool same_group(const member *a, const member *b)
+{
+    return a->cell.length == b->cell.length && memcmp(a->cell.text, b->cell.text, a->cell.length) == 0;
+}
+
+static weft_status read_members(weft_csv *csv, int column, member *members)
+{
+    for (int64_t i = 0; i < weft_csv_rows(csv); i++) {
+        members[i] = (member){weft_csv_cell(csv, i, column), i};
+        if (weft_csv_is_missing(members[i].cell))
+            return weft_fail(WEFT_ERROR_FORMAT, "%s line %lld, column \"%s\": the cell is empty, and its row belongs to no group",
+                             weft_csv_path(csv), (long long)weft_csv_line(csv, i), weft_csv_column_at(csv, column).name);
+    }
+    return WEFT_OK;
+}
+
+/* Members sorted by group → the part of each row. start [groups + 1]: where groups begin. */
+static void part_groups(const member *members, const int64_t *start, const int64_t *order, int64_t groups, double val_share,
+                        double test_share, unsigned char *part)
+{
+    double rows = (double)start[groups], test = test_share * rows, val = val_share * (rows - test);
+    for (int64_t g = 0; g < groups; g++) {
+        int64_t from = start[order[g]], to = start[order[g] + 1];
+        double half = (double)(to - from) / 2;
+        weft_part p = half <= test ? WEFT_PART_TEST : half <= val ? WEFT_PART_VAL : WEFT_PART_TRAIN;
+        test -= p == WEFT_PART_TEST ? 2 * half : 0;
+        val -= p == WEFT_PART_VAL ? 2 * half : 0;
+        for (int64_t i = from; i < to; i++)
+            part[members[i].row] = (unsigned char)p;
+    }
+}
+
+weft_status weft_split_by_group(weft_csv *csv, int column, double val_share, double test_share, uint64_t seed, weft_split *out)
+{
+    *out = (weft_split){0};
+    size_t rows = (size_t)weft_csv_rows(csv);
+    member *members = calloc(rows + 1, sizeof *members);
+    int64_t *start = calloc(2 * (rows + 1), sizeof *start), *order = start ? start + rows + 1 : NULL, groups = 0;
+    unsigned char *part = calloc(rows + 1, 1);
+    weft_status status = members && start && part ? read_members(csv, column, members) : no_memory((int64_t)rows);
+    if (status == WEFT_OK) {
+        qsort(members, rows, sizeof *members, by_cell);
+        for (size_t i = 0; i < rows; i++)
+            if (i == 0 || !same_group(&members[i - 1], &members[i]))
+                start[groups++] = (int64_t)i;
+        start[groups] = (int64_t)rows;
+        weft_random_permutation(weft_random_stream(seed, "split"), 0, groups, order);
+        part_groups(members, start, order, groups, val_share, test_share, part);
+        status = split_from_parts(part, (int64_t)rows, out);
+    }
+    free(members);
+    free(start);
+    free(part);
+    if (status == WEFT_OK && (status = check_shares((int64_t)rows, val_share, test_share, out)) != WEFT_OK)
+        weft_fail_in(status, "%s, %lld group%s of rows by column \"%s\"", weft_csv_path(csv), (long long)groups,
+                     groups == 1 ? "" : "s", weft_csv_column_at(csv, column).name);
     return status;
 }

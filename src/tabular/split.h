@@ -23,6 +23,10 @@ weft_status weft_split_from_csv(weft_csv *, int64_t rows, weft_split *out);
 weft_status weft_split_random(int64_t rows, const int64_t *class_of_row, double val_share, double test_share, uint64_t seed,
                               weft_split *out);
 
+/* At random, but rows with the same cell in `column` are in one part: the groups, in random order, go to test and to validation
+ * while more than half of one still fits. A missing cell is an error that names the line. */
+weft_status weft_split_by_group(weft_csv *, int column, double val_share, double test_share, uint64_t seed, weft_split *out);
+
 /* All rows in training: validation and test come from files of their own. */
 weft_status weft_split_whole(int64_t rows, weft_split *out);
 

@@ -88,6 +88,10 @@ train="tabular train good.csv --target y --out new"
     refuse 2 "--epochs" $train --epochs
     refuse 2 "--split|--val" $train --split split.csv --val good.csv
     refuse 2 "--test|--val" $train --test good.csv
+    refuse 2 "--val-share|--split" $train --split split.csv --val-share 0.3
+    refuse 2 "--group|--val" $train --val good.csv --group a
+    refuse 2 "--val-share|0" $train --val-share 0
+    refuse 2 "--test-share|1" $train --test-share 1
     refuse 2 "more.csv" $train more.csv
     refuse 2 "--part|--split" tabular eval model good.csv --part val
     refuse 2 "--neighbors|-1" tabular predict model good.csv --out p.csv --neighbors -1
@@ -190,6 +194,12 @@ reject "part.csv|val|empty" good.csv --split part.csv
 sed '1s/.*/part/' split.csv >nameless.csv
 reject "nameless.csv|\"split\"|\"part\"" good.csv --split nameless.csv
 reject "none.csv|No such file" good.csv --split none.csv
+refuse 1 "good.csv|\"cc\"|--group|nearest" tabular train good.csv --target y --out new --group cc
+refuse 1 "good.csv|\"y\"|--group" tabular train good.csv --target y --out new --group y
+sed '14s/^[^,]*//' good.csv >groupless.csv
+reject "groupless.csv line 14|\"a\"|group" groupless.csv --group a
+paste -d , split.csv good.csv >parted.csv
+refuse 1 "parted.csv|\"split\"" tabular train parted.csv --target split --split parted.csv --out new
 cut -d, -f1,3 good.csv >narrow.csv
 reject "narrow.csv|\"b\"|nearest" good.csv --val narrow.csv
 

@@ -202,6 +202,30 @@ for task in regression binary multiclass; do
     rm -r only
 done
 
+# A column "split" of the table itself says the parts and is no input: the same model as from a split file.
+awk '{ quotes += gsub(/"/, "\""); printf "%s%s", $0, quotes % 2 ? " " : "\n" }' table.csv >flat.csv
+paste -d , split.csv flat.csv >parted.csv
+ran tabular train flat.csv --target y --out apart --split split.csv --config model.json --context-size 8 --epochs 2
+ran tabular train parted.csv --target y --out inside --split parted.csv --config model.json --context-size 8 --epochs 2
+cmp -s apart/model.safetensors inside/model.safetensors || wrong "a split column gives other weights than a split file"
+ran tabular eval inside parted.csv --split parted.csv --json
+mv out inside.json
+ran tabular eval apart flat.csv --split split.csv --json
+cmp -s inside.json out || wrong "a split column: eval says $(cut -c 1-200 inside.json)"
+
+# Parts that are drawn: their shares, none for test, and groups that stay together and are no input.
+ran tabular train flat.csv --target y --out drawn --test-share 0 --val-share 0.4 --config model.json --context-size 8 --epochs 1 --json
+part train | grep -q '"rows": 150,' || wrong "--val-share 0.4 of 250: $(part train)"
+grep -q '"test"' out && wrong "--test-share 0: there is a test part"
+awk 'NR == 1 { print "shop," $0; next } { print "shop " NR % 10 "," $0 }' flat.csv >shops.csv
+ran tabular train shops.csv --target y --out shops --group shop --config model.json --context-size 8 --epochs 1 --json
+for name in train val test; do
+    case $(part $name) in '"rows": 50,'* | '"rows": 150,'*) ;; *) wrong "--group: 25 rows a shop, but $name has $(part $name | cut -c 1-20)" ;; esac
+done
+grep -q '"name": "shop"' shops/schema.json || wrong "--group: the schema does not know the column"
+ran tabular predict shops flat.csv --out p.csv
+rm p.csv
+
 # An MLP has no candidates and no neighbours; files of their own for the parts.
 echo '{"d_layer": 16, "n_blocks": 2}' >mlp.json
 make_table binary 100 3 >val.csv

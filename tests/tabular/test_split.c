@@ -127,6 +127,60 @@ static void classes_keep_their_shares(void **state)
     }
 }
 
+/* Groups of very different sizes, written as text with quotes, stay whole, and the parts come near their shares. */
+static void groups_stay_whole(void **state)
+{
+    (void)state;
+    enum { rows = 600, groups = 40 };
+    static const char *const forms[] = {"%d,g%d\n", "%d,\"g%d\"\n"}; /* the same group */
+    static int group_of[rows];
+    weft_text text = {0};
+    weft_text_add(&text, "x,g\n");
+    for (int i = 0; i < rows; i++) {
+        group_of[i] = (i * 7 % 100) * (i * 7 % 100) * groups / 10000;
+        weft_text_add(&text, forms[i % 2], i, group_of[i]);
+    }
+    weft_csv *csv = csv_of(text.data);
+    weft_text_free(&text);
+    weft_split first = {0};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        weft_split split;
+        assert_ok(weft_split_by_group(csv, 1, 0.25, 0.2, seed, &split));
+        check_cover(&split, rows, NULL);
+        int part_of[groups];
+        for (int g = 0; g < groups; g++)
+            part_of[g] = -1;
+        for (int p = 0; p < WEFT_PARTS; p++)
+            for (int64_t i = 0; i < split.count[p]; i++) {
+                int g = group_of[split.rows[p][i]];
+                assert_true(part_of[g] == -1 || part_of[g] == p);
+                part_of[g] = p;
+            }
+        assert_in_range(split.count[WEFT_PART_TEST], 72, 168); /* 120 and half of the largest group, 96 rows */
+        assert_in_range(split.count[WEFT_PART_VAL], 72, 168);
+        if (seed == 0)
+            first = split;
+        else if (seed == 1)
+            assert_true(split.count[WEFT_PART_TEST] != first.count[WEFT_PART_TEST] ||
+                        split.rows[WEFT_PART_TEST][0] != first.rows[WEFT_PART_TEST][0] ||
+                        split.rows[WEFT_PART_TEST][1] != first.rows[WEFT_PART_TEST][1]);
+        if (seed > 0)
+            weft_split_free(&split);
+    }
+    weft_split_free(&first);
+    weft_split none;
+    assert_ok(weft_split_by_group(csv, 1, 0.25, 0, 0, &none));
+    assert_int_equal(none.count[WEFT_PART_TEST], 0);
+    weft_split_free(&none);
+    weft_csv_free(csv);
+    csv = csv_of("x,g\n1,a\n2,\n3,b\n");
+    assert_error(weft_split_by_group(csv, 1, 0.2, 0.2, 0, &none), "line 3", "\"g\"", "empty");
+    weft_csv_free(csv);
+    csv = csv_of("x,g\n1,a\n2,a\n3,a\n");
+    assert_error(weft_split_by_group(csv, 1, 0.2, 0.2, 0, &none), "1 group of rows", "\"g\"", "part would be empty");
+    weft_csv_free(csv);
+}
+
 /* Rows of rare classes may not all leave the training part, or their class would be unknown there. */
 static void rare_classes_stay_in_training(void **state)
 {
@@ -155,6 +209,7 @@ int main(void)
         cmocka_unit_test(random_sizes),
         cmocka_unit_test(classes_keep_their_shares),
         cmocka_unit_test(rare_classes_stay_in_training),
+        cmocka_unit_test(groups_stay_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
