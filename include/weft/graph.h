@@ -259,6 +259,11 @@ WEFT_API weft_value weft_pair_relu_sum(weft_graph *, weft_value a, weft_value ta
 WEFT_API weft_value weft_gather_sum(weft_graph *, weft_value weights, weft_value table,
                                     weft_value index); /* Σ_j w[i,j] table[index[i,j]] */
 
+/* Numbers embedded by PLR (arXiv 2203.05556): relu(A_j [cos 2πf_j x_j, sin 2πf_j x_j] + a_j) of each feature j, side by side: x
+ * [rows, F], frequencies [F, k] → [rows, F · e]. weight [e, 2k] and bias [e] serve all features (PLR(lite)), or weight [F, 2k, e]
+ * and bias [F, e]. */
+WEFT_API weft_value weft_plr(weft_graph *, weft_value x, weft_value frequencies, weft_value weight, weft_value bias);
+
 /* Marks for later readings (decomposition's sign rule, block boundaries). */
 typedef enum weft_mark_kind { WEFT_SIGN_RULE = 1, WEFT_BLOCK_BOUNDARY = 2 } weft_mark_kind;
 WEFT_API weft_value weft_mark(weft_graph *, weft_value, weft_mark_kind);

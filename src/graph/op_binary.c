@@ -92,7 +92,8 @@ static void binary_gradient(weft_graph *g, weft_value y, const weft_value *dy, w
     }
     case WEFT_RELU_GRAD:
     case WEFT_LEAKY_RELU_GRAD: /* linear in dy, constant in x */
-        dx[0] = weft_derivative(g, (weft_binary)weft_node_of(g, y)->op->sub, d, b, weft_node_of(g, y)->attributes.f[0]);
+        d = weft_derivative(g, (weft_binary)weft_node_of(g, y)->op->sub, d, b, weft_node_of(g, y)->attributes.f[0]);
+        dx[0] = weft_sum_to(g, d, da);
         break;
     default:
         break; /* comparisons */

@@ -28,29 +28,6 @@ static weft_value parameter(weft_graph *g, const char *name, const char *what, w
     return weft_param(g, full, init, dims);
 }
 
-/* [cos 2πfx, sin 2πfx]: all cosines of a feature, then all its sines; [rows, F, 2k] */
-static weft_value periodic(weft_graph *g, weft_value x, const char *name, const weft_numeric_embedding *e)
-{
-    int64_t rows = weft_shape(g, x).size[0], F = weft_shape(g, x).size[1], k = e->frequencies;
-    weft_value f = parameter(g, name, "0.frequencies", WEFT_NORMAL(e->frequency_scale), DIMS(F, k));
-    weft_value v = weft_scale(g, weft_mul(g, repeat(g, x, k), row(g, f)), 2 * 3.14159265358979323846);
-    weft_value parts[2] = {weft_reshape(g, weft_cos(g, v), DIMS(rows, F, k)), weft_reshape(g, weft_sin(g, v), DIMS(rows, F, k))};
-    return weft_concat(g, 2, parts, 2);
-}
-
-/* p [rows, F, 2k] by one matrix a feature: [rows, F · e] */
-static weft_value by_feature(weft_graph *g, weft_value p, const char *name, const weft_numeric_embedding *e)
-{
-    int64_t rows = weft_shape(g, p).size[0], F = weft_shape(g, p).size[1], k2 = weft_shape(g, p).size[2];
-    weft_init init = WEFT_UNIFORM(1 / sqrt((double)k2));
-    weft_value A = parameter(g, name, "1.weight", init, DIMS(F, k2, e->width));
-    weft_value a = parameter(g, name, "1.bias", init, DIMS(F, e->width));
-    weft_value whole = weft_node_of(g, p)->extent.count.id ? weft_apply(g, weft_op_find("clear_unused"), &p, 1, NULL) : p;
-    weft_value y = weft_matmul(g, weft_permute(g, whole, (int[]){1, 0, 2}), A); /* [F, rows, e] */
-    y = weft_reshape(g, weft_permute(g, y, (int[]){1, 0, 2}), DIMS(rows, F * e->width));
-    return weft_add(g, weft_used_like(g, y, p), row(g, a));
-}
-
 weft_value weft_embed_numbers(weft_graph *g, weft_value x, const char *name, const weft_numeric_embedding *e)
 {
     if (!weft_check(g, "embed_numbers", x) || e->kind == WEFT_NUMERIC_NONE)
@@ -60,7 +37,7 @@ weft_value weft_embed_numbers(weft_graph *g, weft_value x, const char *name, con
         weft_poison(g, "embed_numbers: needs [rows, features] and a width of at least 1");
         return (weft_value){0};
     }
-    int64_t rows = d.size[0], F = d.size[1], width = e->width;
+    int64_t F = d.size[1], width = e->width;
     if (e->kind == WEFT_NUMERIC_LINEAR || e->kind == WEFT_NUMERIC_LR) {
         weft_init init = WEFT_UNIFORM(1 / sqrt((double)width));
         weft_value w = parameter(g, name, "0.weight", init, DIMS(F, width)),
@@ -68,11 +45,11 @@ weft_value weft_embed_numbers(weft_graph *g, weft_value x, const char *name, con
         weft_value y = weft_add(g, weft_mul(g, repeat(g, x, width), row(g, w)), row(g, b));
         return e->kind == WEFT_NUMERIC_LR ? weft_relu(g, y) : y;
     }
-    weft_value p = periodic(g, x, name, e);
-    if (e->kind == WEFT_NUMERIC_PLR)
-        return weft_relu(g, by_feature(g, p, name, e));
-    weft_init init = WEFT_UNIFORM(1 / sqrt(2 * (double)e->frequencies));
-    weft_value A = parameter(g, name, "1.weight", init, DIMS(width, 2 * e->frequencies));
-    weft_value a = parameter(g, name, "1.bias", init, DIMS(width));
-    return weft_reshape(g, weft_relu(g, weft_product(g, p, A, a)), DIMS(rows, F * width));
+    const int64_t k = e->frequencies;
+    const bool lite = e->kind == WEFT_NUMERIC_PLR_LITE;
+    weft_init init = WEFT_UNIFORM(1 / sqrt(2 * (double)k));
+    weft_value f = parameter(g, name, "0.frequencies", WEFT_NORMAL(e->frequency_scale), DIMS(F, k));
+    weft_value A = parameter(g, name, "1.weight", init, lite ? DIMS(width, 2 * k) : DIMS(F, 2 * k, width));
+    weft_value a = parameter(g, name, "1.bias", init, lite ? DIMS(width) : DIMS(F, width));
+    return weft_plr(g, x, f, A, a);
 }

@@ -227,6 +227,29 @@ static weft_value build_relu_sum(trial *t)
     return t->of->unary ? weft_part(g, v, 1) : v;
 }
 
+/* ---- numbers embedded by PLR ---- */
+
+/* One matrix for all features, or one each. Small weights and large biases keep away from relu's kink, small frequencies keep
+ * differences accurate. */
+static weft_value build_plr(trial *t)
+{
+    weft_graph *g = t->g;
+    const bool lite = below(t, 2), of_x = strcmp(t->of->row, "plr_grad_x") == 0;
+    int64_t rows = rows_from(t, 0), F = t->big ? 19 : size_from(t, 0), k = size_from(t, 0), e = size_from(t, 0);
+    weft_value in[6] = {operand(t, DIMS(rows, F), ANY, ROWS), weft_scale(g, operand(t, DIMS(F, k), ANY, 0), 0.2)};
+    in[2] = weft_scale(g, operand(t, lite ? DIMS(e, 2 * k) : DIMS(F, 2 * k, e), ANY, 0), 0.01);
+    in[3] = weft_scale(g, operand(t, lite ? DIMS(e) : DIMS(F, e), AWAY, 0), 10);
+    t->macs = rows * F * 2 * k * e;
+    in[4] = weft_plr(g, in[0], in[1], in[2], in[3]);
+    if (strcmp(t->of->row, "plr") == 0)
+        return in[4];
+    t->macs *= of_x ? 2 : 3;
+    in[5] = operand(t, DIMS(rows, F * e), ANY, ROWS);
+    weft_value v = weft_apply(g, weft_op_find(t->of->row), in, 6, NULL);
+    int64_t part = of_x ? 0 : below(t, 3);
+    return part ? weft_part(g, v, (int)part) : v;
+}
+
 #define PRODUCT(builder, form) \
     { \
         "matmul", builder, form, NULL, NULL, ANY, 1e-5 \
@@ -274,6 +297,9 @@ static const op_case product_cases[] = {
     PAIR("gather_sum_dweights", build_gather_sum, REDUCED),
     PAIR("gather_sum_dtable", build_gather_sum, ROWWISE),
     PAIR("gather_sum_dtable", build_gather_sum, REDUCED),
+    {"plr", build_plr, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"plr_grad", build_plr, REDUCED, NULL, NULL, ANY, 1e-5},
+    {"plr_grad_x", build_plr, ROWWISE, NULL, NULL, ANY, 1e-5},
 };
 
 #endif

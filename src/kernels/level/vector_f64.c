@@ -7,6 +7,7 @@
 #include "kernels/level/vector_convert.h"
 #include "kernels/level/vector_elementwise.h"
 #include "kernels/level/vector_loss.h"
+#include "kernels/level/vector_periodic.h"
 #include "kernels/level/vector_random.h"
 #include "kernels/level/vector_rope.h"
 #include "kernels/level/vector_rows.h"
@@ -31,6 +32,10 @@ const weft_vector_table WEFT_LEVEL_NAME(weft_vector_f64) = {
     .row_loss = row_loss,
     .row_loss_grad = row_loss_grad,
     .rope = rope,
+    .waves = waves,
+    .waves_grad = waves_grad,
+    .add_relu = add_relu,
+    .relu_gate = relu_gate,
     .random = random_rows,
     .widen = widen,
     .narrow = narrow,
