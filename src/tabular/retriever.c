@@ -15,12 +15,15 @@ typedef struct projection {
     weft_session *session;
 } projection;
 
-enum { MANY, TRAINING, FEW, PROJECTIONS, FEW_ROWS = 16 };
+enum { MANY, TRAINING, SOME, FEW, PROJECTIONS, SOME_ROWS = 512, FEW_ROWS = 16 };
 
 static const struct {
     int64_t rows;
     bool training;
-} forms[PROJECTIONS] = {[MANY] = {WEFT_ROWS_CHUNK, false}, [TRAINING] = {WEFT_ROWS_CHUNK, true}, [FEW] = {FEW_ROWS, false}};
+} forms[PROJECTIONS] = {[MANY] = {WEFT_ROWS_CHUNK, false},
+                        [TRAINING] = {WEFT_ROWS_CHUNK, true},
+                        [SOME] = {SOME_ROWS, false},
+                        [FEW] = {FEW_ROWS, false}};
 
 struct weft_retriever {
     weft_engine *engine;
@@ -43,9 +46,10 @@ struct weft_retriever {
 
 static weft_value vectors_of(weft_retriever *r, weft_graph *g, int form)
 {
+    weft_value count = weft_count_input(g, "count", forms[form].rows);
     if (!r->affine)
-        return weft_tabr_build_keys(g, r->config, forms[form].rows, forms[form].training);
-    weft_value z = weft_tabular_inputs(g, r->config, "rows.", forms[form].rows, 0, (weft_value){0});
+        return weft_tabr_build_keys(g, r->config, forms[form].rows, count, forms[form].training);
+    weft_value z = weft_tabular_inputs(g, r->config, "rows.", forms[form].rows, 0, count);
     if (!z.id)
         return z;
     r->inputs = weft_shape(g, z).size[1];
@@ -181,13 +185,14 @@ static weft_status bind_rows(weft_session *s, const char *name, float *data, int
     return data ? weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(rows, width)}) : WEFT_OK;
 }
 
-/* Vectors of rows [from, from + chunk) of data, whose arrays are padded that far. */
+/* Vectors of rows [from, from + chunk) of data, as far as there are so many; its arrays are padded that far. */
 static weft_status run_chunk(weft_retriever *r, int form, const weft_rows_data *data, int64_t from, void *out)
 {
     weft_session *s = r->by[form].session;
     weft_status status = WEFT_OK;
-    int64_t n = forms[form].rows;
-    if ((status = bind_rows(s, "rows.x_num", data->x_num, from, n, data->n_num)) != WEFT_OK ||
+    int64_t n = forms[form].rows, left = data->rows - from;
+    if ((status = weft_set(s, "count", left < n ? left : n)) != WEFT_OK ||
+        (status = bind_rows(s, "rows.x_num", data->x_num, from, n, data->n_num)) != WEFT_OK ||
         (status = bind_rows(s, "rows.x_bin", data->x_bin, from, n, data->n_bin)) != WEFT_OK ||
         (status = bind_rows(s, "rows.one_hot", data->x_hot, from, n, data->one_hot)) != WEFT_OK)
         return status;
@@ -266,7 +271,7 @@ weft_status weft_retriever_find(weft_retriever *r, weft_params *params, const we
 {
     if (r->candidates->rows < m)
         return too_few(r, m, false);
-    int form = count <= FEW_ROWS ? FEW : MANY;
+    int form = count <= FEW_ROWS ? FEW : SOME;
     int64_t chunk = forms[form].rows;
     weft_status status = open_sessions(r, params);
     if (status == WEFT_OK && r->affine)

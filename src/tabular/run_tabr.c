@@ -130,7 +130,7 @@ static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *
         return WEFT_ERROR_MEMORY;
     int64_t n = rows->rows;
     if (strcmp(layer, "K") == 0) {
-        weft_value keys = weft_tabr_build_keys(g, &t->config, n, false);
+        weft_value keys = weft_tabr_build_keys(g, &t->config, n, (weft_value){0}, false);
         weft_name(g, keys, "%s", name);
     } else {
         weft_value x =

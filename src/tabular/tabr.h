@@ -65,8 +65,8 @@ typedef struct weft_tabr_form {
  * values, after_retrieval). Answers output. */
 weft_value weft_tabr_build(weft_graph *, const weft_tabular_config *, const weft_tabr_form *);
 
-/* rows.* [rows, …] → "candidate_keys" [rows, d]. */
-weft_value weft_tabr_build_keys(weft_graph *, const weft_tabular_config *, int64_t rows, bool training);
+/* rows.* [rows, …] → "candidate_keys" [rows, d], of the first `count` ({0}: all). */
+weft_value weft_tabr_build_keys(weft_graph *, const weft_tabular_config *, int64_t rows, weft_value count, bool training);
 
 /* Inputs x_num, x_bin, one_hot [rows, …] under `prefix`, embedded and joined: [rows, d_in]. */
 weft_value weft_tabular_inputs(weft_graph *, const weft_tabular_config *, const char *prefix, int64_t rows, int64_t always,

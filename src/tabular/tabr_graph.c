@@ -121,9 +121,9 @@ static weft_value keys_to_compare(weft_graph *g, const weft_tabular_config *c, w
     return weft_linear_nobias(g, x, "K", c->d_main);
 }
 
-weft_value weft_tabr_build_keys(weft_graph *g, const weft_tabular_config *c, int64_t rows, bool training)
+weft_value weft_tabr_build_keys(weft_graph *g, const weft_tabular_config *c, int64_t rows, weft_value count, bool training)
 {
-    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, (weft_value){0});
+    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, count);
     weft_value x = encode(g, c, input, training, rows);
     return weft_name(g, keys_of(g, c, x), "candidate_keys");
 }
