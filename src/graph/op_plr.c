@@ -320,7 +320,7 @@ static void plr_run(const weft_step *s, const weft_run_state *run, int64_t tile,
 /* Gradient behind the relu, of rows [r, r + n) of feature j: [TILE, e], zeros behind; its sum is added to da [e], where wanted.
  */
 static void gate(const weft_step *s, const weft_run_state *run, const sizes *z, int64_t j, int64_t r, int64_t n, char *out,
-                 void *da)
+                 double *da)
 {
     const size_t size = weft_dtype_size(s->in[0].dtype), at = (size_t)((r * z->F + j) * z->e) * size;
     run->vector->relu_gate(n, z->e, (const char *)weft_at(run, &s->in[4]) + at, (const char *)weft_at(run, &s->in[5]) + at,
@@ -395,16 +395,16 @@ static void group_run(const weft_step *s, const weft_run_state *run, int64_t pie
     const int64_t j0 = z.F * group / c.features, j1 = z.F * (group + 1) / c.features;
     const scratch at = scratch_at(&z, size, run->scratch[thread]);
     char *dA = (char *)weft_at(run, &s->out[0]) + (size_t)((z.lite ? piece : slab) * m.A) * size;
-    char *df = (char *)weft_at(run, &s->out[1]) + (size_t)(slab * m.f) * size;
-    char *da = (char *)weft_at(run, &s->out[2]) + (size_t)((z.lite ? piece : slab) * m.a) * size;
-    const size_t A_bytes = (size_t)(2 * z.k * z.e) * size, a_bytes = (size_t)z.e * size;
-    const size_t A_step = z.lite ? 0 : A_bytes, a_step = z.lite ? 0 : a_bytes;
+    double *df = (double *)weft_at(run, &s->out[1]) + slab * m.f;
+    double *da = (double *)weft_at(run, &s->out[2]) + (z.lite ? piece : slab) * m.a;
+    const size_t A_bytes = (size_t)(2 * z.k * z.e) * size, A_step = z.lite ? 0 : A_bytes;
+    const int64_t a_step = z.lite ? 0 : z.e;
     for (int64_t j = z.lite ? 0 : j0; j < (z.lite ? 1 : j1); j++) {
         memset(dA + (size_t)j * A_step, 0, A_bytes);
-        memset(da + (size_t)j * a_step, 0, a_bytes);
+        memset(da + j * a_step, 0, (size_t)z.e * sizeof *da);
     }
     for (int64_t j = j0; j < j1; j++) {
-        memset(df + (size_t)(j * z.k) * size, 0, (size_t)z.k * size);
+        memset(df + j * z.k, 0, (size_t)z.k * sizeof *df);
         weft_gemm g = product_of(s, run, &z, &s->in[6], j);
         g.a = at.lines;
         g.c = at.dwaves;
@@ -414,16 +414,15 @@ static void group_run(const weft_step *s, const weft_run_state *run, int64_t pie
         for (int64_t tile = first; tile < end; tile++) {
             const int64_t r = tile * TILE, n = rows_of_tile(s, run, tile);
             make_waves(s, run, &z, j, r, n, at.waves);
-            gate(s, run, &z, j, r, n, at.lines, da + (size_t)j * a_step);
+            gate(s, run, &z, j, r, n, at.lines, da + j * a_step);
             multiply(run, &w, at.product);
             multiply(run, &g, at.product);
-            run->vector->waves_grad(n, z.k, x + (size_t)(r * z.F) * size, z.F, f, at.waves, at.dwaves,
-                                    df + (size_t)(j * z.k) * size, NULL);
+            run->vector->waves_grad(n, z.k, x + (size_t)(r * z.F) * size, z.F, f, at.waves, at.dwaves, df + j * z.k, NULL);
         }
     }
 }
 
-/* in: the groups' sums [parts, n]; out: their sum [n] */
+/* in: the groups' sums [parts, n], in double or in the compute type; out: their sum [n] */
 static int64_t join_pieces(const weft_step *s, const weft_run_state *run)
 {
     (void)run;
@@ -432,9 +431,17 @@ static int64_t join_pieces(const weft_step *s, const weft_run_state *run)
 
 static void join_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
-    (void)thread;
-    const int64_t n = s->in[0].dims.size[1], from = piece * WEFT_STRIP, to = from + WEFT_STRIP < n ? from + WEFT_STRIP : n;
-    run->vector->column_sum(s->in[0].dims.size[0], n, from, to, weft_at(run, &s->in[0]), weft_at(run, &s->out[0]));
+    const int64_t parts = s->in[0].dims.size[0], n = s->in[0].dims.size[1], from = piece * WEFT_STRIP;
+    const int64_t count = n - from < WEFT_STRIP ? n - from : WEFT_STRIP;
+    const size_t in_size = weft_dtype_size(s->in[0].dtype), out_size = weft_dtype_size(s->out[0].dtype);
+    const char *x = (const char *)weft_at(run, &s->in[0]) + (size_t)from * in_size;
+    char *y = (char *)weft_at(run, &s->out[0]) + (size_t)from * out_size;
+    if (in_size == out_size) {
+        run->vector->column_sum(parts, n, 0, count, x, y);
+        return;
+    }
+    run->kernels->f64->column_sum(parts, n, 0, count, x, run->scratch[thread]);
+    run->vector->widen(WEFT_F64, count, run->scratch[thread], y);
 }
 
 static weft_slot place_sums(weft_planner *p, weft_dtype dtype, int64_t parts, int64_t n)
@@ -493,8 +500,9 @@ static void plr_emit(weft_planner *p, weft_value v)
     const sums m = sums_of(&z);
     const int64_t slabs = cut_of(&z).slabs;
     s->out[0] = place_sums(p, n->dtype, m.parts, m.A);
-    s->out[1] = place_sums(p, n->dtype, slabs, m.f);
-    s->out[2] = place_sums(p, n->dtype, m.parts, m.a);
+    s->out[1] = place_sums(p, WEFT_F64, slabs, m.f);
+    s->out[2] = place_sums(p, WEFT_F64, m.parts, m.a);
+    weft_need_scratch(p, WEFT_STRIP * sizeof(double));
     s->out_count = 3;
     for (int i = 0; i < 3; i++) {
         weft_slot out;

@@ -113,13 +113,14 @@ typedef struct weft_vector_table {
     void (*rope)(int64_t heads, int64_t head, int64_t R, bool interleaved, bool back, const void *angles, const void *x, void *y);
     /* periodic features of x [n], x_step apart: p [n, 2k] holds cos 2πfx for f [k], then sin 2πfx */
     void (*waves)(int64_t n, int64_t k, const void *x, int64_t x_step, const void *f, void *p);
-    /* for dp [n, 2k]: df [k] += its gradient over all n; dx [n], x_step apart, = that of x; either may be NULL */
+    /* for dp [n, 2k]: df [k] += its gradient over all n, in double; dx [n], x_step apart, = that of x; either may be NULL */
     void (*waves_grad)(int64_t n, int64_t k, const void *x, int64_t x_step, const void *f, const void *p, const void *dp,
-                       void *df, void *dx);
+                       double *df, void *dx);
     /* y = relu(x + bias): x [n, width] dense, y's rows y_step apart */
     void (*add_relu)(int64_t n, int64_t width, const void *x, const void *bias, void *y, int64_t y_step);
-    /* g [n, width] = dy where y > 0 or NaN, else 0; rows of y and dy stand `step` apart; sum [width], where given, += g's rows */
-    void (*relu_gate)(int64_t n, int64_t width, const void *y, const void *dy, int64_t step, void *g, void *sum);
+    /* g [n, width] = dy where y > 0 or NaN, else 0; rows of y and dy stand `step` apart; sums [width], where given, += g's rows,
+     * in double */
+    void (*relu_gate)(int64_t n, int64_t width, const void *y, const void *dy, int64_t step, void *g, double *sums);
     /* rows of random numbers: element (i, column) from (key, step, row_keys[i], column); row_keys NULL: row0 + i */
     void (*random)(weft_law_kind law, double a, double b, const uint32_t key[2], uint64_t step, int64_t rows,
                    const int64_t *row_keys, int64_t row0, int64_t n, void *y);

@@ -23,26 +23,27 @@ static void waves_each(int64_t k, real x, const real *f, real *p)
 }
 
 #if WEFT_REAL_BITS == 32
-/* Polynomials in r² (Remez exchange), errors 2e-10 and 3e-9. |2fx| < 2^22. */
+/* |4fx| < 2^22. With r in [-1/8, 1/8]: cos 2πr = 1 + r² C(r²), error 5e-11, and sin 2πr = 2πr + r³ S(r²), error 3e-9, where 2π is
+ * taken in two parts (Remez exchange). Both results are within 0.6 units in the last place of 1. */
 SIMD_INLINE void wave(vec x, vec f, vec *cosine, vec *sine_out)
 {
     const vec magic = splat(0x1.8p23f);
-    vec shifted = mad(f + f, x, magic), halves = shifted - magic;
-    vec r = fused(f, x, halves * splat(-0.5f)), z = r * r;
-    vec c = splat(-25.0067968f);
-    c = mad(c, z, splat(60.148205f));
-    c = mad(c, z, splat(-85.4538307f));
-    c = mad(c, z, splat(64.9393536f));
-    c = mad(c, z, splat(-19.7392086f));
+    vec shifted = mad(f * splat(4), x, magic), quarters = shifted - magic;
+    vec r = f * x - quarters * splat(0.25f), z = r * r;
+    vec c = splat(59.2459643f);
+    c = mad(c, z, splat(-85.4437417f));
+    c = mad(c, z, splat(64.9393265f));
+    c = mad(c, z, splat(-19.7392087f));
     c = mad(c, z, splat(1));
-    vec s = splat(39.5367068f);
-    s = mad(s, z, splat(-76.5497824f));
-    s = mad(s, z, splat(81.601004f));
-    s = mad(s, z, splat(-41.341655f));
-    s = mad(s, z, splat(6.28318516f)) * r;
-    vu32 sign = (vu32)shifted << 31;
-    *cosine = (vec)((vu32)c ^ sign);
-    *sine_out = (vec)((vu32)s ^ sign);
+    vec s = splat(-75.4533965f);
+    s = mad(s, z, splat(81.593937f));
+    s = mad(s, z, splat(-41.3416732f));
+    s = mad(s, z, splat(-1.74845560e-7f));
+    s = mad(r, splat(6.28318548f), r * s);
+    vu32 q = (vu32)shifted;
+    mask odd = (mask)((q & 1) == 1);
+    *cosine = (vec)((vu32)select(odd, s, c) ^ (((q + 1) & 2) << 30));
+    *sine_out = (vec)((vu32)select(odd, c, s) ^ ((q & 2) << 30));
 }
 
 static void waves_line(int64_t k, real x, const real *f, real *p)
@@ -76,21 +77,46 @@ static void waves(int64_t n, int64_t k, const void *x_, int64_t x_step, const vo
     }
 }
 
+/* Sums over lines are carried in double: elements [i, n) of an array of them. */
+SIMD_INLINE void load_sums(const double *from, int64_t i, int64_t n, vd sum[PARTS])
+{
+    for (int part = 0; part < PARTS; part++, i += DOUBLES)
+        sum[part] = i + DOUBLES <= n ? load_d(from + i) : i < n ? load_part_d(from + i, n - i) : splat_d(0);
+}
+
+SIMD_INLINE void store_sums(double *to, int64_t i, int64_t n, const vd sum[PARTS])
+{
+    for (int part = 0; part < PARTS && i < n; part++, i += DOUBLES)
+        if (i + DOUBLES <= n)
+            store_d(to + i, sum[part]);
+        else
+            store_part_d(to + i, sum[part], n - i);
+}
+
+SIMD_INLINE void add_to_sums(vec x, vd sum[PARTS])
+{
+    vd wide[PARTS];
+    widen_vec(x, wide);
+    for (int part = 0; part < PARTS; part++)
+        sum[part] += wide[part];
+}
+
 /* dt = 2π (dsin cos − dcos sin), df += dt x, dx = Σ dt f */
 static void waves_grad(int64_t n, int64_t k, const void *x_, int64_t x_step, const void *f_, const void *p_, const void *dp_,
-                       void *df_, void *dx_)
+                       double *df, void *dx_)
 {
     const real *x = x_, *f = f_, *p = p_, *dp = dp_;
-    real *df = df_, *dx = dx_;
+    real *dx = dx_;
     for (int64_t c = 0; df && c < k; c += LANES) {
-        vec sum = splat(0);
+        vd sum[PARTS];
+        load_sums(df, c, k, sum);
         for (int64_t i = 0; i < n; i++) {
             const real *pi = p + i * 2 * k + c, *di = dp + i * 2 * k + c;
             vec t = load_rest(di + k, 0, k - c) * load_rest(pi, 0, k - c);
             t -= load_rest(di, 0, k - c) * load_rest(pi + k, 0, k - c);
-            sum = mad(t, splat(x[i * x_step]), sum);
+            add_to_sums(t * splat(x[i * x_step] * (real)TWO_PI), sum);
         }
-        store_rest(df + c, mad(sum, splat((real)TWO_PI), load_rest(df + c, 0, k - c)), 0, k - c);
+        store_sums(df, c, k, sum);
     }
     for (int64_t i = 0; dx && i < n; i++) {
         const real *pi = p + i * 2 * k, *di = dp + i * 2 * k;
@@ -119,19 +145,19 @@ static void add_relu(int64_t n, int64_t width, const void *x_, const void *bias_
         }
 }
 
-static void relu_gate(int64_t n, int64_t width, const void *y_, const void *dy_, int64_t step, void *g_, void *sum_)
+static void relu_gate(int64_t n, int64_t width, const void *y_, const void *dy_, int64_t step, void *g_, double *sums)
 {
     const real *y = y_, *dy = dy_;
-    real *g = g_, *sum = sum_;
-    for (int64_t i = 0; i < n; i++, y += step, dy += step, g += width)
-        for (int64_t c = 0; c < width; c += LANES)
-            store_rest(g, select(load_rest(y, c, width) <= splat(0), splat(0), load_rest(dy, c, width)), c, width);
-    g -= n * width;
-    for (int64_t c = 0; sum && c < width; c += LANES) {
-        vec s = splat(0);
-        for (int64_t i = 0; i < n; i++)
-            s += load_rest(g + i * width, c, width);
-        store_rest(sum, load_rest(sum, c, width) + s, c, width);
+    real *g = g_;
+    for (int64_t c = 0; c < width; c += LANES) {
+        vd sum[PARTS];
+        load_sums(sums, c, sums ? width : 0, sum);
+        for (int64_t i = 0; i < n; i++) {
+            vec open = select(load_rest(y + i * step, c, width) <= splat(0), splat(0), load_rest(dy + i * step, c, width));
+            store_rest(g + i * width, open, c, width);
+            add_to_sums(open, sum);
+        }
+        store_sums(sums, c, sums ? width : 0, sum);
     }
 }
 
