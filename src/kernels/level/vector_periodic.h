@@ -1,8 +1,7 @@
 /* Periodic features of one number, and what stands beside their product in an embedding of numbers (arXiv 2203.05556): cosines
  * and sines of 2πfx for k frequencies, their gradient, and the ReLU behind the product.
  *
- * Phases are counted in turns: t = fx is brought to r in [-1/4, 1/4] by taking away half turns, which is exact, and each half
- * turn changes both signs. */
+ * Phases are counted in turns: t = fx, rounded, less its quarter turns, which is exact, leaves r in [-1/8, 1/8]. */
 #ifndef WEFT_KERNELS_VECTOR_PERIODIC_H
 #define WEFT_KERNELS_VECTOR_PERIODIC_H
 
@@ -14,9 +13,8 @@
 static void waves_each(int64_t k, real x, const real *f, real *p)
 {
     for (int64_t c = 0; c < k; c++) {
-        const double t = (double)f[c] * (double)x;
-        /* what the product lost matters while t has digits behind the point */
-        const double rest = fabs(t) < 0x1p51 ? fma((double)f[c], (double)x, -t) : 0, r = TWO_PI * (remainder(t, 1) + rest);
+        const real t = f[c] * x;
+        const double r = TWO_PI * remainder((double)t, 1);
         p[c] = (real)cos(r);
         p[k + c] = (real)sin(r);
     }
@@ -24,7 +22,7 @@ static void waves_each(int64_t k, real x, const real *f, real *p)
 
 #if WEFT_REAL_BITS == 32
 /* |4fx| < 2^22. With r in [-1/8, 1/8]: cos 2πr = 1 + r² C(r²), error 5e-11, and sin 2πr = 2πr + r³ S(r²), error 3e-9, where 2π is
- * taken in two parts (Remez exchange). Both results are within 0.6 units in the last place of 1. */
+ * taken in two parts (Remez exchange). */
 SIMD_INLINE void wave(vec x, vec f, vec *cosine, vec *sine_out)
 {
     const vec magic = splat(0x1.8p23f);
