@@ -1,9 +1,10 @@
-"""TabR-S default in PyTorch, as the reference formulates it: every candidate encoded in every step, T applied to each
-(row, neighbour) pair, search by one product and top-k over all candidates.
+"""TabR-S default, and TabR with numbers embedded by PLR(lite), in PyTorch, as the reference formulates them: every candidate
+encoded in every step, T applied to each (row, neighbour) pair, search by one product and top-k over all candidates.
 
 Sizes are those of California housing: 13,209 candidates x 8 numbers, batch 256, context 96. The numbers themselves are
 made up (speed does not depend on them). Prints a JSON line for each of: tabr_step, tabr_step_memory_efficient,
-tabr_predict_bulk, tabr_predict_bulk_cached, tabr_predict_one, tabr_predict_one_cached.
+tabr_plr_step, tabr_plr_step_memory_efficient, tabr_predict_bulk, tabr_predict_bulk_cached, tabr_predict_one,
+tabr_predict_one_cached.
 
 Memory: rss_growth is the resident peak of the first steps over what was resident just before them (model, data and
 PyTorch itself loaded); peak_rss is the whole process.
@@ -17,27 +18,45 @@ from torch import nn
 
 from timing import emit, measure, peak_growth, process_peak_bytes
 
-D_MAIN, D_BLOCK, CONTEXT = 265, 530, 96
-CONTEXT_DROPOUT, DROPOUT = 0.38920071545944357, 0.38852797479169876
+CONTEXT = 96
 LEARNING_RATE, WEIGHT_DECAY = 3.121273641315169e-4, 1.2260352006404615e-6
 
+# width, dropout of contexts, other dropout; frequencies, their scale and the width of a number's embedding (None: no embedding)
+TABR_S = (265, 0.38920071545944357, 0.38852797479169876, None)
+TABR_PLR = (128, 0.32, 0.3, (48, 0.24, 24))
 
-class TabRS(nn.Module):
-    """Regression, no numerical embeddings, no encoder block, one predictor block: 637,856 parameters at 8 inputs."""
 
-    def __init__(self, d_in, memory_efficient):
+class PLRLite(nn.Module):
+    """relu(A [cos 2 pi f x, sin 2 pi f x] + a), f [F, k] of each feature, A and a shared; [B, F] -> [B, F * width]."""
+
+    def __init__(self, features, frequencies, scale, width):
         super().__init__()
-        d, h = D_MAIN, D_BLOCK
+        self.frequencies = nn.Parameter(torch.randn(features, frequencies) * scale)
+        self.linear = nn.Linear(2 * frequencies, width)
+
+    def forward(self, x):
+        x = 2 * torch.pi * self.frequencies[None] * x[..., None]
+        return self.linear(torch.cat([torch.cos(x), torch.sin(x)], -1)).relu().flatten(1)
+
+
+class TabR(nn.Module):
+    """Regression, no encoder block, one predictor block; 637,856 parameters for TabR-S at 8 inputs."""
+
+    def __init__(self, d_in, settings, memory_efficient):
+        super().__init__()
+        d, self.context_dropout, dropout, embedding = settings
+        h = 2 * d
         self.memory_efficient = memory_efficient
-        self.linear = nn.Linear(d_in, d)
+        self.embedding = PLRLite(d_in, *embedding) if embedding else nn.Identity()
+        self.linear = nn.Linear(d_in * embedding[2] if embedding else d_in, d)
         self.K = nn.Linear(d, d)
         self.label_encoder = nn.Linear(1, d)
-        self.T = nn.Sequential(nn.Linear(d, h), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(h, d, bias=False))
-        self.block = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, h), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(h, d))
+        self.T = nn.Sequential(nn.Linear(d, h), nn.ReLU(), nn.Dropout(dropout), nn.Linear(h, d, bias=False))
+        self.block = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, h), nn.ReLU(), nn.Dropout(dropout), nn.Linear(h, d))
         self.head = nn.Sequential(nn.LayerNorm(d), nn.ReLU(), nn.Linear(d, 1))
 
     def encode(self, x):
-        x = self.linear(x)
+        x = self.linear(self.embedding(x))
         return x, self.K(x)
 
     def candidate_keys(self, x):
@@ -70,15 +89,16 @@ class TabRS(nn.Module):
             context_k = candidate_k[context_idx]
         similarities = -k.square().sum(-1, keepdim=True) + 2 * (k[:, None] @ context_k.transpose(1, 2)).squeeze(1)
         similarities = similarities - context_k.square().sum(-1)
-        probabilities = F.dropout(F.softmax(similarities, dim=-1), CONTEXT_DROPOUT, self.training)
+        probabilities = F.dropout(F.softmax(similarities, dim=-1), self.context_dropout, self.training)
         values = self.label_encoder(candidate_y[context_idx][..., None]) + self.T(k[:, None] - context_k)
         x = x + (probabilities[:, None] @ values).squeeze(1)
         x = x + self.block(x)
         return self.head(x).squeeze(-1)
 
 
-def training(memory_efficient, arguments, x, y):
-    model = TabRS(arguments.features, memory_efficient)
+def training(job, arguments, x, y):
+    settings = TABR_PLR if job.startswith("plr") else TABR_S
+    model = TabR(arguments.features, settings, job.endswith("memory_efficient"))
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     model.train()
 
@@ -93,12 +113,11 @@ def training(memory_efficient, arguments, x, y):
     growth, _ = peak_growth(lambda: [step() for _ in range(2)])
     seconds = measure(step, warm_up=1, repeats=arguments.repeats, budget=arguments.budget)
     parameters = sum(p.numel() for p in model.parameters())
-    emit("tabr_step_memory_efficient" if memory_efficient else "tabr_step", seconds, arguments.threads,
-         rss_growth=growth, peak_rss=process_peak_bytes(), parameters=parameters)
+    emit("tabr_" + job, seconds, arguments.threads, rss_growth=growth, peak_rss=process_peak_bytes(), parameters=parameters)
 
 
 def prediction(arguments, x, y):
-    model = TabRS(arguments.features, False).eval()
+    model = TabR(arguments.features, TABR_S, False).eval()
     with torch.inference_mode():
         keys = model.candidate_keys(x)
         for rows, name in ((arguments.bulk, "tabr_predict_bulk"), (1, "tabr_predict_one")):
@@ -110,9 +129,12 @@ def prediction(arguments, x, y):
                 emit(name + suffix, seconds, arguments.threads, rss_growth=growth, peak_rss=process_peak_bytes())
 
 
+STEPS = ["step", "step_memory_efficient", "plr_step", "plr_step_memory_efficient"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("jobs", nargs="*", choices=["step", "step_memory_efficient", "predict"],
+    parser.add_argument("jobs", nargs="*", choices=[*STEPS, "predict"],
                         help="default: all; give one for its memory alone")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rows", type=int, default=13209)
@@ -125,11 +147,10 @@ def main():
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     x, y = torch.randn(arguments.rows, arguments.features), torch.randn(arguments.rows)
-    jobs = arguments.jobs or ["step", "step_memory_efficient", "predict"]
-    if "step" in jobs:
-        training(False, arguments, x, y)
-    if "step_memory_efficient" in jobs:
-        training(True, arguments, x, y)
+    jobs = arguments.jobs or [*STEPS, "predict"]
+    for job in STEPS:
+        if job in jobs:
+            training(job, arguments, x, y)
     if "predict" in jobs:
         prediction(arguments, x, y)
 

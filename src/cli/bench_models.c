@@ -2,6 +2,7 @@
 #include "cli/bench.h"
 #include "base/random.h"
 #include "tabular/fit.h"
+#include "tabular/presets.h"
 
 #include <stdlib.h>
 
@@ -57,6 +58,9 @@ static weft_status open_model(bench_context *c, const bench_job *job, void **sel
     r->config.n_num_features = FEATURES;
     r->config.dropout = 0;
     r->config.arch = (weft_tabular_arch)job->size[0];
+    weft_fit_options unused;
+    if (job->size[2])
+        weft_tabular_preset("tabr", true, &r->config, &unused);
     r->order = malloc(TRAIN_ROWS * sizeof *r->order);
     r->output = malloc(TEST_ROWS * sizeof *r->output);
     weft_graph *g = weft_graph_new(WEFT_F32);
@@ -117,6 +121,7 @@ static weft_status call_predict(void *self)
 
 const bench_job bench_models[] = {
     {"tabr_step", {WEFT_TABULAR_TABR, 1}, open_step, call_step, close_model},
+    {"tabr_plr_step", {WEFT_TABULAR_TABR, 1, true}, open_step, call_step, close_model}, /* numbers embedded by PLR(lite) */
     {"tabr_predict_one", {WEFT_TABULAR_TABR, 1}, open_predict, call_predict, close_model},
     {"tabr_predict_bulk", {WEFT_TABULAR_TABR, TEST_ROWS}, open_predict, call_predict, close_model},
     {"mlp_step", {WEFT_TABULAR_MLP, 1}, open_step, call_step, close_model},
