@@ -183,8 +183,8 @@ void tuco_release(const weft_tuco *t)
 {
     for (int k = 0; k < t->models; k++) {
         weft_params_release(t->model[k].params);
-        if (t->model[k].adapter && t->model[k].adapter->params)
-            weft_params_release(t->model[k].adapter->params);
+        if (t->model[k].adapter)
+            weft_params_release(t->model[k].adapter->file);
     }
 }
 

@@ -41,10 +41,8 @@ static void scoped(const tuco_model *m, const char *name, char out[NAME_BYTES])
  */
 static const weft_params *tensor_of(const tuco_model *m, const char *name, weft_tensor *out)
 {
-    if (m->adapter && (weft_params_get(m->adapter->params, name, out) && strstr(name, ".lora_")))
+    if (m->adapter && weft_params_get(m->adapter->params, name, out))
         return m->adapter->params;
-    if (m->adapter && m->adapter->overrides && weft_params_get(m->adapter->overrides, name, out))
-        return m->adapter->overrides;
     return weft_params_get(m->params, name, out) ? m->params : NULL;
 }
 

@@ -163,7 +163,7 @@ static weft_status adapter_config(cli_lm_plan *p)
 static weft_status finish(void *user)
 {
     cli_lm_plan *p = user;
-    return p->lm->adapter ? weft_lm_adapter_save(p->out, p->config.data, p->lm->adapter)
+    return p->lm->adapter ? weft_lm_adapter_save(p->out, p->config.data, p->lm->adapter, &p->lm->config)
                           : weft_lm_folder_save(p->out, p->source, p->classify ? p->config.data : NULL, p->lm->params);
 }
 

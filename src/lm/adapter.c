@@ -73,6 +73,43 @@ bool weft_lm_adapter_covers(const weft_lm_adapter *a, const weft_lm_builder *b, 
     return false;
 }
 
+void weft_lm_adapter_spell(const weft_lm_adapter *a, const weft_lm_config *c, const char *parameter,
+                           char out[WEFT_LM_ADAPTER_NAME])
+{
+    static const char *const old_norms[][2] = {{"LayerNorm.gamma", "weight"}, {"LayerNorm.beta", "bias"}};
+    const size_t base = strlen(c->base), outside = strlen(c->outside);
+    if (strncmp(parameter, WEFT_LM_ADAPTER_PREFIX, strlen(WEFT_LM_ADAPTER_PREFIX)) == 0) {
+        snprintf(out, WEFT_LM_ADAPTER_NAME, "%s", parameter);
+        return;
+    }
+    const bool below = base && strncmp(parameter, c->base, base) == 0 && parameter[base] == '.';
+    const bool inside = below || (!base && !weft_lm_stands_outside(c, parameter));
+    if (below)
+        parameter += base + 1;
+    else if (outside && strncmp(parameter, c->outside, outside) == 0 && parameter[outside] == '.')
+        parameter += outside + 1;
+    snprintf(out, WEFT_LM_ADAPTER_NAME, WEFT_LM_ADAPTER_PREFIX "%.64s%s%.400s", inside ? a->base : "",
+             inside && a->base[0] ? "." : "", parameter);
+    for (int i = 0; i < 2 && c->old_norms; i++)
+        if (ends_in(out, old_norms[i][0]))
+            strcpy(strrchr(out, '.') + 1, old_norms[i][1]);
+}
+
+bool weft_lm_adapter_saves(const weft_lm_adapter *a, const weft_lm_config *c, const char *parameter)
+{
+    char name[WEFT_LM_ADAPTER_NAME];
+    weft_lm_adapter_spell(a, c, parameter, name);
+    for (char *dot = strrchr(name, '.'); dot && strlen(name) > strlen(WEFT_LM_ADAPTER_PREFIX); dot = strrchr(name, '.')) {
+        *dot = 0; /* the module, then those around it; PEFT compares ends of names and minds no dot */
+        for (int i = 0; i < a->saved_count; i++) {
+            const size_t n = strlen(name), k = strlen(a->saved[i]);
+            if (n >= k && strcmp(name + n - k, a->saved[i]) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static weft_value parameter(weft_lm_builder *b, const char *module, const char *what, weft_init init, weft_dims dims)
 {
     return weft_param_named(b->g, init, dims, "%s%s" WEFT_LM_ADAPTER_PREFIX "%s.%s", b->form.scope ? b->form.scope : "",

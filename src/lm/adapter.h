@@ -6,6 +6,9 @@
 #include "lm/build.h"
 #include "text/regex.h"
 
+#define WEFT_LM_ADAPTER_PREFIX "base_model.model."
+enum { WEFT_LM_ADAPTER_NAME = 512 }; /* bytes of a tensor's name */
+
 /* A value for modules whose name, from some dot on, is what the expression says. */
 typedef struct weft_lm_pattern {
     weft_regex *expression;
@@ -25,9 +28,15 @@ struct weft_lm_adapter {
     int layer_count;
     weft_lm_pattern *ranks, *alphas;
     int rank_count, alpha_count;
-    char base[64];          /* how module names begin: "model", "transformer", … */
-    weft_params *params;    /* of adapter_model.safetensors; NULL: fresh, every target is covered */
-    weft_params *overrides; /* base tensors that the adapter brings (modules_to_save, biases), by the base's names; NULL: none */
+    char **saved; /* modules_to_save: ends of names of modules that are trained whole */
+    int saved_count;
+    char base[64]; /* how module names begin: "model", "transformer", … */
+    /* LoRA's tensors by PEFT's names, and what takes the place of the base's (modules_to_save, biases) by the graph's; NULL: to
+     * be drawn, every target is covered. */
+    weft_params *params;
+    weft_params *file;   /* adapter_model.safetensors, whose memory they share; NULL: they are their own */
+    unsigned head_kinds; /* the heads of the model with the adapter, where it brings a classification head; else 0 */
+    int64_t classes;     /* of that head */
 };
 
 /* Reads a folder and matches it to the model; a tensor that fits nowhere is an error that names it. */
@@ -35,6 +44,14 @@ weft_status weft_lm_adapter_open(const char *folder, const weft_lm_config *, wef
 /* The same from adapter_config.json's text alone: an adapter to be trained. */
 weft_status weft_lm_adapter_parse(weft_json_value config, const char *where, const weft_lm_config *, weft_lm_adapter **out);
 void weft_lm_adapter_free(weft_lm_adapter *);
+/* The head that the adapter brings becomes the model's. */
+void weft_lm_adapter_take_head(const weft_lm_adapter *, weft_lm_config *);
+
+/* A parameter of the graph, as PEFT's files spell it. */
+void weft_lm_adapter_spell(const weft_lm_adapter *, const weft_lm_config *, const char *parameter,
+                           char out[WEFT_LM_ADAPTER_NAME]);
+/* Is it one of a module to be trained whole? */
+bool weft_lm_adapter_saves(const weft_lm_adapter *, const weft_lm_config *, const char *parameter);
 
 /* For builders: does it touch module NAME of the builder's present scope? Its linear and its embedding. */
 bool weft_lm_adapter_covers(const weft_lm_adapter *, const weft_lm_builder *, const char *name);
@@ -44,7 +61,5 @@ weft_value weft_lm_adapter_embedding(const weft_lm_adapter *, weft_lm_builder *,
                                      int64_t width);
 /* s of a module, and its rank. */
 double weft_lm_adapter_scale(const weft_lm_adapter *, const char *module, int64_t *rank);
-
-#define WEFT_LM_ADAPTER_PREFIX "base_model.model."
 
 #endif

@@ -24,6 +24,26 @@ static weft_status read_expression(const char *before, const char *pattern, cons
     return status == WEFT_OK ? status : weft_fail_in(status, "%s: \"%s\"", where, key);
 }
 
+/* A list of texts; absent: none. */
+static weft_status read_names(weft_json_value v, const char *where, const char *key, char ***out, int *count)
+{
+    int64_t n = weft_json_size(v);
+    if (!weft_json_present(v))
+        return WEFT_OK;
+    if (weft_json_kind_of(v) != WEFT_JSON_LIST || n > 4096)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" is no list of at most 4096 texts", where, key);
+    if (!(*out = calloc((size_t)n + 1, sizeof **out)))
+        return short_of_memory(where);
+    for (int64_t i = 0; i < n; i++) {
+        const char *name = weft_json_string(weft_json_item(v, i), NULL);
+        if (!name || !*name)
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"%s\" entry %lld is no text", where, key, (long long)i);
+        if (!((*out)[(*count)++] = strdup(name)))
+            return short_of_memory(where);
+    }
+    return WEFT_OK;
+}
+
 static weft_status read_targets(weft_json_value root, const char *where, weft_lm_adapter *a)
 {
     weft_json_value v = weft_json_get(root, "target_modules");
@@ -31,21 +51,7 @@ static weft_status read_targets(weft_json_value root, const char *where, weft_lm
     a->all_linear = text && strcmp(text, "all-linear") == 0;
     if (text && !a->all_linear)
         return read_expression("", text, where, "target_modules", &a->expression);
-    if (text || !weft_json_present(v))
-        return WEFT_OK;
-    int64_t n = weft_json_size(v);
-    if (weft_json_kind_of(v) != WEFT_JSON_LIST || n > 4096)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: \"target_modules\" is neither a text nor a list of at most 4096", where);
-    if (!(a->targets = calloc((size_t)n + 1, sizeof *a->targets)))
-        return short_of_memory(where);
-    for (int64_t i = 0; i < n; i++) {
-        const char *name = weft_json_string(weft_json_item(v, i), NULL);
-        if (!name || !*name)
-            return weft_fail(WEFT_ERROR_FORMAT, "%s: \"target_modules\" entry %lld is no text", where, (long long)i);
-        if (!(a->targets[a->target_count++] = strdup(name)))
-            return short_of_memory(where);
-    }
-    return WEFT_OK;
+    return text ? WEFT_OK : read_names(v, where, "target_modules", &a->targets, &a->target_count);
 }
 
 static weft_status read_patterns(weft_json_value root, const char *where, const char *key, weft_lm_pattern **out, int *count)
@@ -118,6 +124,8 @@ static weft_status read_config(weft_json_value root, const char *where, const we
     if (status == WEFT_OK)
         status = read_targets(root, where, a);
     if (status == WEFT_OK)
+        status = read_names(weft_json_get(root, "modules_to_save"), where, "modules_to_save", &a->saved, &a->saved_count);
+    if (status == WEFT_OK)
         status = read_layers(root, where, c, a);
     if (status == WEFT_OK)
         status = read_patterns(root, where, "rank_pattern", &a->ranks, &a->rank_count);
@@ -144,41 +152,96 @@ static void find_base(weft_lm_adapter *a, const weft_lm_config *c)
 {
     const char *const bases[] = {c->family->base, "model.language_model", "language_model.model", ""};
     for (size_t k = 0; k < sizeof bases / sizeof bases[0]; k++)
-        for (int64_t i = 0; i < weft_params_count(a->params); i++) {
+        for (int64_t i = 0; i < weft_params_count(a->file); i++) {
             char start[192];
             snprintf(start, sizeof start, WEFT_LM_ADAPTER_PREFIX "%s%s%s.", bases[k], bases[k][0] ? "." : "",
                      c->family->names->layer);
-            if (strncmp(weft_params_at(a->params, i, NULL), start, strlen(start)) == 0) {
+            if (strncmp(weft_params_at(a->file, i, NULL), start, strlen(start)) == 0) {
                 snprintf(a->base, sizeof a->base, "%s", bases[k]);
                 return;
             }
         }
 }
 
-/* Tensors that replace the base's: "base_model.model.NAME" becomes NAME in the base file's spelling. */
-static weft_status take_overrides(weft_lm_adapter *a, const weft_lm_config *c, const char *where)
+static bool ends_in(const char *name, const char *end)
 {
-    weft_status status = WEFT_OK;
-    for (int64_t i = 0; i < weft_params_count(a->params) && status == WEFT_OK; i++) {
+    size_t n = strlen(name), k = strlen(end);
+    return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+/* "base_model.model.NAME" of a tensor that is put in place of the base's, as the graph spells it. */
+static void graph_name(const weft_lm_adapter *a, const weft_lm_config *c, const char *name, char out[WEFT_LM_ADAPTER_NAME])
+{
+    /* PEFT's places: of the layer that it stands beside, of one that is trained whole */
+    static const char *const places[] = {".base_layer", ".modules_to_save"};
+    static const char *const old_norms[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
+    char rest[WEFT_LM_ADAPTER_NAME];
+    snprintf(rest, sizeof rest, "%s", name + strlen(WEFT_LM_ADAPTER_PREFIX));
+    for (int i = 0; i < 2; i++) {
+        char *middle = strstr(rest, places[i]);
+        if (middle)
+            memmove(middle, middle + strlen(places[i]), strlen(middle + strlen(places[i])) + 1);
+    }
+    const size_t base = strlen(a->base);
+    const bool below = base && strncmp(rest, a->base, base) == 0 && rest[base] == '.';
+    const bool inside = below || (!base && !weft_lm_stands_outside(c, rest));
+    const char *prefix = inside ? c->base : c->outside;
+    snprintf(out, WEFT_LM_ADAPTER_NAME, "%.64s%s%.400s", prefix, prefix[0] ? "." : "", rest + (below ? base + 1 : 0));
+    for (int i = 0; i < 2 && c->old_norms; i++)
+        if (ends_in(out, old_norms[i][0]))
+            strcpy(out + strlen(out) - strlen(old_norms[i][0]), old_norms[i][1]);
+}
+
+/* With "bias": "all" PEFT stores some tensors twice: what was there before a module was trained whole, and the two names of one
+ * bias of masked words. */
+static bool is_second(const weft_lm_config *c, const char *name)
+{
+    static const struct {
+        const char *end;
+        bool decoders;
+    } biases[] = {{".cls.predictions.decoder.bias", true},
+                  {".cls.predictions.bias", false},
+                  {".lm_head.decoder.bias", true},
+                  {".lm_head.bias", false}};
+    bool second = strstr(name, ".original_module.") != NULL;
+    for (size_t i = 0; i < sizeof biases / sizeof biases[0] && c->head_kinds & WEFT_LM_MLM; i++)
+        second |= ends_in(name, biases[i].end) && biases[i].decoders != (c->mlm_bias != NULL);
+    return second;
+}
+
+/* The file's tensors under the graph's names. */
+static weft_status take_tensors(weft_lm_adapter *a, const weft_lm_config *c, const char *where)
+{
+    weft_status status = weft_params_new(&a->params);
+    for (int64_t i = 0; i < weft_params_count(a->file) && status == WEFT_OK; i++) {
         weft_tensor t;
-        const char *name = weft_params_at(a->params, i, &t);
-        size_t prefix = strlen(WEFT_LM_ADAPTER_PREFIX), base = strlen(a->base);
-        if (strncmp(name, WEFT_LM_ADAPTER_PREFIX, prefix) != 0)
+        char own[WEFT_LM_ADAPTER_NAME];
+        const char *name = weft_params_at(a->file, i, NULL);
+        if (strncmp(name, WEFT_LM_ADAPTER_PREFIX, strlen(WEFT_LM_ADAPTER_PREFIX)) != 0)
             return weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" does not begin with \"" WEFT_LM_ADAPTER_PREFIX "\"", where,
                              name);
-        if (strstr(name, ".lora_"))
+        const bool lora = strstr(name, ".lora_") != NULL;
+        if (is_second(c, name))
             continue;
-        if (!a->overrides && (status = weft_params_new(&a->overrides)) != WEFT_OK)
-            return status;
-        const char *rest = name + prefix;
-        char full[512];
-        if (base && strncmp(rest, a->base, base) == 0 && rest[base] == '.')
-            snprintf(full, sizeof full, "%s%s%s", c->base, c->base[0] ? "." : "", rest + base + 1);
-        else
-            snprintf(full, sizeof full, "%s%s%s", c->outside, c->outside[0] ? "." : "", rest);
-        status = weft_params_set(a->overrides, full, t);
+        if (!lora)
+            graph_name(a, c, name, own);
+        if (lora || !strstr(name, ".modules_to_save.") || !weft_params_get(a->params, own, &t))
+            status = weft_params_lend(a->params, lora ? name : own, a->file, name);
     }
-    return status;
+    return status == WEFT_OK ? status : weft_fail_in(status, "%s", where);
+}
+
+static weft_value parameter_named(const weft_graph *g, const char *name)
+{
+    const int n = weft_graph_params(g, -1, NULL, NULL);
+    for (int i = 0; i < n; i++) {
+        const char *own;
+        weft_value v;
+        weft_graph_params(g, i, &own, &v);
+        if (strcmp(own, name) == 0)
+            return v;
+    }
+    return (weft_value){0};
 }
 
 /* Every tensor of the file must be one that the model with the adapter reads, in its shape. */
@@ -192,22 +255,30 @@ static weft_status check_fit(const weft_lm_adapter *a, const weft_lm_config *c, 
     weft_lm_outputs(&b, false);
     weft_status status = weft_graph_status(g);
     for (int64_t i = 0; i < weft_params_count(a->params) && status == WEFT_OK; i++) {
-        const char *name = weft_params_at(a->params, i, NULL);
-        if (strstr(name, ".lora_") && !weft_find(g, name).id)
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" fits no module of this %s model", where, name,
+        char spelt[WEFT_LM_ADAPTER_NAME], have[WEFT_DIMS_TEXT], want[WEFT_DIMS_TEXT];
+        weft_tensor t;
+        const char *name = weft_params_at(a->params, i, &t);
+        const weft_value v = parameter_named(g, name);
+        weft_lm_adapter_spell(a, c, name, spelt);
+        if (!v.id)
+            status = weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.120s\" fits no module of this %s model", where, spelt,
                                c->family->model_type);
+        else if (!weft_dims_equal(t.dims, weft_shape(g, v)))
+            status = weft_fail(WEFT_ERROR_FORMAT, "%s: %.160s: file has %s, config wants %s", where, spelt,
+                               weft_dims_text(t.dims, have), weft_dims_text(weft_shape(g, v), want));
     }
     if (status == WEFT_OK && (status = weft_params_check(a->params, g, WEFT_LM_ADAPTER_PREFIX)) != WEFT_OK)
         status = weft_fail_in(status, "%s", where);
-    for (int64_t i = 0; a->overrides && i < weft_params_count(a->overrides) && status == WEFT_OK; i++) {
-        const char *name = weft_params_at(a->overrides, i, NULL);
-        if (!weft_find(g, name).id)
-            status =
-                weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"" WEFT_LM_ADAPTER_PREFIX "%.120s\" fits no module of this %s model",
-                          where, name, c->family->model_type);
-    }
     weft_graph_free(g);
     return status;
+}
+
+void weft_lm_adapter_take_head(const weft_lm_adapter *a, weft_lm_config *c)
+{
+    if (!a->head_kinds)
+        return;
+    c->head_kinds = a->head_kinds;
+    c->classes = a->classes;
 }
 
 weft_status weft_lm_adapter_open(const char *folder, const weft_lm_config *c, weft_lm_adapter **out)
@@ -220,13 +291,19 @@ weft_status weft_lm_adapter_open(const char *folder, const weft_lm_config *c, we
     if (status == WEFT_OK)
         status = weft_lm_adapter_parse(weft_json_root(json), config, c, &a);
     if (status == WEFT_OK)
-        status = weft_params_open(file, &a->params);
+        status = weft_params_open(file, &a->file);
     if (status == WEFT_OK) {
         find_base(a, c);
-        status = take_overrides(a, c, file);
+        status = take_tensors(a, c, file);
     }
-    if (status == WEFT_OK)
-        status = check_fit(a, c, file);
+    if (status == WEFT_OK) {
+        weft_lm_config with = *c;
+        if (weft_lm_config_match_classifier(&with, a->params)) {
+            a->head_kinds = with.head_kinds;
+            a->classes = with.classes;
+        }
+        status = check_fit(a, &with, file);
+    }
     weft_json_free(json);
     free(config);
     free(file);
@@ -253,7 +330,10 @@ void weft_lm_adapter_free(weft_lm_adapter *a)
     free(a->ranks);
     free(a->alphas);
     free(a->layers);
+    for (int i = 0; i < a->saved_count; i++)
+        free(a->saved[i]);
+    free(a->saved);
     weft_params_free(a->params);
-    weft_params_free(a->overrides);
+    weft_params_free(a->file);
     free(a);
 }

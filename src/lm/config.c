@@ -42,9 +42,12 @@ static const struct {
     weft_activation activation;
 } activations[] = {
     {"gelu", WEFT_ACT_GELU},
+    {"gelu_python", WEFT_ACT_GELU},
     {"gelu_new", WEFT_ACT_GELU_TANH},
     {"gelu_pytorch_tanh", WEFT_ACT_GELU_TANH},
     {"gelu_fast", WEFT_ACT_GELU_TANH},
+    {"gelu_accurate", WEFT_ACT_GELU_TANH},
+    {"gelu_python_tanh", WEFT_ACT_GELU_TANH},
     {"silu", WEFT_ACT_SILU},
     {"swish", WEFT_ACT_SILU},
     {"relu", WEFT_ACT_RELU},
@@ -65,6 +68,8 @@ static weft_status read_sizes(weft_json_value root, const char *where, weft_lm_c
         if (weft_json_present(weft_json_get(root, sizes[i].key)))
             c->missing &= ~sizes[i].missing;
     }
+    if (weft_json_get(root, "num_key_value_heads").node && !weft_json_present(weft_json_get(root, "num_key_value_heads")))
+        c->kv_heads = 0; /* null: as many as heads, whatever an absent key means */
     return weft_json_take_integer(root, where, "pad_token_id", -1, MOST_ROWS, &c->pad_id);
 }
 
@@ -168,6 +173,24 @@ static weft_status read_switches(weft_json_value root, const char *where, weft_l
     return status;
 }
 
+static weft_status read_problem(weft_json_value root, const char *where, weft_lm_config *c)
+{
+    static const char *const names[] = {[WEFT_LM_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+                                        [WEFT_LM_PROBLEM_REGRESSION] = "regression",
+                                        [WEFT_LM_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
+    const char *given = NULL;
+    weft_status status = weft_json_take_string(root, where, "problem_type", &given);
+    if (status != WEFT_OK || !given)
+        return status;
+    for (int i = WEFT_LM_PROBLEM_SINGLE_LABEL; i <= WEFT_LM_PROBLEM_MULTI_LABEL; i++)
+        if (strcmp(names[i], given) == 0) {
+            c->problem = (weft_lm_problem)i;
+            return WEFT_OK;
+        }
+    return weft_fail(WEFT_ERROR_FORMAT, "%s: \"problem_type\" is \"%.60s\"; known are %s, %s, %s", where, given, names[1],
+                     names[2], names[3]);
+}
+
 /* What an encoder's file may carry besides its base model: guessed from the architecture, then seen in the weights. */
 static weft_status read_encoder(weft_json_value root, const char *where, weft_lm_config *c)
 {
@@ -248,7 +271,7 @@ static weft_status read_all(weft_json_value root, const char *where, weft_lm_con
     if (!c->family->names->type)
         c->types = 0;
     if ((status = read_numbers(root, where, c)) != WEFT_OK || (status = read_activation(root, where, c)) != WEFT_OK ||
-        (status = read_switches(root, where, c)) != WEFT_OK)
+        (status = read_switches(root, where, c)) != WEFT_OK || (status = read_problem(root, where, c)) != WEFT_OK)
         return status;
     if (d->rope && (status = weft_lm_rope_read(root, where, c)) != WEFT_OK)
         return status;

@@ -67,6 +67,14 @@ typedef struct weft_lm_rope {
 /* Which heads stand on an encoder; a classifier on a decoder too, in place of the one of tokens. */
 enum { WEFT_LM_POOLER = 1, WEFT_LM_MLM = 2, WEFT_LM_NSP = 4, WEFT_LM_CLASSIFIER = 8 };
 
+/* What a classification head's numbers are: log odds of one class, a number to come near, or log odds of each class by itself. */
+typedef enum weft_lm_problem {
+    WEFT_LM_PROBLEM_UNSAID, /* a number where there is one class, else what the labels' type says */
+    WEFT_LM_PROBLEM_SINGLE_LABEL,
+    WEFT_LM_PROBLEM_REGRESSION,
+    WEFT_LM_PROBLEM_MULTI_LABEL
+} weft_lm_problem;
+
 /* Sizes that config.json did not say. */
 enum { WEFT_LM_NO_VOCAB = 1, WEFT_LM_NO_POSITIONS = 2, WEFT_LM_NO_TYPES = 4, WEFT_LM_NO_FFN = 8 };
 
@@ -75,7 +83,8 @@ typedef struct weft_lm_config {
     int64_t vocab, width, layers, heads, kv_heads, head_dim, ffn, positions;
     int64_t types;   /* of segments (encoders) */
     int64_t classes; /* of a classification head */
-    int64_t pad_id;  /* roberta counts positions from it, a decoder's classifier reads the last other token; -1: none */
+    weft_lm_problem problem;
+    int64_t pad_id; /* roberta counts positions from it, a decoder's classifier reads the last other token; -1: none */
     weft_activation activation;
     double eps;
     double query_scale;     /* q·k is multiplied by it */
@@ -97,6 +106,8 @@ typedef struct weft_lm_config {
     /* how the weights at hand spell names: set by weft_lm_config_match */
     char base[64], outside[64]; /* prefixes of the base model and of what stands beside it, without the last dot */
     bool old_norms;             /* LayerNorm.gamma and .beta */
+    const char *mlm_table;      /* module of the masked-word head's own table; NULL: the embeddings */
+    const char *mlm_bias;       /* name of its bias where that is the decoder's; NULL: the family's */
 } weft_lm_config;
 
 /* Reads every key, checks that they fit together; `where` for messages. The family is that of `model_type`. */
@@ -108,6 +119,11 @@ const weft_lm_family *weft_lm_family_find(const char *model_type);
 /* Looks in the names of `params` how this file spells prefixes and norms, whether its head is tied, which heads it has, and the
  * sizes that config.json does not say. */
 void weft_lm_config_match(weft_lm_config *, const weft_params *);
+
+/* Looks among `params` for a classification head; where there is one it becomes the model's. */
+bool weft_lm_config_match_classifier(weft_lm_config *, const weft_params *);
+/* Is that the name, without a prefix, of something that stands beside the base model: a head? */
+bool weft_lm_stands_outside(const weft_lm_config *, const char *name);
 
 /* rope_scaling, rope_parameters and their kin (config_rope.c). */
 weft_status weft_lm_rope_read(weft_json_value root, const char *where, weft_lm_config *);

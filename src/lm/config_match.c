@@ -56,11 +56,10 @@ static void match_heads(weft_lm_config *c, const weft_params *p)
 {
     static const struct {
         unsigned head;
-        const char *bert, *roberta, *distilbert; /* the tensor that shows it */
+        const char *bert, *roberta, *distilbert; /* the module that shows it */
     } rows[] = {
         {WEFT_LM_MLM, "cls.predictions.transform.dense", "lm_head.dense", "vocab_transform"},
         {WEFT_LM_NSP, "cls.seq_relationship", NULL, NULL},
-        {WEFT_LM_CLASSIFIER, "classifier", "classifier.out_proj", "classifier"},
     };
     weft_tensor t;
     c->head_kinds = find(p, c->base, "pooler.dense", "weight", &t) ? WEFT_LM_POOLER : 0;
@@ -68,11 +67,53 @@ static void match_heads(weft_lm_config *c, const weft_params *p)
         const char *module = strcmp(c->family->model_type, "bert") == 0      ? rows[i].bert
                              : strcmp(c->family->model_type, "roberta") == 0 ? rows[i].roberta
                                                                              : rows[i].distilbert;
-        if (!module || !find(p, c->outside, module, "weight", &t))
+        if (module && find(p, c->outside, module, "weight", &t))
+            c->head_kinds |= rows[i].head;
+    }
+}
+
+bool weft_lm_stands_outside(const weft_lm_config *c, const char *name)
+{
+    static const char *const heads[] = {"score.", "classifier.", "pre_classifier.", "cls.", "vocab_", "lm_head."};
+    const char *own = c->family->names->head;
+    bool outside = own && strncmp(name, own, strlen(own)) == 0 && name[strlen(own)] == '.';
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        outside |= strncmp(name, heads[i], strlen(heads[i])) == 0;
+    return outside;
+}
+
+bool weft_lm_config_match_classifier(weft_lm_config *c, const weft_params *p)
+{
+    const char *module = !c->family->encoder                             ? "score"
+                         : strcmp(c->family->model_type, "roberta") == 0 ? "classifier.out_proj"
+                                                                         : "classifier";
+    weft_tensor t;
+    if (!find(p, c->outside, module, "weight", &t) || t.dims.rank != 2 || t.dims.size[0] < 1)
+        return false;
+    c->head_kinds = (c->head_kinds & WEFT_LM_POOLER) | WEFT_LM_CLASSIFIER;
+    c->classes = t.dims.size[0];
+    return true;
+}
+
+/* The masked-word head's table and bias are those of its decoder where the configuration unties it from the embeddings; some old
+ * files have the bias there alone. */
+static void match_decoder(weft_lm_config *c, const weft_params *p)
+{
+    static const struct {
+        const char *family, *decoder, *decoder_bias, *bias;
+    } rows[] = {
+        {"bert", "cls.predictions.decoder", "cls.predictions.decoder.bias", "cls.predictions.bias"},
+        {"roberta", "lm_head.decoder", "lm_head.decoder.bias", "lm_head.bias"},
+        {"distilbert", "vocab_projector", NULL, "vocab_projector.bias"},
+    };
+    weft_tensor t;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].family, c->family->model_type) != 0)
             continue;
-        c->head_kinds |= rows[i].head;
-        if (rows[i].head == WEFT_LM_CLASSIFIER && t.dims.rank == 2)
-            c->classes = t.dims.size[0];
+        c->mlm_table = !c->tied && find(p, c->outside, rows[i].decoder, "weight", &t) ? rows[i].decoder : NULL;
+        const bool own = c->mlm_table || !find(p, c->outside, rows[i].bias, "", &t);
+        c->mlm_bias =
+            own && rows[i].decoder_bias && find(p, c->outside, rows[i].decoder_bias, "", &t) ? rows[i].decoder_bias : NULL;
     }
 }
 
@@ -85,12 +126,11 @@ void weft_lm_config_match(weft_lm_config *c, const weft_params *p)
     c->old_norms = n->embedding_norm && find(p, c->base, n->embedding_norm, "gamma", &t);
     if (c->family->encoder) {
         match_heads(c, p);
+        match_decoder(c, p);
+        weft_lm_config_match_classifier(c, p);
         return;
     }
-    if (find(p, c->outside, "score", "weight", &t) && t.dims.rank == 2 && t.dims.size[0] > 0) {
-        c->head_kinds = WEFT_LM_CLASSIFIER;
-        c->classes = t.dims.size[0];
-    }
+    weft_lm_config_match_classifier(c, p);
     bool head = find(p, c->outside, n->head, "weight", &t);
     if (!head)
         c->tied = true;

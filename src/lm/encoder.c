@@ -52,11 +52,14 @@ weft_value weft_lm_mlm_logits(weft_lm_builder *b, weft_value x)
     weft_value h = weft_activate(g, weft_lm_linear(b, x, n->mlm_dense, c->width, true, c->init_range),
                                  strcmp(n->family, "roberta") == 0 ? WEFT_ACT_GELU : c->activation);
     h = weft_lm_normalize(b, h, n->mlm_norm);
-    weft_value bias = weft_param(g, n->mlm_bias, WEFT_ZEROS, DIMS(c->vocab));
+    weft_value bias = weft_param(g, c->mlm_bias ? c->mlm_bias : n->mlm_bias, WEFT_ZEROS, DIMS(c->vocab));
     weft_lm_leave(b);
     char name[160];
-    weft_lm_enter_base(b, -1);
-    snprintf(name, sizeof name, "%s.weight", c->family->names->embedding);
+    if (c->mlm_table)
+        weft_lm_enter_outside(b);
+    else
+        weft_lm_enter_base(b, -1);
+    snprintf(name, sizeof name, "%s.weight", c->mlm_table ? c->mlm_table : c->family->names->embedding);
     weft_value table = weft_param(g, name, WEFT_NORMAL(c->init_range), DIMS(c->vocab, c->width));
     weft_lm_leave(b);
     return weft_product(g, h, table, bias);

@@ -26,7 +26,8 @@ struct weft_lm_pass {
 /* What is trained: of an adapted model the adapter's tensors. */
 static bool is_trained(const weft_lm *lm, const char *name)
 {
-    return !lm->adapter || strncmp(name, WEFT_LM_ADAPTER_PREFIX, strlen(WEFT_LM_ADAPTER_PREFIX)) == 0;
+    weft_tensor t;
+    return !lm->adapter || weft_params_get(lm->adapter->params, name, &t);
 }
 
 /* Summed losses a row [rows] of token losses [rows · length]. */

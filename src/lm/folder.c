@@ -101,14 +101,24 @@ weft_status weft_lm_folder_save(const char *folder, const char *from, const char
     return status;
 }
 
-weft_status weft_lm_adapter_save(const char *folder, const char *config, const weft_lm_adapter *adapter)
+weft_status weft_lm_adapter_save(const char *folder, const char *config, const weft_lm_adapter *adapter, const weft_lm_config *c)
 {
+    weft_params *spelt = NULL;
     weft_status status = weft_folder_make(folder);
+    if (status == WEFT_OK)
+        status = weft_params_new(&spelt);
+    for (int64_t i = 0; i < weft_params_count(adapter->params) && status == WEFT_OK; i++) {
+        weft_tensor t;
+        char name[WEFT_LM_ADAPTER_NAME];
+        weft_lm_adapter_spell(adapter, c, weft_params_at(adapter->params, i, &t), name);
+        status = weft_params_share(spelt, name, t);
+    }
     if (status == WEFT_OK)
         status = write_text(folder, "adapter_config.json", config, strlen(config));
     char *path = weft_path_join(folder, "adapter_model.safetensors");
     if (status == WEFT_OK)
-        status = path ? weft_params_save(adapter->params, path) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+        status = path ? weft_params_save(spelt, path) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    weft_params_free(spelt);
     free(path);
     return status;
 }

@@ -14,7 +14,7 @@ weft_status weft_lm_folder_save(const char *folder, const char *from, const char
 /* LoRA. A fresh adapter: `config` is the text of adapter_config.json; A is drawn, B is zero. It joins the model's sets. */
 weft_status weft_lm_adapt(weft_lm *, const char *config, uint64_t seed);
 /* adapter_config.json and adapter_model.safetensors. */
-weft_status weft_lm_adapter_save(const char *folder, const char *config, const weft_lm_adapter *);
+weft_status weft_lm_adapter_save(const char *folder, const char *config, const weft_lm_adapter *, const weft_lm_config *);
 /* The base's tensors with the adapter worked in, W + s B A in float32 and then in W's type; those that it does not touch are
  * borrowed from the model. */
 weft_status weft_lm_merge(const weft_lm *, weft_params **out);

@@ -23,8 +23,8 @@ static weft_status open_parts(weft_lm *lm, const char *folder, const char *path,
         return weft_fail_in(status, "%s", folder);
     if (o && o->adapter && (status = weft_lm_adapter_open(o->adapter, &lm->config, &lm->adapter)) != WEFT_OK)
         return status;
-    if (lm->adapter && lm->adapter->overrides)
-        lm->sets[lm->set_count++] = lm->adapter->overrides;
+    if (lm->adapter)
+        weft_lm_adapter_take_head(lm->adapter, &lm->config);
     if (lm->adapter)
         lm->sets[lm->set_count++] = lm->adapter->params;
     lm->sets[lm->set_count++] = lm->params;

@@ -13,28 +13,62 @@ static bool ends_in(const char *name, const char *end)
     return n >= k && strcmp(name + n - k, end) == 0;
 }
 
-/* What the graph wants of the adapter: A uniform in ±1/√in, B zero (PEFT's defaults). */
-static weft_status draw(const weft_graph *wanted, weft_params *out, uint64_t seed, int64_t *count)
+static float *widened(const weft_lm *lm, weft_tensor t)
+{
+    int64_t count = weft_dims_count(t.dims);
+    float *values = malloc((size_t)(count + 1) * sizeof *values);
+    if (values)
+        lm->engine->kernels->f32->widen(t.dtype, count, t.data, values);
+    return values;
+}
+
+static bool of_lora(const char *name)
+{
+    return strncmp(name, WEFT_LM_ADAPTER_PREFIX, strlen(WEFT_LM_ADAPTER_PREFIX)) == 0;
+}
+
+/* A module that is trained whole begins as the base has it. */
+static weft_status copy_base(const weft_lm *lm, const char *name, weft_tensor t, weft_params *out)
+{
+    float *values = widened(lm, t);
+    weft_status status = values ? weft_params_set(out, name, (weft_tensor){values, WEFT_F32, t.dims})
+                                : weft_fail(WEFT_ERROR_MEMORY, "an adapter: memory is short");
+    free(values);
+    return status;
+}
+
+/* What the graph wants of the adapter: A uniform in ±1/√in, B zero (PEFT's defaults); and modules to be trained whole, which the
+ * base may lack. */
+static weft_status draw(const weft_lm *lm, const weft_graph *wanted, weft_params *out, uint64_t seed, int64_t *count)
 {
     weft_graph *g = weft_graph_new(WEFT_F32);
     if (!g)
         return WEFT_ERROR_MEMORY;
+    weft_status status = WEFT_OK;
     int n = weft_graph_params(wanted, -1, NULL, NULL);
     *count = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && status == WEFT_OK; i++) {
         const char *name;
         weft_value v;
+        weft_tensor base;
         weft_graph_params(wanted, i, &name, &v);
-        if (strncmp(name, WEFT_LM_ADAPTER_PREFIX, strlen(WEFT_LM_ADAPTER_PREFIX)) != 0)
-            continue;
         weft_dims dims = weft_shape(wanted, v);
+        if (of_lora(name))
+            ++*count;
+        else if (!weft_lm_adapter_saves(lm->adapter, &lm->config, name))
+            continue;
+        else if (weft_params_get(lm->params, name, &base)) {
+            status = copy_base(lm, name, base, out);
+            continue;
+        }
         weft_init init = ends_in(name, "lora_A.weight")      ? WEFT_UNIFORM(1 / sqrt((double)dims.size[1]))
                          : ends_in(name, "lora_embedding_B") ? WEFT_NORMAL(1)
+                         : !of_lora(name) && dims.rank > 1   ? WEFT_NORMAL(lm->config.init_range)
                                                              : WEFT_ZEROS;
         weft_param_named(g, init, dims, "%s", name);
-        ++*count;
     }
-    weft_status status = weft_graph_status(g);
+    if (status == WEFT_OK)
+        status = weft_graph_status(g);
     if (status == WEFT_OK)
         status = weft_params_init(out, g, WEFT_F32, seed);
     weft_graph_free(g);
@@ -50,15 +84,6 @@ static void base_name(const weft_lm *lm, const char *name, char out[512])
         snprintf(out, 512, "%s%s%s.weight", c->base, c->base[0] ? "." : "", name + base + 1);
     else
         snprintf(out, 512, "%s%s%s.weight", c->outside, c->outside[0] ? "." : "", name);
-}
-
-static float *widened(const weft_lm *lm, weft_tensor t)
-{
-    int64_t count = weft_dims_count(t.dims);
-    float *values = malloc((size_t)(count + 1) * sizeof *values);
-    if (values)
-        lm->engine->kernels->f32->widen(t.dtype, count, t.data, values);
-    return values;
 }
 
 /* DoRA's magnitudes begin as the norms of the base's output rows, so that the model is at first what it was. */
@@ -114,7 +139,7 @@ weft_status weft_lm_adapt(weft_lm *lm, const char *config, uint64_t seed)
             status = weft_params_new(&fresh);
     }
     if (status == WEFT_OK)
-        status = draw(g, fresh, seed, &count);
+        status = draw(lm, g, fresh, seed, &count);
     if (status == WEFT_OK && lm->adapter->dora)
         status = start_magnitudes(lm, fresh);
     if (status == WEFT_OK && count == 0)
@@ -194,9 +219,9 @@ static weft_status take_module(const weft_lm *lm, const char *name, weft_tensor 
     snprintf(m.name, sizeof m.name, "%.*s", (int)(strlen(name) - prefix - tail), name + prefix);
     base_name(lm, m.name, base);
     snprintf(other, sizeof other, WEFT_LM_ADAPTER_PREFIX "%s.%s", m.name, m.embedding ? "lora_embedding_B" : "lora_B.weight");
-    if (!weft_params_get(lm->adapter->params, other, &m.b) || !weft_params_get(lm->params, base, &m.w))
-        return weft_fail(WEFT_ERROR_FORMAT, "merging %s: %s is missing", m.name,
-                         weft_params_get(lm->params, base, &m.w) ? other : base);
+    const bool there = weft_params_get(lm->adapter->params, base, &m.w) || weft_params_get(lm->params, base, &m.w);
+    if (!weft_params_get(lm->adapter->params, other, &m.b) || !there)
+        return weft_fail(WEFT_ERROR_FORMAT, "merging %s: %s is missing", m.name, there ? other : base);
     snprintf(other, sizeof other, WEFT_LM_ADAPTER_PREFIX "%s.lora_magnitude_vector.weight", m.name);
     if (lm->adapter->dora && !weft_params_get(lm->adapter->params, other, &m.magnitude)) {
         snprintf(other, sizeof other, WEFT_LM_ADAPTER_PREFIX "%s.lora_magnitude_vector", m.name);
@@ -205,7 +230,7 @@ static weft_status take_module(const weft_lm *lm, const char *name, weft_tensor 
     m.scale = weft_lm_adapter_scale(lm->adapter, m.name, &m.rank);
     m.rank = a.dims.size[0];
     int64_t in = m.embedding ? m.b.dims.size[0] : a.dims.size[1], rows = m.embedding ? a.dims.size[1] : m.b.dims.size[0];
-    m.turned = !m.embedding && lm->config.family->conv1d;
+    m.turned = !m.embedding && lm->config.family->conv1d && strcmp(m.name, lm->config.family->names->head) != 0;
     bool fits = m.w.dims.rank == 2 && m.w.dims.size[m.turned ? 0 : 1] == in && m.w.dims.size[m.turned ? 1 : 0] == rows;
     return fits ? merge_module(lm, &m, base, out) : weft_fail(WEFT_ERROR_FORMAT, "merging %s: its shapes do not fit", m.name);
 }
@@ -214,7 +239,7 @@ weft_status weft_lm_merge(const weft_lm *lm, weft_params **out)
 {
     weft_params *merged = NULL;
     weft_tensor t, there;
-    const weft_params *adapter = lm->adapter->params, *overrides = lm->adapter->overrides;
+    const weft_params *adapter = lm->adapter->params;
     *out = NULL;
     weft_status status = weft_params_new(&merged);
     for (int64_t i = 0; i < weft_params_count(adapter) && status == WEFT_OK; i++) {
@@ -222,9 +247,10 @@ weft_status weft_lm_merge(const weft_lm *lm, weft_params **out)
         if (ends_in(name, ".lora_A.weight") || ends_in(name, ".lora_embedding_A"))
             status = take_module(lm, name, t, merged);
     }
-    for (int64_t i = 0; overrides && i < weft_params_count(overrides) && status == WEFT_OK; i++) {
-        const char *name = weft_params_at(overrides, i, &t);
-        status = weft_params_set(merged, name, t);
+    for (int64_t i = 0; i < weft_params_count(adapter) && status == WEFT_OK; i++) {
+        const char *name = weft_params_at(adapter, i, &t);
+        if (!of_lora(name) && !weft_params_get(merged, name, &there))
+            status = weft_params_set(merged, name, t);
     }
     for (int64_t i = 0; i < weft_params_count(lm->params) && status == WEFT_OK; i++) {
         const char *name = weft_params_at(lm->params, i, &t);

@@ -78,6 +78,7 @@ typedef struct lm_run {
     int64_t batch, tokens;
     bool single; /* input_ids without a batch axis */
     int64_t *ids, *types, *labels, *positions;
+    float *targets;         /* labels of regression [batch, classes] and of several labels at once, in place of `labels` */
     int64_t *places, *rows; /* of a decoder's classifier */
     float *mask;
     int64_t label_count;
@@ -107,6 +108,38 @@ static weft_status take(const lm_run *r, const char *name, weft_dims dims, int64
     for (int64_t i = 0; i < count; i++)
         (*out)[i] = number_at(t, i);
     return WEFT_OK;
+}
+
+static bool are_targets(const weft_lm_config *c, weft_tensor labels)
+{
+    const bool number = c->problem == WEFT_LM_PROBLEM_REGRESSION || (c->problem == WEFT_LM_PROBLEM_UNSAID && c->classes == 1);
+    return number || c->problem == WEFT_LM_PROBLEM_MULTI_LABEL ||
+           (c->problem == WEFT_LM_PROBLEM_UNSAID && (labels.dtype == WEFT_F32 || labels.dtype == WEFT_F64));
+}
+
+/* Labels of a classification head: a class a row, or a number a row and class. */
+static weft_status take_class_labels(lm_run *r)
+{
+    weft_tensor t;
+    char have[WEFT_DIMS_TEXT], want[WEFT_DIMS_TEXT];
+    if (!weft_arrays_find(r->request->inputs, "labels", &t))
+        return WEFT_OK;
+    if (!are_targets(r->c, t))
+        return take(r, "labels", DIMS(r->batch), &r->labels);
+    const weft_dims dims = DIMS(r->batch, r->c->classes);
+    const bool flat = r->c->classes == 1 && weft_dims_equal(t.dims, DIMS(r->batch));
+    if (t.dtype == WEFT_I64 || t.dtype == WEFT_F32 || t.dtype == WEFT_F64) {
+        const int64_t count = weft_dims_count(dims);
+        if ((flat || weft_dims_equal(t.dims, dims)) && !(r->targets = malloc((size_t)count * sizeof *r->targets)))
+            return weft_fail(WEFT_ERROR_MEMORY, "inputs: memory is short");
+        for (int64_t i = 0; r->targets && i < count; i++)
+            r->targets[i] = t.dtype == WEFT_F32   ? ((const float *)t.data)[i]
+                            : t.dtype == WEFT_F64 ? (float)((const double *)t.data)[i]
+                                                  : (float)((const int64_t *)t.data)[i];
+    }
+    return r->targets ? WEFT_OK
+                      : weft_fail(WEFT_ERROR_ARGUMENT, "inputs: labels is %s %s, expected F32 %s", weft_dtype_name(t.dtype),
+                                  weft_dims_text(t.dims, have), weft_dims_text(dims, want));
 }
 
 /* attention_mask as numbers 0 and 1 */
@@ -149,7 +182,7 @@ static weft_status read_inputs(lm_run *r)
     r->label_count = classes ? r->batch : r->batch * r->tokens;
     if ((status = take(r, "input_ids", ids.dims, &r->ids)) != WEFT_OK || (status = take_mask(r, ids.dims)) != WEFT_OK ||
         (status = take(r, "token_type_ids", ids.dims, &r->types)) != WEFT_OK ||
-        (status = take(r, "labels", classes ? DIMS(r->batch) : ids.dims, &r->labels)) != WEFT_OK)
+        (status = classes ? take_class_labels(r) : take(r, "labels", ids.dims, &r->labels)) != WEFT_OK)
         return status;
     if (r->types && !r->c->types)
         return weft_fail(WEFT_ERROR_ARGUMENT, "inputs: token_type_ids: a %s model has no token types", r->c->family->model_type);
@@ -184,9 +217,33 @@ static void add_loss(const lm_run *r, weft_graph *g)
     bool classes = (c->head_kinds & WEFT_LM_CLASSIFIER) != 0;
     weft_value logits = weft_find(g, c->family->encoder && !classes ? "mlm_logits" : "logits");
     int64_t n = classes ? c->classes : c->vocab;
+    if (r->targets) {
+        const bool several = c->problem != WEFT_LM_PROBLEM_REGRESSION && n > 1;
+        weft_value want = weft_input(g, "labels", WEFT_F32, DIMS(r->batch, n));
+        logits = weft_reshape(g, logits, DIMS(r->batch, n));
+        weft_name(g, weft_reshape(g, several ? weft_bce_logits(g, logits, want) : weft_mse(g, logits, want), DIMS(1)), "loss");
+        return;
+    }
     weft_value labels = weft_labels(g, "labels", DIMS(r->label_count), n);
     weft_value rows = weft_row_losses(g, weft_reshape(g, logits, DIMS(r->label_count, n)), labels, 0);
     weft_name(g, weft_reshape(g, weft_mean_labelled(g, rows, labels), DIMS(1)), "loss");
+}
+
+/* For gradients: which parameters are the adapter's, and how its file spells them. */
+typedef struct adapter_names {
+    const weft_lm_adapter *adapter;
+    const weft_lm_config *c;
+    char name[WEFT_LM_ADAPTER_NAME];
+} adapter_names;
+
+static const char *gradient_name(void *user, const char *parameter)
+{
+    adapter_names *n = user;
+    weft_tensor t;
+    if (!weft_params_get(n->adapter->params, parameter, &t))
+        return NULL;
+    weft_lm_adapter_spell(n->adapter, n->c, parameter, n->name);
+    return n->name;
 }
 
 static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *params, const weft_lm_adapter *adapter,
@@ -205,7 +262,7 @@ static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *p
                          .adapter = adapter};
     weft_lm_begin(&b, g, r->c, &form);
     weft_lm_outputs(&b, r->single);
-    if (r->labels)
+    if (r->labels || r->targets)
         add_loss(r, g);
     weft_dims dims = DIMS(r->batch, r->tokens);
     weft_binding bindings[] = {
@@ -213,18 +270,18 @@ static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *p
         {"attention_mask", {r->mask, WEFT_F32, dims}},
         {"token_type_ids", {r->types, WEFT_I64, dims}},
         {"position_ids", {r->positions, WEFT_I64, dims}},
-        {"labels", {r->labels, WEFT_I64, DIMS(r->label_count)}},
+        {"labels", r->targets ? (weft_tensor){r->targets, WEFT_F32, DIMS(r->batch, r->c->classes)}
+                              : (weft_tensor){r->labels, WEFT_I64, DIMS(r->label_count)}},
         {"rows", {r->rows, WEFT_I64, DIMS(r->batch)}},
         {"places", {r->places, WEFT_I64, DIMS(r->batch)}},
     };
     static const char *const outputs[] = {"hidden", "logits", "pooled", "mlm_logits", "nsp_logits", "loss"};
-    weft_params *sets[3];
+    weft_params *sets[2];
     int count = 0;
-    if (adapter && adapter->overrides)
-        sets[count++] = adapter->overrides;
     if (adapter)
         sets[count++] = adapter->params;
     sets[count++] = params;
+    adapter_names names = {.adapter = adapter, .c = r->c};
     weft_evaluation e = {.engine = engine,
                          .graph = g,
                          .params = sets,
@@ -233,7 +290,8 @@ static weft_status evaluate(const lm_run *r, weft_engine *engine, weft_params *p
                          .binding_count = sizeof bindings / sizeof bindings[0],
                          .outputs = outputs,
                          .output_count = sizeof outputs / sizeof outputs[0],
-                         .differentiated = adapter ? WEFT_LM_ADAPTER_PREFIX : NULL};
+                         .gradient_name = adapter ? gradient_name : NULL,
+                         .user = &names};
     weft_status status = weft_evaluate(&e, r->request, out);
     weft_graph_free(g);
     weft_tensor logits, hidden;
@@ -253,6 +311,8 @@ weft_status weft_lm_run(void *self, weft_engine *engine, weft_params *params, co
     weft_status status = weft_lm_weights_check(r.c, params);
     if (status == WEFT_OK && request->adapter)
         status = weft_lm_adapter_open(request->adapter, r.c, &adapter);
+    if (adapter)
+        weft_lm_adapter_take_head(adapter, r.c);
     if (status == WEFT_OK)
         status = read_inputs(&r);
     if (status == WEFT_OK)
@@ -262,6 +322,7 @@ weft_status weft_lm_run(void *self, weft_engine *engine, weft_params *params, co
     free(r.mask);
     free(r.types);
     free(r.labels);
+    free(r.targets);
     free(r.positions);
     free(r.places);
     return status;

@@ -94,15 +94,18 @@ static weft_status add_gradients(const weft_evaluation *e, const weft_run_reques
     for (int i = 0; i < parameters; i++) {
         const char *name;
         weft_graph_params(g, i, &name, &wrt[count]);
-        count += !e->differentiated || strncmp(name, e->differentiated, strlen(e->differentiated)) == 0;
+        count += !e->gradient_name || e->gradient_name(e->user, name) != NULL;
     }
+    const int taken = count;
     for (int i = 0; i < e->input_count; i++)
         if (weft_find(g, e->inputs[i]).id)
             wrt[count++] = weft_find(g, e->inputs[i]);
     if (status == WEFT_OK)
         status = weft_gradient(g, total, (weft_value){0}, wrt, count, out);
     for (int i = 0; i < count && status == WEFT_OK; i++)
-        want(w, weft_name(g, out[i], "grad.%s", weft_node_of(g, wrt[i])->name));
+        want(w, weft_name(g, out[i], "grad.%s",
+                          i < taken && e->gradient_name ? e->gradient_name(e->user, weft_node_of(g, wrt[i])->name)
+                                                        : weft_node_of(g, wrt[i])->name));
     free(wrt);
     free(out);
     return status == WEFT_OK ? weft_graph_status(g) : status;

@@ -44,7 +44,10 @@ typedef struct weft_evaluation {
     int output_count;
     const char *const *inputs; /* floating-point inputs to differentiate by */
     int input_count;
-    const char *differentiated; /* how names of parameters begin that gradients are taken by; NULL: all */
+    /* What a parameter's gradient is called, behind "grad."; NULL: it is not taken. The text holds until the next call. Without
+     * this function all are taken, by their own names. */
+    const char *(*gradient_name)(void *user, const char *parameter);
+    void *user;
 } weft_evaluation;
 
 /* Appends outputs and taps under their names, and "grad.NAME" of every parameter and input, to *out (copies). A tap or gradient

@@ -211,7 +211,9 @@ static void foreign_adapter_tensors_are_named(void **state)
         {"base_model.model.transformer.h.7.attn.c_attn.lora_A.weight", "h.7.attn.c_attn.lora_A.weight\" fits no module"},
         {"base_model.model.transformer.h.0.attn.c_attn.lora_A.weight", "c_attn.lora_B.weight: the file has no such tensor"},
         {"transformer.h.0.attn.c_attn.lora_A.weight", "does not begin with \"base_model.model.\""},
-        {"base_model.model.score.weight", "fits no module"},
+        {"base_model.model.scores.weight", "model.scores.weight\" fits no module"},
+        {"base_model.model.logits", "model.logits\" fits no module"},
+        {"base_model.model.transformer.ln_f.weight", "transformer.ln_f.weight: file has [4, 24], config wants [24]"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         MUST(weft_arrays_new(&set));

@@ -217,11 +217,27 @@ static void attention_only(void **state)
     weft_model_free(m);
 }
 
+/* null, of num_key_value_heads: as many as heads, whatever an absent key means. */
+static void null_is_not_absent(void **state)
+{
+    (void)state;
+    weft_lm_config absent = read_config("{\"model_type\": \"mistral\"}"),
+                   null = read_config("{\"model_type\": \"mistral\", \"num_key_value_heads\": null, \"head_dim\": null}");
+    assert_int_equal(absent.kv_heads, 8);
+    assert_int_equal(null.kv_heads, 32);
+    assert_int_equal(null.head_dim, 128);
+    weft_lm_config_free(&absent);
+    weft_lm_config_free(&null);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(published_sizes), cmocka_unit_test(windows_by_rule_and_by_list),
-        cmocka_unit_test(ropes),           cmocka_unit_test(activations),
+        cmocka_unit_test(null_is_not_absent),
+        cmocka_unit_test(published_sizes),
+        cmocka_unit_test(windows_by_rule_and_by_list),
+        cmocka_unit_test(ropes),
+        cmocka_unit_test(activations),
         cmocka_unit_test(attention_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
