@@ -1,4 +1,5 @@
 /* weft lm finetune: a model's weights, or a LoRA adapter beside them, trained further. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,18 +113,46 @@ static const cli_option options[] = {
     {0},
 };
 
+/* The linear layers of an encoder's blocks: PEFT's all-linear means the pooler and parts of heads too. */
+static const char *encoder_layers(const weft_lm_config *c)
+{
+    return strcmp(c->family->model_type, "distilbert") == 0 ? ".*\\.layer\\.\\d+\\..*(q_lin|k_lin|v_lin|out_lin|lin1|lin2)"
+                                                            : ".*\\.layer\\.\\d+\\..*(query|key|value|dense)";
+}
+
+/* A classifier's head is trained whole, and with it a pooler that the base lacks. */
+static void add_saved(weft_json_writer *w, const cli_lm_plan *p)
+{
+    const weft_lm_config *c = &p->lm->config;
+    weft_tensor t;
+    char pooler[96];
+    if (!p->classify)
+        return;
+    snprintf(pooler, sizeof pooler, "%s%spooler.dense.weight", c->base, c->base[0] ? "." : "");
+    weft_json_add_key(w, "modules_to_save");
+    weft_json_open_list(w);
+    weft_json_add_string(w, c->family->encoder ? "classifier" : "score");
+    if (strcmp(c->family->model_type, "bert") == 0 && !weft_params_get(p->lm->params, pooler, &t))
+        weft_json_add_string(w, "pooler");
+    weft_json_close_list(w);
+}
+
 /* adapter_config.json as PEFT writes it. */
 static weft_status adapter_config(cli_lm_plan *p)
 {
     cli_arguments *a = p->arguments;
     const char *const *targets;
     int count = cli_list(a, "targets", &targets);
-    weft_json_writer w = weft_json_to(&p->config, 2);
+    const weft_lm_config *c = &p->lm->config;
+    const char *task = p->classify ? "SEQ_CLS" : c->family->encoder ? NULL : "CAUSAL_LM";
+    weft_json_writer w = weft_json_to(&p->adapter, 2);
     weft_json_open_object(&w);
     const struct {
         const char *key, *value;
-    } texts[] = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}, {"base_model_name_or_path", p->source}, {"bias", "none"}};
+    } texts[] = {{"peft_type", "LORA"}, {"task_type", task}, {"base_model_name_or_path", p->source}, {"bias", "none"}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (!texts[i].value)
+            continue;
         weft_json_add_key(&w, texts[i].key);
         weft_json_add_string(&w, texts[i].value);
     }
@@ -142,12 +171,13 @@ static weft_status adapter_config(cli_lm_plan *p)
             weft_json_add_string(&w, targets[i]);
         weft_json_close_list(&w);
     } else {
-        weft_json_add_string(&w, "all-linear");
+        weft_json_add_string(&w, c->family->encoder ? encoder_layers(c) : "all-linear");
     }
+    add_saved(&w, p);
     const struct {
         const char *key;
         bool value;
-    } flags[] = {{"fan_in_fan_out", p->lm->config.family->conv1d},
+    } flags[] = {{"fan_in_fan_out", c->family->conv1d},
                  {"use_rslora", cli_flag(a, "rslora")},
                  {"use_dora", cli_flag(a, "dora")},
                  {"inference_mode", true}};
@@ -156,15 +186,17 @@ static weft_status adapter_config(cli_lm_plan *p)
         weft_json_add_bool(&w, flags[i].value);
     }
     weft_json_close_object(&w);
-    weft_text_add(&p->config, "\n");
-    return p->config.failed ? weft_fail(WEFT_ERROR_MEMORY, "memory is short") : WEFT_OK;
+    weft_text_add(&p->adapter, "\n");
+    return p->adapter.failed ? weft_fail(WEFT_ERROR_MEMORY, "memory is short") : WEFT_OK;
 }
 
 static weft_status finish(void *user)
 {
     cli_lm_plan *p = user;
-    return p->lm->adapter ? weft_lm_adapter_save(p->out, p->config.data, p->lm->adapter, &p->lm->config)
-                          : weft_lm_folder_save(p->out, p->source, p->classify ? p->config.data : NULL, p->lm->params);
+    if (!p->lm->adapter)
+        return weft_lm_folder_save(p->out, p->source, p->classify ? p->config.data : NULL, p->lm->params);
+    weft_status status = weft_lm_adapter_save(p->out, p->adapter.data, p->lm->adapter, &p->lm->config);
+    return status == WEFT_OK && p->classify ? weft_lm_classes_save(&p->classes, p->out) : status;
 }
 
 /* The classes are those of the model's head, or, for a fresh one, the data's. */
@@ -172,6 +204,10 @@ static weft_status make_classifier(cli_lm_plan *p)
 {
     weft_lm_config *c = &p->lm->config;
     bool fresh = !(c->head_kinds & WEFT_LM_CLASSIFIER);
+    if (!fresh && (c->classes < 2 || c->problem == WEFT_LM_PROBLEM_REGRESSION || c->problem == WEFT_LM_PROBLEM_MULTI_LABEL))
+        return weft_fail(WEFT_ERROR_UNSUPPORTED,
+                         "%s: its head answers %s; --classify trains heads that choose one of several classes", p->source,
+                         c->problem == WEFT_LM_PROBLEM_MULTI_LABEL ? "each class by itself" : "a number");
     char *path = weft_path_join(p->source, "config.json");
     weft_json *json = NULL;
     weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
@@ -187,10 +223,10 @@ static weft_status make_classifier(cli_lm_plan *p)
     return status;
 }
 
-/* An encoder is trained whole, by masked words or classes. */
+/* An encoder is trained by masked words or classes. */
 static weft_status check_encoder(cli_lm_plan *p)
 {
-    static const char *const decoders_only[] = {"lora", "dpo", "teacher"};
+    static const char *const decoders_only[] = {"dpo", "teacher"};
     const weft_lm_config *c = &p->lm->config;
     for (size_t i = 0; i < sizeof decoders_only / sizeof decoders_only[0]; i++)
         if (cli_given(p->arguments, decoders_only[i]))
@@ -224,7 +260,7 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
     if (status == WEFT_OK && lora)
         status = adapter_config(p);
     if (status == WEFT_OK)
-        status = lora ? weft_lm_adapt(p->lm, p->config.data, (uint64_t)cli_int(a, "seed"))
+        status = lora ? weft_lm_adapt(p->lm, p->adapter.data, (uint64_t)cli_int(a, "seed"))
                       : weft_lm_own_weights(p->lm, p->classify, (uint64_t)cli_int(a, "seed"));
     if (status != WEFT_OK)
         return status;
@@ -246,7 +282,7 @@ static weft_status finetune(cli_lm_plan *p, weft_engine *engine)
 static weft_status run(cli_arguments *a)
 {
     static const char *const lora_only[] = {"rank", "alpha", "targets", "target-regex", "dropout", "dora", "rslora"};
-    static const char *const not_classes[] = {"lora", "dpo", "teacher"};
+    static const char *const not_classes[] = {"dpo", "teacher"};
     static const char *const teacher_only[] = {"temperature", "teacher-weight"};
     weft_engine *engine = cli_engine(a);
     bool lora = cli_flag(a, "lora"), dpo = cli_flag(a, "dpo");
@@ -284,6 +320,7 @@ static weft_status run(cli_arguments *a)
     weft_lm_free(p.teacher);
     weft_lm_classes_free(&p.classes);
     weft_text_free(&p.config);
+    weft_text_free(&p.adapter);
     return status;
 }
 
@@ -299,7 +336,7 @@ const cli_command cli_lm_finetune = {
         "--prompt. Several records share a row, each seeing itself alone.\n\n"
         "An encoder learns from texts alone, by masked words: of 15 % of the tokens, 80 % are masked, 10 % replaced; or with "
         "--classify "
-        "the labels of {text, label} records.\n\n"
+        "the labels of {text, label} records. With --lora too an adapter holds the head, as PEFT's modules_to_save.\n\n"
         "With --teacher the loss is (1 - W) times that of the labels plus W T^2 times the divergence of the model's answers from "
         "the "
         "teacher's, both softened by T; validation is of the labels alone.\n\n"

@@ -1,6 +1,7 @@
 /* weft lm merge: an adapter worked into the weights it was trained for. */
 #include "base/files.h"
 #include "cli/cli.h"
+#include "lm/classes.h"
 #include "lm/folder.h"
 
 #include <stdlib.h>
@@ -18,22 +19,51 @@ static const cli_option options[] = {
     {0},
 };
 
+/* config.json of the merged model: the base's, or, where the adapter brings a head of classes, that of a classifier. */
+static weft_status merged_config(const weft_lm *lm, const char *base, const char *adapter, weft_text *out)
+{
+    weft_json *config = NULL, *names = NULL;
+    weft_lm_classes classes = {0};
+    char *path = weft_path_join(base, "config.json"), *named = weft_path_join(adapter, "classes.json"), *text = NULL;
+    size_t size;
+    weft_status status = path && named ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    if (status == WEFT_OK && !lm->adapter->head_kinds) {
+        status = weft_file_read(path, (size_t)16 << 20, &text, &size);
+        if (status == WEFT_OK)
+            weft_text_add(out, "%s", text);
+    } else if (status == WEFT_OK) {
+        status = weft_json_read(path, &config);
+        if (status == WEFT_OK && weft_path_exists(named))
+            status = weft_json_read(named, &names);
+        if (status == WEFT_OK)
+            status = weft_lm_classes_of_config(&classes, weft_json_root(names ? names : config), lm->config.classes);
+        if (status == WEFT_OK)
+            status = weft_lm_classes_config(&classes, &lm->config, weft_json_root(config), out);
+    }
+    weft_lm_classes_free(&classes);
+    weft_json_free(config);
+    weft_json_free(names);
+    free(text);
+    free(path);
+    free(named);
+    return status == WEFT_OK && out->failed ? weft_fail(WEFT_ERROR_MEMORY, "memory is short") : status;
+}
+
 static weft_status merge(cli_arguments *a, weft_engine *engine)
 {
     const char *folder = cli_positional_at(a, 0), *out = cli_text(a, "out");
     weft_lm *lm = NULL;
     weft_params *merged = NULL;
-    char *config = NULL, *path = weft_path_join(folder, "config.json");
-    size_t size;
-    weft_status status = path ? cli_may_write(a, out, "model.safetensors") : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    weft_text config = {0};
+    weft_status status = cli_may_write(a, out, "model.safetensors");
     if (status == WEFT_OK)
         status = weft_lm_open(engine, folder, &(weft_lm_options){.adapter = cli_text(a, "adapter")}, &lm);
     if (status == WEFT_OK)
-        status = weft_file_read(path, (size_t)16 << 20, &config, &size);
+        status = merged_config(lm, folder, cli_text(a, "adapter"), &config);
     if (status == WEFT_OK)
         status = weft_lm_merge(lm, &merged);
     if (status == WEFT_OK)
-        status = weft_lm_folder_save(out, folder, config, merged);
+        status = weft_lm_folder_save(out, folder, config.data, merged);
     if (status == WEFT_OK) {
         cli_say(a, "%s with %s worked in is in %s\n", folder, cli_text(a, "adapter"), out);
         cli_json_string(a, "out", out);
@@ -41,8 +71,7 @@ static weft_status merge(cli_arguments *a, weft_engine *engine)
     }
     weft_params_free(merged);
     weft_lm_free(lm);
-    free(config);
-    free(path);
+    weft_text_free(&config);
     return status;
 }
 

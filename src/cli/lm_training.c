@@ -346,7 +346,8 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
         o.teacher_weight = cli_number(a, "teacher-weight");
     }
     weft_text settings = {0};
-    write_settings(&o, d, p->config.data ? p->config.data : "", p->teacher ? cli_text(a, "teacher") : NULL, &settings);
+    const char *model = p->adapter.data ? p->adapter.data : p->config.data;
+    write_settings(&o, d, model ? model : "", p->teacher ? cli_text(a, "teacher") : NULL, &settings);
     o.settings = settings.data;
     weft_train_result result;
     double begin = weft_clock();

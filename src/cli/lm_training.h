@@ -20,7 +20,7 @@ typedef struct cli_lm_plan {
     weft_status (*finish)(void *plan); /* writes the result */
     weft_lm *lm, *teacher;             /* teacher NULL: none */
     const char *source;                /* the base's folder; NULL: none */
-    weft_text config;                  /* config.json, or of an adapter adapter_config.json */
+    weft_text config, adapter;         /* config.json of what is trained, where it is not the base's; adapter_config.json */
     weft_progress *progress;
     double train_loss, validation_loss, first_validation;
     int64_t evaluations;

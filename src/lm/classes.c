@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "io/records.h"
 #include "lm/fit.h"
 
@@ -149,6 +150,34 @@ static void add_padding(weft_json_writer *w, const weft_lm_config *model, weft_j
     weft_json_add_integer(w, id);
 }
 
+static void add_names(weft_json_writer *w, const weft_lm_classes *c)
+{
+    weft_json_add_key(w, "id2label");
+    weft_json_open_object(w);
+    for (int64_t i = 0; i < c->count; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        weft_json_add_key(w, key);
+        weft_json_add_string(w, c->names[i]);
+    }
+    weft_json_close_object(w);
+}
+
+weft_status weft_lm_classes_save(const weft_lm_classes *c, const char *folder)
+{
+    weft_text text = {0};
+    weft_json_writer w = weft_json_to(&text, 2);
+    weft_json_open_object(&w);
+    add_names(&w, c);
+    weft_json_close_object(&w);
+    weft_text_add(&text, "\n");
+    char *path = weft_path_join(folder, "classes.json");
+    weft_status status = path && !text.failed ? weft_file_write(path, text.data, text.length) : memory();
+    weft_text_free(&text);
+    free(path);
+    return status;
+}
+
 weft_status weft_lm_classes_config(const weft_lm_classes *c, const weft_lm_config *model, weft_json_value config, weft_text *out)
 {
     static const char *const replaced[] = {"architectures", "id2label",    "label2id", "num_labels",
@@ -187,15 +216,7 @@ weft_status weft_lm_classes_config(const weft_lm_classes *c, const weft_lm_confi
         weft_json_add_value(&w, value);
     }
     add_padding(&w, model, config);
-    weft_json_add_key(&w, "id2label");
-    weft_json_open_object(&w);
-    for (int64_t i = 0; i < c->count; i++) {
-        char key[32];
-        snprintf(key, sizeof key, "%lld", (long long)i);
-        weft_json_add_key(&w, key);
-        weft_json_add_string(&w, c->names[i]);
-    }
-    weft_json_close_object(&w);
+    add_names(&w, c);
     weft_json_add_key(&w, "label2id");
     weft_json_open_object(&w);
     for (int64_t i = 0; i < c->count; i++) {

@@ -17,6 +17,8 @@ struct weft_lm_classes {
 weft_status weft_lm_classes_collect(weft_lm_classes *, const char *path);
 /* Those of a configuration's id2label, for a head of `count` classes; LABEL_0, … where it names none. */
 weft_status weft_lm_classes_of_config(weft_lm_classes *, weft_json_value config, int64_t count);
+/* FOLDER/classes.json with the names as id2label: adapter_config.json has no place for them. */
+weft_status weft_lm_classes_save(const weft_lm_classes *, const char *folder);
 void weft_lm_classes_free(weft_lm_classes *);
 /* The class of a record's label: that name. */
 weft_status weft_lm_classes_find(const weft_lm_classes *, weft_json_value record, const char *where, int32_t *out);

@@ -78,7 +78,9 @@ for i in 1 2 3 4; do
 done >texts.jsonl
 keys "trained $told" lm finetune encoder --data texts.jsonl --steps 60 --lr 0.01 --batch-size 4 --out further
 awk "BEGIN { exit !($(number train_loss) < $early) }" || wrong "masked words: $early, then $(number train_loss)"
-fails 1 "--lora wants a decoder" lm finetune encoder --data texts.jsonl --lora --out x --json
+keys "trained $told" lm finetune encoder --data texts.jsonl --lora --steps 20 --lr 0.01 --batch-size 4 --out further-lora
+"$weft" lm merge encoder --adapter further-lora --out further-merged --json >out || wrong "an encoder's adapter: no merge"
+fails 1 "--dpo wants a decoder" lm finetune encoder --data texts.jsonl --dpo --out x --json
 fails 1 "context is 32 tokens" lm finetune encoder --data texts.jsonl --length 33 --out x --json
 fails 1 "no room" lm finetune encoder --data texts.jsonl --length 2 --out x --json
 fails 1 "expected {text}" lm finetune encoder --data records.jsonl --out x --json
@@ -109,7 +111,11 @@ keys "val_accuracy" lm finetune sorter --classify --data labels.jsonl --steps 1 
 [ "$(number val_accuracy)" = 1.0 ] || wrong "a decoder, cat or rat, read again: $(cat out)"
 fails 1 "is a classifier" lm generate sorter --prompt the --json
 fails 1 "is a classifier" lm finetune sorter --data text.txt --out x --json
-fails 2 "--classify and --lora exclude" lm finetune base --classify --lora --data labels.jsonl --out x --json
+fails 2 "--classify and --dpo exclude" lm finetune base --classify --dpo --data labels.jsonl --out x --json
+sed 's/"architectures"/"problem_type": "regression", "was"/; s/"problem_type": "single_label_classification"/"kind": 1/' sorter/config.json >number.json
+cp -r sorter number
+mv number.json number/config.json
+fails 1 "its head answers a number" lm finetune number --classify --data labels.jsonl --out x --json
 cat >roberta.json <<'END'
 {"model_type": "roberta", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
  "num_attention_heads": 2, "max_position_embeddings": 34, "pad_token_id": 1}
@@ -122,6 +128,18 @@ for family in roberta distilbert; do
     keys "val_accuracy" lm finetune $family --classify --data labels.jsonl --steps 60 --lr 0.01 --batch-size 8 --out $family-labels
     [ "$(number val_accuracy)" = 1.0 ] || wrong "$family, cat or rat: $(cat out)"
     "$weft" info $family-labels >out || wrong "the $family classifier does not open"
+done
+# an adapter that brings the head: of a base that has none, of one that has; worked into the weights it classifies as before
+for family in base encoder roberta distilbert sorter; do
+    keys "trained classes val_accuracy $told" lm finetune $family --classify --lora --rank 2 --data labels.jsonl --steps 60 --lr 0.02 \
+        --batch-size 8 --out $family-lora
+    [ "$(number val_accuracy)" = 1.0 ] || wrong "$family with an adapter, cat or rat: $(cat out)"
+    grep -q '"0": "cat"' $family-lora/classes.json || wrong "no names of classes: $(cat $family-lora/classes.json)"
+    grep -q '"SEQ_CLS"' $family-lora/adapter_config.json || wrong "no task: $(cat $family-lora/adapter_config.json)"
+    "$weft" lm merge $family --adapter $family-lora --out $family-merged --json >out || wrong "$family: no merge"
+    grep -q '"1": "rat"' $family-merged/config.json || wrong "no names of classes: $(cat $family-merged/config.json)"
+    keys "val_accuracy" lm finetune $family-merged --classify --data labels.jsonl --steps 1 --lr 1e-9 --batch-size 8 --out same --force
+    [ "$(number val_accuracy)" = 1.0 ] || wrong "$family merged, cat or rat: $(cat out)"
 done
 fails 1 "records" lm finetune classifier --classify --data text.txt --out x --json
 fails 1 "no head for masked words" lm finetune classifier --data text.txt --out x --json
