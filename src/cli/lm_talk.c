@@ -115,6 +115,15 @@ static weft_status answer(talk *t, const char *line)
     if (status == WEFT_OK)
         status = t->chat ? cli_lm_chat_tokens(a, t->chat, t->tokenizer, t->messages, t->count, &prompt, &count)
                          : cli_lm_encode(t->tokenizer, line, strlen(line), cli_flag(a, "no-special"), &prompt, &count);
+    const int64_t context = weft_lm_decoder_capacity(t->decoder);
+    if (status == WEFT_OK && count >= context) { /* the line is taken back, what was said before it stays */
+        weft_log(WEFT_LOG_WARNING, "with this line there are %lld tokens, the model's context holds %lld: %s", (long long)count,
+                 (long long)context, t->chat ? "a shorter one, or /reset to begin anew" : "a shorter one");
+        if (t->chat)
+            free((void *)(uintptr_t)t->messages[--t->count].content);
+        free(prompt);
+        return WEFT_OK;
+    }
     if (status == WEFT_OK)
         status = start_decoding(t, prompt, count);
     weft_lm_tokens tokens = {prompt, count};
@@ -134,7 +143,8 @@ static weft_status answer(talk *t, const char *line)
     if (status == WEFT_OK) {
         cli_say(a, "\n");
         if (made.end == WEFT_LM_END_LENGTH)
-            weft_log(WEFT_LOG_WARNING, "cut at %lld new tokens (--tokens)", (long long)made.count);
+            weft_log(WEFT_LOG_WARNING, "cut at %lld new tokens (%s)", (long long)made.count,
+                     made.count < cli_int(a, "tokens") ? "the model's context is full: /reset begins anew" : "--tokens");
         if (t->chat)
             status = remember(t, "assistant", t->answer.data ? t->answer.data : "");
     }

@@ -90,7 +90,8 @@ static weft_status prepare(generation *g)
             return weft_fail(WEFT_ERROR_ARGUMENT, "the prompt has %lld tokens, the model's context holds %lld",
                              (long long)g->prompts[s].count, (long long)context);
         longest = g->prompts[s].count > longest ? g->prompts[s].count : longest;
-        if (!(g->out[s].ids = malloc((size_t)(g->o->tokens + 1) * sizeof *g->out[s].ids)))
+        const int64_t room = context - g->prompts[s].count, most = g->o->tokens < room ? g->o->tokens : room;
+        if (!(g->out[s].ids = malloc((size_t)(most + 1) * sizeof *g->out[s].ids)))
             return weft_fail(WEFT_ERROR_MEMORY, "%lld new tokens: memory is short", (long long)g->o->tokens);
     }
     if (!(g->next = calloc((size_t)g->streams, sizeof *g->next)))

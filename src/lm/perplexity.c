@@ -83,13 +83,46 @@ static void fill(measure *m, int64_t k, int64_t begin, int64_t end, int64_t firs
     }
 }
 
+static void release(measure *m)
+{
+    weft_session_free(m->session);
+    weft_plan_free(m->plan);
+    weft_graph_free(m->graph);
+    free(m->tokens);
+    free(m->labels);
+    free(m->positions);
+    m->session = NULL;
+    m->plan = NULL;
+    m->graph = NULL;
+    m->tokens = m->labels = m->positions = NULL;
+}
+
+/* The last window where it is shorter and ropes go by the length: a graph of its own length, as a model that read it alone. */
+static weft_status shorter_window(measure *m, int64_t begin, int64_t done, unsigned char *scored)
+{
+    release(m);
+    m->window = m->count - begin;
+    m->batch = 1;
+    weft_status status = prepare(m);
+    if (status == WEFT_OK) {
+        fill(m, 0, begin, m->count, done, scored);
+        status = run(m);
+    }
+    return status;
+}
+
 static weft_status all_windows(measure *m, const weft_lm_perplexity_options *o, unsigned char *scored)
 {
     int64_t done = 0, k = 0, begin = 0, windows = 0;
     int64_t total = o->llamacpp             ? m->count / m->window
                     : m->count <= m->window ? 1
                                             : 1 + (m->count - m->window + m->stride - 1) / m->stride;
+    const int64_t last = m->count - (total - 1) * m->stride;
+    const weft_lm_config *c = &m->lm->config;
+    const bool shorter =
+        !o->llamacpp && last < m->window && weft_lm_rope_kind_of_length(c, last) != weft_lm_rope_kind_of_length(c, m->window);
     weft_status status = WEFT_OK;
+    total -= shorter;
     while (windows < total && status == WEFT_OK) {
         int64_t end = begin + m->window < m->count ? begin + m->window : m->count;
         fill(m, k++, begin, end, o->llamacpp ? begin + m->window / 2 + 1 : done, scored);
@@ -107,7 +140,7 @@ static weft_status all_windows(measure *m, const weft_lm_perplexity_options *o, 
         if (status == WEFT_OK && weft_interrupted())
             status = weft_fail(WEFT_ERROR_INTERRUPTED, "interrupted");
     }
-    return status;
+    return status == WEFT_OK && shorter ? shorter_window(m, begin, done, scored) : status;
 }
 
 weft_status weft_lm_measure(weft_lm *lm, const int64_t *ids, int64_t count, const weft_lm_perplexity_options *options,
@@ -119,8 +152,8 @@ weft_status weft_lm_measure(weft_lm *lm, const int64_t *ids, int64_t count, cons
     if (lm->config.family->encoder)
         return weft_fail(WEFT_ERROR_ARGUMENT, "a %s model is an encoder: it gives no next token a probability", weft_lm_type(lm));
     if (count < 2)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "%lld tokens: expected two at least, of which the second is scored",
-                         (long long)count);
+        return weft_fail(WEFT_ERROR_ARGUMENT, "%s: expected two tokens at least, of which the second is scored",
+                         count ? "the text is a single token" : "the text is empty");
     if (m.window > count && !o.llamacpp)
         m.window = count;
     m.stride = o.llamacpp ? m.window : o.stride ? o.stride : m.window;
@@ -147,12 +180,7 @@ weft_status weft_lm_measure(weft_lm *lm, const int64_t *ids, int64_t count, cons
     weft_status status = prepare(&m);
     if (status == WEFT_OK)
         status = all_windows(&m, &o, scored);
-    weft_session_free(m.session);
-    weft_plan_free(m.plan);
-    weft_graph_free(m.graph);
-    free(m.tokens);
-    free(m.labels);
-    free(m.positions);
+    release(&m);
     if (status != WEFT_OK)
         return status;
     *out = (weft_lm_perplexity){.scored = m.scored, .nll = m.sum, .seconds = weft_clock() - begun};

@@ -201,6 +201,14 @@ static void ropes_go_by_the_length_so_far(void **state)
                 assert_int_equal(argmax(weft_lm_decoder_logits(small, 0), weft_lm_vocabulary(lm)),
                                  next_uncached(&c, ids, PROMPT));
         }
+        /* perplexity: a last window that is shorter is as a text of its own */
+        weft_lm_perplexity whole, first, last;
+        const weft_lm_perplexity_options windows = {.window = PROMPT};
+        MUST(weft_lm_measure(lm, ids, TOKENS, &windows, NULL, &whole));
+        MUST(weft_lm_measure(lm, ids, PROMPT, &windows, NULL, &first));
+        MUST(weft_lm_measure(lm, ids + PROMPT, TOKENS - PROMPT, &windows, NULL, &last));
+        assert_int_equal(whole.scored, TOKENS - 2);
+        assert_true(fabs(whole.nll - first.nll - last.nll) < 1e-9);
         weft_lm_decoder_free(small);
         weft_lm_decoder_free(large);
         weft_lm_free(lm);
