@@ -37,7 +37,7 @@ weft_status cli_lm_training(cli_lm_plan *);
     {.name = "data", \
      .value = "F", \
      .kind = CLI_PATH, \
-     .help = "a text file, or .json or .jsonl with records", \
+     .help = "a text file, or .json, .jsonl or .csv with records", \
      .traits = CLI_REQUIRED}, \
         {.name = "out", .value = "DIR", .kind = CLI_PATH, .help = "the folder of what is trained", .traits = CLI_REQUIRED}, \
         {.name = "val", .value = "F", .kind = CLI_PATH, .help = "validation data in a file of its own", .group = "Data"}, \

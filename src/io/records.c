@@ -1,9 +1,11 @@
-/* Records of JSON: a value a line, or a list. A file that begins with "[" is a list when it can be read as one. */
+/* Records of JSON: a value a line, or a list. A file that begins with "[" is a list when it can be read as one. And the rows of a
+ * table, each an object of texts. */
 #include "io/records.h"
 
 #include <string.h>
 
 #include "base/files.h"
+#include "io/csv.h"
 
 typedef struct reading {
     const char *name;
@@ -97,8 +99,53 @@ weft_status weft_records_parse(const char *bytes, size_t size, const char *name,
     return status;
 }
 
+/* A row as an object: column names are keys, cells texts as they stand. */
+static weft_status read_row(reading *r, weft_csv *table, int64_t row)
+{
+    weft_text text = {0}, where = {0};
+    weft_json *json = NULL;
+    weft_json_writer w = weft_json_to(&text, 0);
+    weft_json_open_object(&w);
+    for (int c = 0; c < weft_csv_columns(table); c++) {
+        const weft_cell cell = weft_csv_cell(table, row, c);
+        weft_json_add_key(&w, weft_csv_column_at(table, c).name);
+        weft_json_add_bytes(&w, cell.text, cell.length);
+    }
+    weft_json_close_object(&w);
+    weft_text_add(&where, "%s line %lld", r->name, (long long)weft_csv_line(table, row));
+    weft_status status = text.failed || where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", r->name)
+                                                     : weft_json_parse(text.data, text.length, where.data, &json);
+    if (status == WEFT_OK)
+        status = one(r, weft_json_root(json), "line", weft_csv_line(table, row));
+    weft_json_free(json);
+    weft_text_free(&text);
+    weft_text_free(&where);
+    return status;
+}
+
+static weft_status read_table(const char *path, weft_record_function call, void *user, int64_t *count)
+{
+    weft_csv *table = NULL;
+    reading r = {path, call, user, 0};
+    weft_status status = weft_csv_read(path, &(weft_csv_options){0}, &table);
+    for (int64_t row = 0; status == WEFT_OK && row < weft_csv_rows(table); row++)
+        status = read_row(&r, table, row);
+    weft_csv_free(table);
+    if (count)
+        *count = r.count;
+    return status;
+}
+
+bool weft_records_are_table(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return ending && (strcmp(ending, ".csv") == 0 || strcmp(ending, ".tsv") == 0);
+}
+
 weft_status weft_records_read(const char *path, weft_record_function call, void *user, int64_t *count)
 {
+    if (weft_records_are_table(path))
+        return read_table(path, call, user, count);
     weft_map map;
     weft_status status = weft_map_open(path, &map);
     if (status != WEFT_OK)

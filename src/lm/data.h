@@ -40,7 +40,7 @@ weft_status weft_lm_data_text(weft_lm_data *, const weft_tokenizer *, const char
 /* JSON lines or a list of {text}, {messages}, {prompt, completion}, {instruction, input, output}; responses alone are learned
  * (of {text} all). */
 weft_status weft_lm_data_records(weft_lm_data *, const weft_tokenizer *, const char *path, const weft_lm_data_options *);
-/* By the file's name: .json and .jsonl are records, all else is text. */
+/* By the file's name: .json, .jsonl, .csv and .tsv are records, all else is text. */
 weft_status weft_lm_data_read(weft_lm_data *, const weft_tokenizer *, const char *path, const weft_lm_data_options *);
 void weft_lm_data_free(weft_lm_data *);
 /* Cuts off the last `share` of the data: of one document its end, of several the last ones, pairs whole. */

@@ -297,8 +297,8 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
     data->mask_id = options->mask_id;
     data->first_position = options->first_position;
     if (options->classes && !records)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "%s: classes are learned from records {text, label} in a .json or .jsonl file",
-                         path);
+        return weft_fail(WEFT_ERROR_ARGUMENT,
+                         "%s: classes are learned from records {text, label} in a .json, .jsonl or .csv file", path);
     const char *prompt = options->prompt ? options->prompt : ALPACA;
     weft_status status = weft_encoding_new(tokenizer, &r.encoding);
     if (status == WEFT_OK && records)
@@ -342,6 +342,6 @@ weft_status weft_lm_data_read(weft_lm_data *data, const weft_tokenizer *tokenize
                               const weft_lm_data_options *options)
 {
     const char *dot = strrchr(path, '.');
-    bool records = dot && (strcmp(dot, ".json") == 0 || strcmp(dot, ".jsonl") == 0);
+    bool records = weft_records_are_table(path) || (dot && (strcmp(dot, ".json") == 0 || strcmp(dot, ".jsonl") == 0));
     return (records ? weft_lm_data_records : weft_lm_data_text)(data, tokenizer, path, options);
 }

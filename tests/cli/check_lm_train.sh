@@ -102,6 +102,20 @@ echo '{"text": "the mat", "label": "mat"}' >mat.jsonl
 fails 1 'label "mat" is none of the classifier' lm finetune classifier --classify --data mat.jsonl --out x --json
 fails 1 "all records have one label" lm finetune encoder --classify --data mat.jsonl --out x --json
 fails 1 "expected {text, label}" lm finetune encoder --classify --data texts.jsonl --out x --json
+# the same from a table, whose cells are quoted where they must be
+{
+    echo 'label,text,"other, too"'
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        printf '%s\r\n' 'cat,"the cat, sat on the mat",1' 'rat,"and the rat sat
+on the ""mat"" of the rat",2'
+    done
+} >labels.csv
+keys "trained classes val_accuracy $told" lm finetune encoder --classify --data labels.csv --steps 60 --lr 0.01 --batch-size 8 --out from-table
+[ "$(number val_accuracy)" = 1.0 ] || wrong "cat or rat from a table: $(cat out)"
+printf 'text,label\n"the cat,cat\n' >open.csv
+fails 1 "open.csv" lm finetune encoder --classify --data open.csv --out x --json
+printf 'words,label\nthe cat,cat\nthe rat,rat\n' >other.csv
+fails 1 "other.csv line 2" lm finetune encoder --classify --data other.csv --out x --json
 # decoders read a text's last token
 keys "trained classes val_accuracy $told" lm finetune base --classify --data labels.jsonl --steps 60 --lr 0.01 --batch-size 8 --out sorter
 [ "$(number val_accuracy)" = 1.0 ] || wrong "a decoder, cat or rat: $(cat out)"
