@@ -1,5 +1,6 @@
 /* Panels of parameter sets: found, made, shared, freed with their last holder. */
 #include "graph/panels.h"
+#include "base/pages.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,18 +15,60 @@ static weft_panels *find(weft_panels *list, const weft_panels_key *key)
     return list;
 }
 
+/* Panels of many parameters side by side, so that they lie on large pages from end to end. */
+struct weft_panels_block {
+    char *memory;
+    size_t bytes, used;
+    int64_t holders; /* panels in it */
+};
+
+enum { BLOCK_BYTES = 32 << 20, ALONE_BYTES = 512 << 10 }; /* smaller ones have memory of their own */
+
+static void block_drop(weft_panels_block *block)
+{
+    if (block && --block->holders == 0) {
+        free(block->memory);
+        free(block);
+    }
+}
+
+static weft_panels_block *block_new(size_t bytes)
+{
+    weft_panels_block *block = calloc(1, sizeof *block);
+    if (!block)
+        return NULL;
+    *block = (weft_panels_block){weft_pages_get(bytes), bytes, 0, 0};
+    if (block->memory)
+        return block;
+    free(block);
+    return NULL;
+}
+
+/* Room in the block that the list's last panels lie in, or in a new one. */
+static weft_panels_block *block_for(const weft_panels *list, size_t bytes)
+{
+    if (bytes < ALONE_BYTES || bytes >= BLOCK_BYTES)
+        return block_new(bytes);
+    for (; list; list = list->next)
+        if (list->block->bytes == BLOCK_BYTES)
+            return list->block->bytes - list->block->used >= bytes ? list->block : block_new(BLOCK_BYTES);
+    return block_new(BLOCK_BYTES);
+}
+
 static weft_panels *make(weft_panels **list, const weft_panels_key *key)
 {
-    const size_t page = (size_t)2 << 20, align = (size_t)key->bytes >= 4 * page ? page : 64;
+    const size_t bytes = ((size_t)key->bytes + 63) & ~(size_t)63;
     weft_panels *p = calloc(1, sizeof *p);
-    void *data = aligned_alloc(align, ((size_t)key->bytes / align + 1) * align);
-    if (!p || !data) {
+    weft_panels_block *block = p ? block_for(*list, bytes) : NULL;
+    if (!block) {
         free(p);
-        free(data);
         return NULL;
     }
     p->key = *key;
-    p->data = data;
+    p->block = block;
+    p->data = block->memory + block->used;
+    block->used += bytes;
+    block->holders++;
     p->next = *list;
     return *list = p;
 }
@@ -53,7 +96,7 @@ void weft_panels_drop(weft_panels **list, weft_panels *panels)
                 *p = panels->next;
                 break;
             }
-        free(panels->data);
+        block_drop(panels->block);
         free(panels);
     }
     pthread_mutex_unlock(&list_lock);

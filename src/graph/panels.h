@@ -14,13 +14,16 @@ typedef struct weft_panels_key {
     int32_t dtype, transposed, bf16, unused;
 } weft_panels_key;
 
+typedef struct weft_panels_block weft_panels_block;
+
 typedef struct weft_panels {
     struct weft_panels *next;
     weft_panels_key key;
     int64_t holders;
     uint64_t version; /* of the set when it was packed; 0: never */
     bool orphan;      /* the set is gone */
-    void *data;       /* [bytes], 64-byte aligned */
+    void *data;       /* [bytes], 64-byte aligned, in: */
+    weft_panels_block *block;
 } weft_panels;
 
 /* Those of the list with this key, or new ones, for one more holder; NULL when memory is short. */

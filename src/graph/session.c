@@ -1,12 +1,12 @@
 /* Sessions: binding tensors by name, converting what is stored otherwise, and reading results. */
 #include "graph/session.h"
+#include "base/pages.h"
 #include "base/random.h"
 #include "graph/params.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 static const weft_node *node_of(const weft_session *s, int32_t buffer)
 {
@@ -302,19 +302,6 @@ static bool fill_constant(weft_session *s, int32_t buffer)
     return true;
 }
 
-/* Large arenas ask for large pages: products walk over thousands of small ones. */
-static void *arena_memory(size_t bytes)
-{
-    const size_t page = (size_t)2 << 20;
-    if (bytes < 4 * page)
-        return aligned_alloc(64, bytes ? bytes : 64);
-    bytes = (bytes + page - 1) / page * page;
-    void *memory = aligned_alloc(page, bytes);
-    if (memory)
-        (void)madvise(memory, bytes, MADV_HUGEPAGE);
-    return memory;
-}
-
 static bool session_open(weft_session *s, weft_params *const *params, int n)
 {
     weft_plan *plan = s->plan;
@@ -331,7 +318,7 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
     s->outputs = calloc((size_t)plan->fetch_count + 1, sizeof *s->outputs);
     s->count_set = calloc(values, 1);
     s->next = calloc((size_t)plan->step_count + 1, sizeof *s->next);
-    s->arena = arena_memory(plan->arena_bytes);
+    s->arena = weft_pages_get(plan->arena_bytes);
     s->run.base = calloc(buffers, sizeof *s->run.base);
     s->run.storage = calloc(buffers, sizeof *s->run.storage);
     s->run.counts = calloc(values, sizeof *s->run.counts);

@@ -2,12 +2,12 @@
  * best m of its queries as it goes. Every distance is a function of its query and key alone and the m best are exact under
  * (distance, key number), so how the work is cut shows nowhere in the result. */
 #include "kernels/search.h"
+#include "base/pages.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "kernels/level/search_tile.h"
 
@@ -48,20 +48,13 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Aligned to 64 bytes, or NULL. Large blocks ask for large pages: a scan that reads them all spends itself on page look-ups else.
- */
+/* Aligned to 64 bytes, or NULL; with room behind the last element for the widest read. */
 static void *allocate(size_t count, size_t size)
 {
-    enum { LARGE_PAGE = 2 << 20 };
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
-    const size_t align = bytes >= 2 * LARGE_PAGE ? LARGE_PAGE : 64;
-    bytes = (bytes + align) / align * align;
-    void *block = aligned_alloc(align, bytes);
-    if (block && align == LARGE_PAGE)
-        (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: nothing depends on it */
-    return block;
+    return weft_pages_get(bytes + 64);
 }
 
 /* ---- keys ---- */
