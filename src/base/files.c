@@ -84,25 +84,20 @@ void weft_map_close(weft_map *map)
     *map = (weft_map){NULL, 0};
 }
 
-weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *size)
+/* Up to the end of the file; `expected` is its size as far as it is known. */
+static weft_status read_to_end(int file, const char *path, size_t expected, size_t limit, char **out, size_t *size)
 {
-    *out = NULL;
-    *size = 0;
-    int file;
-    size_t expected;
-    weft_status status = open_regular(path, &file, &expected);
-    if (status != WEFT_OK)
-        return status;
     size_t capacity = expected + 1, length = 0; /* files of /proc say 0: the buffer grows */
     char *data = NULL;
+    weft_status status;
     if (expected > limit || expected >= SIZE_MAX / 2)
         goto large;
     if (!(data = malloc(capacity)))
         goto memory;
     for (;;) {
+        if (length > limit)
+            goto large;
         if (length == capacity - 1) {
-            if (length > limit)
-                goto large;
             char probe;
             ssize_t more;
             while ((more = read(file, &probe, 1)) < 0 && errno == EINTR)
@@ -128,9 +123,6 @@ weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *s
             break;
         length += (size_t)got;
     }
-    if (length > limit)
-        goto large;
-    close(file);
     data[length] = 0;
     *out = data;
     *size = length;
@@ -145,9 +137,29 @@ large:
 memory:
     status = weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate %zu bytes for it", path, capacity);
 end:
-    close(file);
     free(data);
     return status;
+}
+
+weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *size)
+{
+    *out = NULL;
+    *size = 0;
+    int file;
+    size_t expected;
+    weft_status status = open_regular(path, &file, &expected);
+    if (status != WEFT_OK)
+        return status;
+    status = read_to_end(file, path, expected, limit, out, size);
+    close(file);
+    return status;
+}
+
+weft_status weft_stream_read(int file, const char *name, size_t limit, char **out, size_t *size)
+{
+    *out = NULL;
+    *size = 0;
+    return read_to_end(file, name, 0, limit, out, size);
 }
 
 struct weft_output {
@@ -217,26 +229,48 @@ static int create_temporary(weft_output *output)
     return reason;
 }
 
-weft_status weft_output_open(const char *path, weft_output **out)
+static weft_output *new_output(const char *path)
 {
-    *out = NULL;
-    if (!path[0] || strlen(path) > PATH_MAX)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "cannot write to a file with %s name", path[0] ? "so long a" : "an empty");
     weft_output *output = malloc(sizeof *output);
-    if (!output)
-        return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a write buffer", path);
-    output->path = strdup(path);
+    if (!output || !(output->path = strdup(path))) {
+        free(output);
+        weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a write buffer", path);
+        return NULL;
+    }
     output->target = NULL;
     output->temporary = NULL;
     output->file = -1;
     output->status = WEFT_OK;
     output->error[0] = 0;
     output->used = 0;
+    return output;
+}
+
+weft_status weft_output_stream(int file, const char *name, weft_output **out)
+{
+    *out = new_output(name);
+    if (!*out)
+        return WEFT_ERROR_MEMORY;
+    if (((*out)->file = fcntl(file, F_DUPFD_CLOEXEC, 0)) >= 0)
+        return WEFT_OK;
+    output_free(*out);
+    *out = NULL;
+    return fail_system(name, "write", errno);
+}
+
+weft_status weft_output_open(const char *path, weft_output **out)
+{
+    *out = NULL;
+    if (!path[0] || strlen(path) > PATH_MAX)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "cannot write to a file with %s name", path[0] ? "so long a" : "an empty");
+    weft_output *output = new_output(path);
+    if (!output)
+        return WEFT_ERROR_MEMORY;
     struct stat info;
     bool there = stat(path, &info) == 0;
-    /* A link keeps pointing: what it names is replaced. */
-    output->target = there ? realpath(path, NULL) : strdup(path);
-    if (!output->path || !output->target) {
+    /* A link keeps pointing: what it names is replaced. A pipe behind /dev/stdout has no path of its own. */
+    output->target = there && S_ISREG(info.st_mode) ? realpath(path, NULL) : strdup(path);
+    if (!output->target) {
         output_free(output);
         return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its name", path);
     }

@@ -17,11 +17,15 @@ void weft_map_release_part(const void *data, size_t bytes);
 
 /* The whole file, zero terminated (the zero is not counted); refused when larger than `limit` bytes. */
 weft_status weft_file_read(const char *path, size_t limit, char **out, size_t *size);
+/* The same of an open file or pipe up to its end; it stays open. `name` for messages. */
+weft_status weft_stream_read(int file, const char *name, size_t limit, char **out, size_t *size);
 
 /* An atomic write: bytes go to a temporary file beside `path`; commit syncs it and the folder, and renames; abandon removes it.
  * A failed write (disk full) is reported at once or at commit, the old file untouched, the temporary file gone. */
 typedef struct weft_output weft_output;
 weft_status weft_output_open(const char *path, weft_output **out);
+/* An open file or pipe instead, written as it comes: nothing is atomic about it; it stays open. `name` for messages. */
+weft_status weft_output_stream(int file, const char *name, weft_output **out);
 weft_status weft_output_write(weft_output *, const void *bytes, size_t size);  /* buffered */
 weft_status weft_output_commit(weft_output *);                                 /* frees, also on failure */
 void weft_output_abandon(weft_output *);                                       /* frees; NULL is fine */

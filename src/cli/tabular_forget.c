@@ -36,7 +36,8 @@ static weft_status forget(cli_arguments *a, const weft_row_ranges *ranges, weft_
     if (status == WEFT_OK)
         status = weft_tabular_folder_change(folder, f, left, f->next_row, to);
     if (status == WEFT_OK) {
-        cli_say(a, "%lld rows forgotten; %s now looks at %lld rows\n", (long long)gone, to ? to : folder, (long long)left->rows);
+        cli_say(a, "%lld row%s forgotten; %s now looks at %lld rows\n", (long long)gone, gone == 1 ? "" : "s", to ? to : folder,
+                (long long)left->rows);
         cli_json_integer(a, "candidates", left->rows);
         cli_json_integer(a, "forgotten", gone);
     }

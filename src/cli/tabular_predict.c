@@ -5,11 +5,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const cli_positional files[] = {{"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows to predict"}, {0}};
+static const cli_positional files[] = {
+    {"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows to predict; - for standard input"}, {0}};
 
 static const cli_option options[] = {
-    {.name = "out", .value = "P.csv", .kind = CLI_PATH, .help = "where the predictions go", .traits = CLI_REQUIRED},
+    {.name = "out",
+     .value = "P.csv",
+     .kind = CLI_PATH,
+     .help = "where the predictions go; - for standard output",
+     .traits = CLI_REQUIRED},
     {.name = "neighbors",
      .value = "K",
      .kind = CLI_INT,
@@ -41,6 +47,9 @@ static const cli_option options[] = {
     {.name = "force", .kind = CLI_FLAG, .help = "write over P.csv"},
     {0},
 };
+
+/* A table from standard input is held in memory. */
+static const size_t most_piped = (size_t)4 << 30;
 
 enum { ROWS_AT_ONCE = 4 * WEFT_ROWS_CHUNK };
 
@@ -228,9 +237,15 @@ static weft_status predict_part(prediction *p, int64_t from, int64_t count)
     return status;
 }
 
+static bool is_stream(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 static weft_status write_rows(prediction *p, const char *path)
 {
-    weft_status status = weft_output_open(path, &p->file);
+    weft_status status =
+        is_stream(path) ? weft_output_stream(STDOUT_FILENO, "standard output", &p->file) : weft_output_open(path, &p->file);
     if (status != WEFT_OK)
         return status;
     add_header(p);
@@ -280,11 +295,31 @@ static weft_status check_wishes(cli_arguments *a, prediction *p)
     return WEFT_OK;
 }
 
+static weft_status read_rows(cli_arguments *a, prediction *p)
+{
+    const char *path = cli_positional_at(a, 1);
+    const weft_csv_options how = {.threads = (int)cli_int(a, "threads")};
+    weft_csv *csv = NULL;
+    char *piped = NULL;
+    size_t size = 0;
+    weft_status status;
+    if (!is_stream(path))
+        status = weft_csv_read(path, &how, &csv);
+    else if ((status = weft_stream_read(STDIN_FILENO, "standard input", most_piped, &piped, &size)) == WEFT_OK)
+        status = weft_csv_parse(piped, size, "standard input", &how, &csv);
+    if (status == WEFT_OK)
+        status = weft_schema_apply(p->schema, csv, NULL, weft_csv_rows(csv), false, &p->table);
+    if (status == WEFT_OK)
+        cli_tabular_warn(p->table->notes.data);
+    weft_csv_free(csv);
+    free(piped);
+    return status;
+}
+
 static weft_status predict(cli_arguments *a, prediction *p)
 {
     const char *out = cli_text(a, "out");
-    weft_csv *csv = NULL;
-    weft_status status = cli_may_write(a, out, NULL);
+    weft_status status = is_stream(out) ? WEFT_OK : cli_may_write(a, out, NULL);
     if (status == WEFT_OK)
         status = cli_tabular_open(a, cli_positional_at(a, 0), &p->m);
     p->schema = p->m.folder.schema;
@@ -292,16 +327,12 @@ static weft_status predict(cli_arguments *a, prediction *p)
     if (status == WEFT_OK)
         status = check_wishes(a, p);
     if (status == WEFT_OK)
-        status = weft_csv_read(cli_positional_at(a, 1), &(weft_csv_options){.threads = (int)cli_int(a, "threads")}, &csv);
-    if (status == WEFT_OK)
-        status = weft_schema_apply(p->schema, csv, NULL, weft_csv_rows(csv), false, &p->table);
-    if (status == WEFT_OK)
-        cli_tabular_warn(p->table->notes.data);
-    weft_csv_free(csv);
+        status = read_rows(a, p);
     if (status == WEFT_OK)
         status = write_rows(p, out);
     if (status == WEFT_OK) {
-        cli_say(a, "%lld predictions in %s\n", (long long)p->table->rows, out);
+        if (!is_stream(out))
+            cli_say(a, "%lld predictions in %s\n", (long long)p->table->rows, out);
         cli_json_integer(a, "rows", p->table->rows);
     }
     return status;
@@ -311,6 +342,8 @@ static weft_status run(cli_arguments *arguments)
 {
     if (cli_flag(arguments, "what-if") && !cli_int(arguments, "neighbors"))
         return cli_misuse(arguments, "--what-if needs --neighbors K beside it: it says what changes without each of them");
+    if (cli_flag(arguments, "json") && is_stream(cli_text(arguments, "out")))
+        return cli_misuse(arguments, "--out - and --json both write to standard output");
     prediction p = {0};
     weft_status status = predict(arguments, &p);
     weft_table_free(p.table);

@@ -66,7 +66,8 @@ static weft_status read_name(weft_csv *csv, int column, const weft_csv_field *fi
     while (end > text && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     if (text == end)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: column %d of %d has no name", csv->path, column + 1, csv->columns);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: column %d of %d has no name; give it one in the header line", csv->path,
+                         column + 1, csv->columns);
     char *name = malloc((size_t)(end - text) + 1);
     if (!name)
         return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its names", csv->path);
@@ -139,6 +140,8 @@ static weft_status parse(weft_csv *csv, const weft_csv_options *options)
         csv->rows_from += 3;
     else if (size >= 2 && (memcmp(csv->from, "\xFF\xFE", 2) == 0 || memcmp(csv->from, "\xFE\xFF", 2) == 0))
         return weft_fail(WEFT_ERROR_FORMAT, "%s: is UTF-16, expected UTF-8", csv->path);
+    else if (size >= 2 && memcmp(csv->from, "\x1F\x8B", 2) == 0)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: is compressed by gzip; unpack it first (gunzip)", csv->path);
     csv->rows_from = weft_csv_skip_blank(csv->rows_from, csv->end);
     if (csv->rows_from == csv->end)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: is empty, expected a header line", csv->path);

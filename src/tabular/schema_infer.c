@@ -241,13 +241,15 @@ static weft_status infer_date(weft_inference *in, int c, int64_t missing, bool h
 }
 
 /* Identifiers are named together, so that one correction of the command line is enough. */
-static weft_status note_identifier(weft_inference *in, const char *name, bool more, int distinct, int64_t present)
+static weft_status note_identifier(weft_inference *in, weft_csv_column stats, int c, bool more, int distinct, int64_t present)
 {
     bool first = !in->identifiers.data;
-    weft_text_add(&in->identifiers, "%s column \"%s\" (%s%d different texts in %lld cells)", first ? "" : ",", name,
-                  more ? "more than " : "", distinct, (long long)present);
+    char cell[WEFT_CELL_TEXT];
+    weft_text_add(&in->identifiers, "%s column \"%s\" (%s%d different texts in %lld cells, the first is %s)", first ? "" : ",",
+                  stats.name, more ? "more than " : "", distinct, (long long)present,
+                  weft_schema_cell_text(weft_csv_cell(in->csv, stats.first_text_row, c), cell));
     weft_text_add(&in->identifier_names, "%s", first ? "" : ",");
-    weft_csv_add_field(&in->identifier_names, name, strlen(name));
+    weft_csv_add_field(&in->identifier_names, stats.name, strlen(stats.name));
     return WEFT_OK;
 }
 
@@ -282,7 +284,7 @@ static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, 
     if (status != WEFT_OK)
         return status;
     if (more || (distinct > few_levels && 5 * (int64_t)distinct > present))
-        return note_identifier(in, stats.name, more, distinct, present);
+        return note_identifier(in, stats, c, more, distinct, present);
     if (distinct == 2 && missing == 0)
         return make_binary(in, c, false, "two different texts");
     return make_categorical(in, c, false, missing ? "text, with missing as a level" : "text");

@@ -1,4 +1,5 @@
 /* A schema as a text for people. */
+#include "io/arrays.h"
 #include "tabular/schema.h"
 
 #include <stdio.h>
@@ -6,15 +7,18 @@
 
 enum { most_shown_levels = 6, widest_name = 32 };
 
-static const char *shown_level(const weft_levels *levels, int k)
+static void add_level(const weft_levels *levels, int k, weft_text *out)
 {
-    return levels->text[k][0] ? levels->text[k] : "(missing)";
+    char shown[WEFT_SHOWN_NAME];
+    weft_text_add(out, "%s", levels->text[k][0] ? weft_shown_name(levels->text[k], shown) : "(missing)");
 }
 
 static void add_levels(const weft_levels *levels, weft_text *out)
 {
-    for (int k = 0; k < levels->count && k < most_shown_levels; k++)
-        weft_text_add(out, "%s%s", k ? ", " : "", shown_level(levels, k));
+    for (int k = 0; k < levels->count && k < most_shown_levels; k++) {
+        weft_text_add(out, "%s", k ? ", " : "");
+        add_level(levels, k, out);
+    }
     if (levels->count > most_shown_levels)
         weft_text_add(out, ", …");
 }
@@ -27,8 +31,12 @@ static void add_result(const weft_schema *s, const weft_column *column, weft_tex
         weft_text_add(out, "median %.6g", column->median[0]);
         break;
     case WEFT_COLUMN_BINARY:
-        if (column->levels.count == 2)
-            weft_text_add(out, "0 = %s, 1 = %s", column->levels.text[0], column->levels.text[1]);
+        if (column->levels.count == 2) {
+            weft_text_add(out, "0 = ");
+            add_level(&column->levels, 0, out);
+            weft_text_add(out, ", 1 = ");
+            add_level(&column->levels, 1, out);
+        }
         break;
     case WEFT_COLUMN_CATEGORICAL:
         weft_text_add(out, "%d level%s: ", column->levels.count, column->levels.count == 1 ? "" : "s");

@@ -126,6 +126,41 @@ static void read_keeps_to_its_limit(void **state)
     unlink(path);
 }
 
+static void streams_stay_open(void **state)
+{
+    (void)state;
+    int ends[2];
+    char *data;
+    size_t size;
+    weft_output *output;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(weft_output_stream(ends[1], "the pipe", &output), WEFT_OK);
+    assert_int_equal(weft_output_write(output, "one\n", 4), WEFT_OK);
+    assert_int_equal(weft_output_commit(output), WEFT_OK);
+    assert_int_equal(write(ends[1], "two\n", 4), 4);
+    close(ends[1]);
+    assert_int_equal(weft_stream_read(ends[0], "the pipe", 8, &data, &size), WEFT_OK);
+    assert_int_equal(size, 8);
+    assert_string_equal(data, "one\ntwo\n");
+    free(data);
+    assert_int_equal(weft_stream_read(ends[0], "the pipe", 8, &data, &size), WEFT_OK); /* at its end, and still open */
+    assert_int_equal(size, 0);
+    free(data);
+    close(ends[0]);
+    assert_int_equal(weft_stream_read(-1, "no pipe", 8, &data, &size), WEFT_ERROR_FILE);
+    assert_error_says("no pipe", "cannot read");
+    assert_null(data);
+    assert_int_equal(weft_output_stream(-1, "no pipe", &output), WEFT_ERROR_FILE);
+    assert_error_says("no pipe", "cannot write");
+    assert_null(output);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "12345", 5), 5);
+    assert_int_equal(weft_stream_read(ends[0], "the pipe", 4, &data, &size), WEFT_ERROR_FORMAT);
+    assert_error_says("the pipe", "larger than 4 bytes");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void refuses_what_is_no_file(void **state)
 {
     (void)state;
@@ -325,6 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_what_was_written, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(read_keeps_to_its_limit, make_folder, drop_folder),
+        cmocka_unit_test(streams_stay_open),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_file, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(abandon_leaves_the_old_file, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(keeps_mode_and_links, make_folder, drop_folder),

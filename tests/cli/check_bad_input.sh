@@ -160,9 +160,13 @@ reject "text.csv line 33|\"a\"|\"about 3\"|--categorical" text.csv
 sed '34s/[^,]*$/high/' good.csv >text_target.csv
 reject "text_target.csv line 34|\"y\"|\"high\"" text_target.csv
 awk -F, -v OFS=, 'NR > 1 { $1 = "name" NR } 1' good.csv >names.csv
-reject "names.csv|\"a\"|identifier|--drop|--categorical" names.csv
+reject "names.csv|\"a\"|name2|identifier|--drop|--categorical" names.csv
 cut -d, -f3 good.csv >lonely.csv
 reject "lonely.csv|\"y\"|column" lonely.csv
+sed '1s/^a//' good.csv >unnamed.csv
+reject "unnamed.csv|column 1 of 3|no name|header" unnamed.csv
+printf '\037\213\010\000' >packed.csv
+reject "packed.csv|gzip|gunzip" packed.csv
 printf 'a,b,y\n1,\377\376,3\n' >latin.csv
 reject "latin.csv" latin.csv
 head -c 2000 /dev/zero >zeros.csv

@@ -202,6 +202,23 @@ for task in regression binary multiclass; do
     rm -r only
 done
 
+# Standard input and output in place of files; --json there would mix two things.
+ran tabular predict multiclass table.csv --out p.csv
+"$weft" tabular predict multiclass - --out - <table.csv >piped.csv 2>err || wrong "predict - --out -: $(cat err)"
+cmp -s p.csv piped.csv || wrong "predict - --out -: $(head -2 piped.csv)"
+cat table.csv | "$weft" tabular predict multiclass - --out piped.csv --force --json >out 2>err || wrong "predict -: $(cat err)"
+cmp -s p.csv piped.csv || wrong "predict - from a pipe: $(head -2 piped.csv)"
+[ "$(cat out)" = "{\"rows\": $rows}" ] || wrong "predict - --json: $(cat out)"
+sed '1s/$/,more/' table.csv >ragged.csv
+fails 1 "standard input line" tabular predict multiclass - --out - <ragged.csv
+fails 2 "--out -" tabular predict multiclass table.csv --out - --json
+if [ -e /dev/full ]; then
+    "$weft" tabular predict multiclass table.csv --out - >/dev/full 2>err && wrong "predict --out - to a full disk succeeds"
+    grep -q '^weft: standard output: cannot write: No space left' err || wrong "predict --out - to a full disk: $(cat err)"
+fi
+[ ! -e ./- ] || wrong "a file named -"
+rm p.csv piped.csv
+
 # A column "split" of the table itself says the parts and is no input: the same model as from a split file.
 awk '{ quotes += gsub(/"/, "\""); printf "%s%s", $0, quotes % 2 ? " " : "\n" }' table.csv >flat.csv
 paste -d , split.csv flat.csv >parted.csv
