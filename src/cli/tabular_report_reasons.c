@@ -8,7 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 3, NEIGHBORS = 4, MOST_DRIFTS = 12, IMPORTANCE_WORK = 30000, IMPORTANCE_REPEATS = 3 };
+enum {
+    SHOWN = 3,
+    NEIGHBORS = 4,
+    MOST_DRIFTS = 12,
+    IMPORTANCE_WORK = 30000,
+    IMPORTANCE_REPEATS = 3,
+    IMPORTANCE_SECONDS = 20,
+    MOST_BARS = 40
+};
 
 static weft_status short_of_memory(void)
 {
@@ -165,12 +173,17 @@ weft_status weft_report_run_importance(weft_report_run *r, weft_tabular_model *m
         columns += f->schema->columns[c].kind != WEFT_COLUMN_DROPPED && f->schema->columns[c].kind != WEFT_COLUMN_TARGET;
     int64_t most = IMPORTANCE_WORK / (columns * members * IMPORTANCE_REPEATS + 1);
     weft_importances found;
-    weft_importance_options o = {.rows = most < 50 ? 50 : most > 1000 ? 1000 : most, .repeats = IMPORTANCE_REPEATS, .seed = seed};
+    weft_importance_options o = {.rows = most < 50     ? 50
+                                         : most > 1000 ? 1000
+                                                       : most,
+                                 .repeats = IMPORTANCE_REPEATS,
+                                 .seed = seed,
+                                 .seconds = IMPORTANCE_SECONDS};
     o.measure = r->measure;
     weft_status status = weft_importance_measure(model, f, rows, &o, &found);
     if (status != WEFT_OK)
         return status;
-    size_t n = (size_t)found.count;
+    size_t n = found.count < MOST_BARS ? (size_t)found.count : MOST_BARS;
     const char **names = calloc(n + 1, sizeof *names);
     double *drop = calloc(2 * n + 1, sizeof *drop), *sd = drop ? drop + n : NULL;
     if (!names || !drop)
@@ -188,6 +201,13 @@ weft_status weft_report_run_importance(weft_report_run *r, weft_tabular_model *m
         "Each column's cells shuffled among %lld of these rows, %d times; whiskers: one standard deviation. Columns that say "
         "the same look unimportant together.",
         (long long)found.rows, (int)IMPORTANCE_REPEATS);
+    if (found.count > MOST_BARS)
+        weft_text_add(&note, " The %d of most weight are shown.", (int)MOST_BARS);
+    if (found.count < found.columns)
+        weft_text_add(&note,
+                      " The table has many columns: these are the table's first %d of %d, as far as time went; `weft tabular "
+                      "explain` measures all.",
+                      found.count, found.columns);
     if (status == WEFT_OK)
         weft_report_bars(r->page,
                          &(weft_chart){.title = "What is lost when a column says nothing", .x_label = label, .note = note.data},

@@ -1,6 +1,7 @@
 /* Permutation importance. */
 #include "tabular/importance.h"
 
+#include "base/clock.h"
 #include "base/random.h"
 
 #include <math.h>
@@ -143,10 +144,12 @@ weft_status weft_importance_measure(weft_tabular_model *model, const weft_tabula
         m.order = malloc(((size_t)drawn->rows + 1) * sizeof *m.order);
         status = out->list && m.order ? score(&m, drawn, &out->score) : weft_fail(WEFT_ERROR_MEMORY, "explain: memory is short");
     }
-    int total = 0;
     for (int c = 0; c < s->n_columns; c++)
-        total += s->columns[c].num_at >= 0 || s->columns[c].bin_at >= 0 || s->columns[c].cat_at >= 0;
+        out->columns += s->columns[c].num_at >= 0 || s->columns[c].bin_at >= 0 || s->columns[c].cat_at >= 0;
+    double begin = weft_clock();
     for (int c = 0; c < s->n_columns && status == WEFT_OK; c++) {
+        if (o->seconds > 0 && weft_clock() - begin > o->seconds)
+            break;
         const weft_column *column = s->columns + c;
         if (column->num_at < 0 && column->bin_at < 0 && column->cat_at < 0)
             continue;
@@ -154,7 +157,7 @@ weft_status weft_importance_measure(weft_tabular_model *model, const weft_tabula
         status = measure_column(&m, c, o->repeats, step, key, out->score, &out->list[out->count]);
         out->count++;
         if (o->progress)
-            o->progress(o->user, out->count, total);
+            o->progress(o->user, out->count, out->columns);
         if (status == WEFT_OK && weft_interrupted())
             status = weft_fail(WEFT_ERROR_INTERRUPTED, "stopped");
     }

@@ -15,6 +15,7 @@ typedef struct weft_importance {
 typedef struct weft_importances {
     weft_importance *list; /* largest drop first */
     int count;
+    int columns;  /* inputs of the table: more than count where time ran out */
     double score; /* of the measure, of the rows as they are */
     int64_t rows;
 } weft_importances;
@@ -23,6 +24,7 @@ typedef struct weft_importance_options {
     int64_t rows;    /* at most so many of the rows, drawn at random */
     int64_t repeats; /* shuffles a column, 1 or more */
     uint64_t seed;
+    double seconds;              /* begins no column later than so much after the first; 0: no such limit */
     const weft_measure *measure; /* NULL: that of the task */
     void *user;
     void (*progress)(void *user, int64_t done, int64_t total); /* NULL: not wanted */

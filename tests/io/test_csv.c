@@ -150,8 +150,8 @@ static void bad_files_are_refused_by_line(void **state)
     REFUSED("a,\"b\n1,2\n", " line 1: a quote in the header is not closed, or not followed by a delimiter");
     REFUSED("a,b,a\n1,2,3\n", ": columns 1 and 3 are both named \"a\"");
     REFUSED("b,c,a,c,a, a ,c\n", ": columns 2 and 4 are both named \"c\"");
-    REFUSED("a,,c\n1,2,3\n", ": column 2 of 3 has no name");
-    REFUSED("a,b,\n1,2,3\n", ": column 3 of 3 has no name");
+    REFUSED("a,,c\n1,2,3\n", ": column 2 of 3 has no name; give it one in the header line");
+    REFUSED("a,b,\n1,2,3\n", ": column 3 of 3 has no name; give it one in the header line");
     REFUSED("a,\xFF\n1,2\n", ": the name of column 2 is not UTF-8");
     REFUSED("a,b\0\n1,2\n", ": the name of column 2 is not UTF-8");
     REFUSED("a,b\n1,2\n3,\0\n", " line 3: a zero byte, expected UTF-8 text");
