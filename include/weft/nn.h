@@ -69,6 +69,10 @@ typedef struct weft_numeric_embedding {
 /* Parameters are NAME.0.weight and .bias [features, e], or NAME.0.frequencies [features, k] and NAME.1.weight, .bias:
  * [e, 2k], [e] shared by all features (lite), else [features, 2k, e], [features, e]. */
 WEFT_API weft_value weft_embed_numbers(weft_graph *, weft_value x, const char *name, const weft_numeric_embedding *);
+/* The same of values that stand below each other, feature by feature: x [values, 1], those of feature f in rows start[f] to
+ * start[f + 1] → out[f] [start[f + 1] - start[f], e]. False: the graph is poisoned. */
+WEFT_API bool weft_embed_values(weft_graph *, weft_value x, const int64_t *start, int64_t features, const char *name,
+                                const weft_numeric_embedding *, weft_value *out);
 
 /* Losses: the mean over rows, a scalar. */
 WEFT_API weft_value weft_mse(weft_graph *, weft_value prediction, weft_value target);   /* equal shapes */

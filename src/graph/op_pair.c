@@ -34,15 +34,21 @@ static bool pair_fits(weft_graph *g, const weft_node *n, weft_dims rows, weft_di
     return false;
 }
 
-/* The numbers are checked as the index is bound; of the operands, the table alone may be used in part: the gradients to it go by
- * the positions in the whole index. */
-static bool index_fits(weft_graph *g, const weft_node *n, int index)
+/* The numbers are checked as the index is bound. The table may be used in part; the index, where the op allows it, and then what
+ * stands beside it must be used as far or whole: rows behind are not computed, and add nothing to the gradient of the table. */
+static bool index_fits(weft_graph *g, const weft_node *n, int index, bool in_part)
 {
-    for (int i = 0; i < n->input_count; i++)
-        if (i != 1 && g->nodes[n->inputs[i].id].extent.count.id) {
-            weft_poison(g, "%s: only the table may be used in part", n->op->name);
+    const weft_extent used = g->nodes[n->inputs[index].id].extent;
+    for (int i = 0; i < n->input_count; i++) {
+        const weft_extent e = g->nodes[n->inputs[i].id].extent;
+        if (i != 1 && e.count.id && (!in_part || !weft_extent_equal(e, used))) {
+            weft_poison(g,
+                        in_part ? "%s: operands beside the table must be used as far as the index"
+                                : "%s: only the table may be used in part",
+                        n->op->name);
             return false;
         }
+    }
     return weft_check_index(g, n, index, g->nodes[n->inputs[1].id].dims.size[0], true);
 }
 
@@ -54,7 +60,7 @@ static weft_dims in_dims(weft_graph *g, const weft_node *n, int i)
 static void sqdist_shape(weft_graph *g, weft_node *n) /* query, table, index [, g] */
 {
     weft_dims q = in_dims(g, n, 0), t = in_dims(g, n, 1), i = in_dims(g, n, 2);
-    if (!pair_fits(g, n, q, t, i) || !index_fits(g, n, 2))
+    if (!pair_fits(g, n, q, t, i) || !index_fits(g, n, 2, false))
         return;
     int op = (int)(n->op - weft_ops_pair);
     n->dims = op == SQDIST ? i : op == SQDIST_DQUERY ? q : t;
@@ -65,7 +71,7 @@ static void sqdist_shape(weft_graph *g, weft_node *n) /* query, table, index [, 
 static void relu_sum_shape(weft_graph *g, weft_node *n) /* a, table, bias, index, p, mask or a scalar [, g, bits] */
 {
     weft_dims a = in_dims(g, n, 0), t = in_dims(g, n, 1), b = in_dims(g, n, 2), i = in_dims(g, n, 3), p = in_dims(g, n, 4);
-    if (!pair_fits(g, n, a, t, i) || !index_fits(g, n, 3))
+    if (!pair_fits(g, n, a, t, i) || !index_fits(g, n, 3, false))
         return;
     weft_dims mask = in_dims(g, n, 5);
     bool masked = mask.rank != 0;
@@ -96,12 +102,11 @@ static void gather_sum_shape(weft_graph *g, weft_node *n) /* w, table, index [, 
         weft_poison(g, "%s: weights %s do not fit index %s", n->op->name, weft_dims_text(w, a), weft_dims_text(i, b));
         return;
     }
-    if (!index_fits(g, n, 2))
+    if (!index_fits(g, n, 2, true))
         return;
     int op = (int)(n->op - weft_ops_pair);
     n->dims = op == GATHER_SUM ? DIMS(i.size[0], t.size[1]) : op == GATHER_SUM_DW ? w : t;
-    if (op == GATHER_SUM_DTABLE)
-        n->extent = g->nodes[n->inputs[1].id].extent;
+    n->extent = g->nodes[n->inputs[op == GATHER_SUM_DTABLE ? 1 : 2].id].extent;
 }
 
 /* ---- gradients ---- */
@@ -238,7 +243,7 @@ static bool to_table(const weft_step *s)
 
 static int64_t pair_targets(const weft_step *s, const weft_run_state *run)
 {
-    return to_table(s) ? weft_used_rows(run, &s->out[0]) : s->in[2].dims.size[0];
+    return weft_used_rows(run, to_table(s) ? &s->out[0] : &s->in[2]);
 }
 
 static int64_t pair_pieces(const weft_step *s, const weft_run_state *run)
@@ -306,7 +311,7 @@ static void pair_run(const weft_step *s, const weft_run_state *run, int64_t piec
         t->gather_sum_grad_weight(r0, r1, m, width, dy, table, index, y);
         break;
     default:
-        t->gather_sum_grad_table(r0, r1, m, width, x, start, list, dy, y);
+        t->gather_sum_grad_table(r0, r1, m, width, weft_used_rows(run, &s->in[2]), x, start, list, dy, y);
     }
 }
 

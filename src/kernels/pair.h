@@ -56,9 +56,9 @@ typedef struct weft_pair_table {
     /* dw[i, j] = g[i] · table[index[i, j]] */
     void (*gather_sum_grad_weight)(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *g, const void *table,
                                    const int64_t *index, void *dw);
-    /* dtable[t] = Σ over its list w[i, j] g[i] */
-    void (*gather_sum_grad_table)(int64_t t0, int64_t t1, int64_t m, int64_t d, const void *w, const int64_t *inverse_start,
-                                  const int64_t *inverse, const void *g, void *dtable);
+    /* dtable[t] = Σ over its list w[i, j] g[i], of the `used` first rows i */
+    void (*gather_sum_grad_table)(int64_t t0, int64_t t1, int64_t m, int64_t d, int64_t used, const void *w,
+                                  const int64_t *inverse_start, const int64_t *inverse, const void *g, void *dtable);
 } weft_pair_table;
 
 extern const weft_pair_table weft_pair_f32_v2, weft_pair_f32_v3, weft_pair_f32_v4;

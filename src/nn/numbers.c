@@ -28,6 +28,34 @@ static weft_value parameter(weft_graph *g, const char *name, const char *what, w
     return weft_param(g, full, init, dims);
 }
 
+/* The parameters of a kind: frequencies of PLR alone. */
+typedef struct embedding {
+    weft_value frequencies, weight, bias;
+} embedding;
+
+static bool by_waves(const weft_numeric_embedding *e)
+{
+    return e->kind == WEFT_NUMERIC_PLR || e->kind == WEFT_NUMERIC_PLR_LITE;
+}
+
+static embedding parameters(weft_graph *g, const char *name, int64_t F, const weft_numeric_embedding *e)
+{
+    int64_t width = e->width, k = e->frequencies;
+    embedding p = {{0}, {0}, {0}};
+    if (!by_waves(e)) {
+        weft_init init = WEFT_UNIFORM(1 / sqrt((double)width));
+        p.weight = parameter(g, name, "0.weight", init, DIMS(F, width));
+        p.bias = parameter(g, name, "0.bias", init, DIMS(F, width));
+        return p;
+    }
+    bool lite = e->kind == WEFT_NUMERIC_PLR_LITE;
+    weft_init init = WEFT_UNIFORM(1 / sqrt(2 * (double)k));
+    p.frequencies = parameter(g, name, "0.frequencies", WEFT_NORMAL(e->frequency_scale), DIMS(F, k));
+    p.weight = parameter(g, name, "1.weight", init, lite ? DIMS(width, 2 * k) : DIMS(F, 2 * k, width));
+    p.bias = parameter(g, name, "1.bias", init, lite ? DIMS(width) : DIMS(F, width));
+    return p;
+}
+
 weft_value weft_embed_numbers(weft_graph *g, weft_value x, const char *name, const weft_numeric_embedding *e)
 {
     if (!weft_check(g, "embed_numbers", x) || e->kind == WEFT_NUMERIC_NONE)
@@ -37,19 +65,33 @@ weft_value weft_embed_numbers(weft_graph *g, weft_value x, const char *name, con
         weft_poison(g, "embed_numbers: needs [rows, features] and a width of at least 1");
         return (weft_value){0};
     }
-    int64_t F = d.size[1], width = e->width;
-    if (e->kind == WEFT_NUMERIC_LINEAR || e->kind == WEFT_NUMERIC_LR) {
-        weft_init init = WEFT_UNIFORM(1 / sqrt((double)width));
-        weft_value w = parameter(g, name, "0.weight", init, DIMS(F, width)),
-                   b = parameter(g, name, "0.bias", init, DIMS(F, width));
-        weft_value y = weft_add(g, weft_mul(g, repeat(g, x, width), row(g, w)), row(g, b));
-        return e->kind == WEFT_NUMERIC_LR ? weft_relu(g, y) : y;
+    embedding p = parameters(g, name, d.size[1], e);
+    if (by_waves(e))
+        return weft_plr(g, x, p.frequencies, p.weight, p.bias);
+    weft_value y = weft_add(g, weft_mul(g, repeat(g, x, e->width), row(g, p.weight)), row(g, p.bias));
+    return e->kind == WEFT_NUMERIC_LR ? weft_relu(g, y) : y;
+}
+
+bool weft_embed_values(weft_graph *g, weft_value x, const int64_t *start, int64_t F, const char *name,
+                       const weft_numeric_embedding *e, weft_value *out)
+{
+    if (!weft_check(g, "embed_values", x))
+        return false;
+    if (F < 1 || e->width < 1 || e->kind == WEFT_NUMERIC_NONE || !weft_dims_equal(weft_shape(g, x), DIMS(start[F], 1))) {
+        weft_poison(g, "embed_values: needs [values, 1] of at least one feature, and a width of at least 1");
+        return false;
     }
-    const int64_t k = e->frequencies;
-    const bool lite = e->kind == WEFT_NUMERIC_PLR_LITE;
-    weft_init init = WEFT_UNIFORM(1 / sqrt(2 * (double)k));
-    weft_value f = parameter(g, name, "0.frequencies", WEFT_NORMAL(e->frequency_scale), DIMS(F, k));
-    weft_value A = parameter(g, name, "1.weight", init, lite ? DIMS(width, 2 * k) : DIMS(F, 2 * k, width));
-    weft_value a = parameter(g, name, "1.bias", init, lite ? DIMS(width) : DIMS(F, width));
-    return weft_plr(g, x, f, A, a);
+    bool lite = e->kind == WEFT_NUMERIC_PLR_LITE;
+    embedding p = parameters(g, name, F, e);
+    for (int64_t f = 0; f < F; f++) {
+        weft_value z = weft_rows(g, x, start[f], start[f + 1]);
+        weft_value w = lite ? p.weight : weft_rows(g, p.weight, f, f + 1), b = lite ? p.bias : weft_rows(g, p.bias, f, f + 1);
+        if (by_waves(e)) {
+            out[f] = weft_plr(g, z, weft_rows(g, p.frequencies, f, f + 1), w, b);
+            continue;
+        }
+        weft_value y = weft_add(g, weft_mul(g, z, w), b);
+        out[f] = e->kind == WEFT_NUMERIC_LR ? weft_relu(g, y) : y;
+    }
+    return true;
 }

@@ -37,6 +37,9 @@ typedef struct weft_retriever weft_retriever;
 /* `candidates` and `config` are borrowed. `folded`: search in the input's dimensions after a QR (2.10.4). */
 weft_status weft_retriever_new(weft_engine *, const weft_tabular_config *, weft_dtype, const weft_rows_data *candidates,
                                bool folded, weft_retriever **out);
+/* From now on keys of candidates are sums of the vectors of their distinct values (borrowed); where weft_tabr_sums and not
+ * `folded`. Not for other rows: weft_retriever_find is not to be called. */
+weft_status weft_retriever_use_values(weft_retriever *, const weft_values *);
 void weft_retriever_free(weft_retriever *);
 
 /* Keys of all candidates with these parameters. training: through the encoder's dropout of (seed, step). */
@@ -73,7 +76,8 @@ void weft_tabr_runner_free(weft_tabr_runner *);
 weft_session *weft_tabr_runner_session(weft_tabr_runner *);
 
 /* Binds a batch. own != NULL: the batch is rows own[i] of candidates, and contexts that point into the batch look at it;
- * else it is rows [from, from + B) of queries (the last one repeated past the end). context [B, m]: candidate numbers. */
+ * else it is rows [from, from + B) of queries (the last one repeated past the end); with values, always the former. context [B,
+ * m]: candidate numbers. */
 weft_status weft_tabr_runner_bind(weft_tabr_runner *, const weft_rows_data *candidates, const int64_t *own,
                                   const weft_rows_data *queries, int64_t from, const int64_t *context);
 

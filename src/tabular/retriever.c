@@ -3,7 +3,7 @@
  * of two; and where z is narrower than a key, between R z with QR = M: d_in numbers a row in place of d (2.10.4). */
 #include "graph/engine.h"
 #include "kernels/lapack.h"
-#include "tabular/retrieval.h"
+#include "tabular/values.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +37,10 @@ struct weft_retriever {
     weft_search *search;
     projection by[PROJECTIONS];
     projection weights; /* M = W_K W_in */
-    weft_params *bound; /* what the sessions read */
-    void *r;            /* M or R [width, inputs] of the compute type */
+    const weft_values *values;
+    projection vectors_of_values, sums; /* M of each distinct value; what the candidates add up of them */
+    weft_params *bound;                 /* what the sessions read */
+    void *r;                            /* M or R [width, inputs] of the compute type */
     double *m;
     int64_t *row_key; /* [chunk] */
     void *query;      /* [chunk, width] */
@@ -124,6 +126,8 @@ void weft_retriever_free(weft_retriever *r)
     for (int form = 0; form < PROJECTIONS; form++)
         free_projection(&r->by[form]);
     free_projection(&r->weights);
+    free_projection(&r->vectors_of_values);
+    free_projection(&r->sums);
     weft_search_free(r->search);
     free(r->vectors);
     free(r->query);
@@ -131,6 +135,22 @@ void weft_retriever_free(weft_retriever *r)
     free(r->r);
     free(r->m);
     free(r);
+}
+
+static weft_status compile(weft_retriever *r, projection *p, weft_value y)
+{
+    return weft_compile(r->engine, p->graph, NULL, 0, &y, 1, &p->plan);
+}
+
+weft_status weft_retriever_use_values(weft_retriever *r, const weft_values *values)
+{
+    weft_graph *g = r->vectors_of_values.graph = weft_graph_new(r->dtype), *s = r->sums.graph = weft_graph_new(r->dtype);
+    if (!g || !s)
+        return WEFT_ERROR_MEMORY;
+    r->values = values;
+    r->bound = NULL;
+    weft_status status = compile(r, &r->vectors_of_values, weft_tabr_build_vectors(g, r->config, values));
+    return status == WEFT_OK ? compile(r, &r->sums, weft_tabr_build_sums(s, r->config, values, WEFT_ROWS_CHUNK)) : status;
 }
 
 static weft_status open_session(projection *p, weft_params *params)
@@ -150,6 +170,10 @@ static weft_status open_sessions(weft_retriever *r, weft_params *params)
         status = open_session(&r->by[form], params);
     if (r->affine && status == WEFT_OK)
         status = open_session(&r->weights, params);
+    if (r->values && status == WEFT_OK)
+        status = open_session(&r->vectors_of_values, params);
+    if (r->values && status == WEFT_OK)
+        status = open_session(&r->sums, params);
     if (status == WEFT_OK)
         r->bound = params;
     return status;
@@ -208,9 +232,44 @@ static weft_status run_chunk(weft_retriever *r, int form, const weft_rows_data *
     return weft_run(s);
 }
 
+/* Keys of all candidates as sums of the vectors of their distinct values. */
+static weft_status sum_values(weft_retriever *r)
+{
+    const weft_values *v = r->values;
+    weft_session *s = r->sums.session;
+    weft_tensor vectors, values = {v->value, WEFT_F32, DIMS(v->start[v->features], 1)};
+    weft_status status = weft_bind(r->vectors_of_values.session, "values", values);
+    if (status != WEFT_OK || (status = weft_run(r->vectors_of_values.session)) != WEFT_OK ||
+        (status = weft_fetch(r->vectors_of_values.session, "vectors", &vectors)) != WEFT_OK ||
+        (status = weft_bind(s, "vectors", vectors)) != WEFT_OK)
+        return status;
+    for (int64_t from = 0; from < r->candidates->rows; from += WEFT_ROWS_CHUNK) {
+        char *out = (char *)r->vectors + (size_t)(from * r->width) * weft_dtype_size(r->dtype);
+        weft_tensor place = {v->place + from * v->slots, WEFT_I64, DIMS(WEFT_ROWS_CHUNK, v->slots)};
+        status = weft_bind(s, "rows.place", place);
+        if (status == WEFT_OK && weft_find(r->sums.graph, "rows.x_bin").id)
+            status = bind_rows(s, "rows.x_bin", r->candidates->x_bin, from, WEFT_ROWS_CHUNK, r->candidates->n_bin);
+        if (status == WEFT_OK)
+            status = weft_bind(s, "candidate_keys", (weft_tensor){out, r->dtype, DIMS(WEFT_ROWS_CHUNK, r->width)});
+        if (status != WEFT_OK || (status = weft_run(s)) != WEFT_OK)
+            return status;
+    }
+    return WEFT_OK;
+}
+
+static weft_status index_keys(weft_retriever *r)
+{
+    weft_search_free(r->search);
+    r->search = NULL;
+    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, false,
+                           &r->search);
+}
+
 weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool training, uint64_t seed, uint64_t step)
 {
     weft_status status = open_sessions(r, params);
+    if (status == WEFT_OK && r->values)
+        return (status = sum_values(r)) == WEFT_OK ? index_keys(r) : status;
     if (status == WEFT_OK && r->affine)
         status = find_r(r);
     if (status != WEFT_OK)
@@ -226,10 +285,7 @@ weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool 
         if (status != WEFT_OK)
             return status;
     }
-    weft_search_free(r->search);
-    r->search = NULL;
-    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, false,
-                           &r->search);
+    return index_keys(r);
 }
 
 static weft_status too_few(const weft_retriever *r, int64_t m, bool own)

@@ -1,6 +1,6 @@
 /* One TabR graph, compiled and bound: the batch's rows first, then each other row that its contexts look at, once. */
 #include "graph/engine.h"
-#include "tabular/retrieval.h"
+#include "tabular/values.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@ struct weft_tabr_runner {
     float *x_num, *x_bin, *x_hot;             /* [B + capacity, …] */
     float *context_y, *y;                     /* [B, m], [B] */
     int64_t *context, *context_label, *label; /* [B, m], [B, m], [B] */
+    int64_t *place;                           /* [B + capacity, slots]; NULL without values */
     int64_t *row_key, *unique, unique_count;
     weft_places places;
 };
@@ -34,6 +35,8 @@ static bool make_arrays(weft_tabr_runner *r)
     r->label = calloc(B + 1, sizeof *r->label);
     r->row_key = calloc(rows + 1, sizeof *r->row_key);
     r->unique = calloc((size_t)r->form.capacity + 1, sizeof *r->unique);
+    if (r->form.values && !(r->place = calloc(rows * (size_t)r->form.values->slots + 1, sizeof *r->place)))
+        return false;
     return r->x_num && r->x_bin && r->x_hot && r->context_y && r->y && r->context && r->context_label && r->label && r->row_key &&
            r->unique;
 }
@@ -47,6 +50,7 @@ static weft_status bind(weft_tabr_runner *r, const char *name, void *data, weft_
 static weft_status bind_arrays(weft_tabr_runner *r)
 {
     const weft_tabular_config *c = r->config;
+    const weft_values *v = r->form.values;
     int64_t B = r->form.batch, rows = B + r->form.capacity;
     struct {
         const char *name;
@@ -57,6 +61,11 @@ static weft_status bind_arrays(weft_tabr_runner *r)
         {"rows.x_num", r->x_num, WEFT_F32, DIMS(rows, c->n_num_features)},
         {"rows.x_bin", r->x_bin, WEFT_F32, DIMS(rows, c->n_bin_features)},
         {"rows.one_hot", r->x_hot, WEFT_F32, DIMS(rows, weft_tabular_one_hot_width(c))},
+        {"batch.x_num", r->x_num, WEFT_F32, DIMS(B, c->n_num_features)},
+        {"batch.x_bin", r->x_bin, WEFT_F32, DIMS(B, c->n_bin_features)},
+        {"batch.one_hot", r->x_hot, WEFT_F32, DIMS(B, weft_tabular_one_hot_width(c))},
+        {"values", v ? v->value : NULL, WEFT_F32, DIMS(v ? v->start[v->features] : 0, 1)},
+        {"rows.place", r->place, WEFT_I64, DIMS(rows, v ? v->slots : 0)},
         {"context", r->context, WEFT_I64, DIMS(B, c->context_size)},
         {"context_y", r->context_y, WEFT_F32, DIMS(B, c->context_size)},
         {"context_label", r->context_label, WEFT_I64, DIMS(B, c->context_size)},
@@ -146,6 +155,7 @@ void weft_tabr_runner_free(weft_tabr_runner *r)
     free(r->label);
     free(r->row_key);
     free(r->unique);
+    free(r->place);
     weft_places_free(&r->places);
     free(r);
 }
@@ -161,10 +171,16 @@ static void copy_row(float *to, int64_t at, const float *from, int64_t row, int6
         memcpy(to + at * width, from + row * width, (size_t)width * sizeof *to);
 }
 
+/* Row `at` of the inputs is this row of the data. Values: of the rows behind the batch, only their places are read. */
 static void copy_rows(weft_tabr_runner *r, int64_t at, const weft_rows_data *data, int64_t row)
 {
-    copy_row(r->x_num, at, data->x_num, row, data->n_num);
+    const weft_values *v = r->form.values;
     copy_row(r->x_bin, at, data->x_bin, row, data->n_bin);
+    if (v)
+        memcpy(r->place + at * v->slots, v->place + row * v->slots, (size_t)v->slots * sizeof *r->place);
+    if (v && at >= r->form.batch)
+        return;
+    copy_row(r->x_num, at, data->x_num, row, data->n_num);
     copy_row(r->x_hot, at, data->x_hot, row, data->one_hot);
 }
 

@@ -1,6 +1,7 @@
 /* One training step of a tabular model, up to its gradients. */
 #include "graph/engine.h"
 #include "tabular/fit.h"
+#include "tabular/values.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct weft_stepper {
     int64_t batch, size[2]; /* [0]: the whole batch; [1]: the last, smaller one */
     bool include_self, encoder_drops;
     weft_retriever *retriever;
+    weft_values *values; /* NULL: every row is encoded by itself */
     weft_tabr_runner *runner[2];
     mlp_step mlp[2];
     int64_t *context;
@@ -27,6 +29,35 @@ struct weft_stepper {
     float *x_num, *x_bin, *x_hot, *y; /* of an MLP's batch */
     int64_t *label;
 };
+
+/* A batch can look at so many rows. */
+static int64_t capacity_of(const weft_stepper *s, int64_t count)
+{
+    int64_t most = count * s->config->context_size;
+    return most < s->train->rows ? most : s->train->rows;
+}
+
+/* Numbers that repeat are embedded once a step, unless a batch looks at fewer numbers than the table has distinct ones. */
+static weft_status find_values(weft_stepper *s)
+{
+    weft_status status = weft_values_new(s->train, s->config->n_cat, &s->values);
+    if (status != WEFT_OK)
+        return status;
+    int64_t distinct = s->values->start[s->values->features];
+    if (distinct > (s->batch + capacity_of(s, s->batch)) * s->values->features) {
+        weft_values_free(s->values);
+        s->values = NULL;
+    }
+    return WEFT_OK;
+}
+
+static weft_status open_retriever(weft_stepper *s)
+{
+    weft_status status = weft_tabr_sums(s->config) ? find_values(s) : WEFT_OK;
+    if (status == WEFT_OK)
+        status = weft_retriever_new(s->engine, s->config, s->dtype, s->train, !s->values, &s->retriever);
+    return status == WEFT_OK && s->values ? weft_retriever_use_values(s->retriever, s->values) : status;
+}
 
 weft_status weft_stepper_new(weft_engine *engine, const weft_tabular_config *config, weft_dtype dtype, weft_params *params,
                              const weft_rows_data *train, int64_t batch, weft_stepper **out)
@@ -48,7 +79,7 @@ weft_status weft_stepper_new(weft_engine *engine, const weft_tabular_config *con
                              ? WEFT_OK
                              : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
     if (status == WEFT_OK && config->arch == WEFT_TABULAR_TABR)
-        status = weft_retriever_new(engine, config, dtype, train, true, &s->retriever);
+        status = open_retriever(s);
     if (status != WEFT_OK) {
         weft_stepper_free(s);
         return status;
@@ -62,6 +93,7 @@ void weft_stepper_free(weft_stepper *s)
     if (!s)
         return;
     weft_retriever_free(s->retriever);
+    weft_values_free(s->values);
     for (int i = 0; i < 2; i++) {
         weft_tabr_runner_free(s->runner[i]);
         weft_session_free(s->mlp[i].session);
@@ -141,9 +173,12 @@ weft_status weft_stepper_restore(weft_stepper *s, const int32_t *frozen)
 
 static weft_status open_tabr(weft_stepper *s, int slot, int64_t count)
 {
-    int64_t most = count * s->config->context_size, N = s->train->rows;
-    weft_tabr_form form = {
-        .batch = count, .capacity = most < N ? most : N, .training = true, .loss = true, .folded = weft_tabr_folds(s->config)};
+    weft_tabr_form form = {.batch = count,
+                           .capacity = capacity_of(s, count),
+                           .training = true,
+                           .loss = true,
+                           .folded = weft_tabr_folds(s->config),
+                           .values = s->values};
     weft_tabr_runner_free(s->runner[slot]);
     s->runner[slot] = NULL;
     s->size[slot] = count;

@@ -48,6 +48,9 @@ int64_t weft_tabular_outputs(const weft_tabular_config *);       /* 1, or n_clas
 int64_t weft_tabr_hidden(const weft_tabular_config *);           /* h = int(d_main · d_multiplier) */
 bool weft_tabr_affine(const weft_tabular_config *);              /* keys are affine in the inputs, which may be embedded */
 bool weft_tabr_folds(const weft_tabular_config *);               /* and folding saves work (2.10.4) */
+bool weft_tabr_sums(const weft_tabular_config *);                /* and numbers are embedded: one vector a distinct value */
+
+typedef struct weft_values weft_values; /* tabular/values.h */
 
 /* How much of a graph is built. */
 typedef struct weft_tabr_form {
@@ -57,6 +60,8 @@ typedef struct weft_tabr_form {
     bool loss;        /* input y, value "loss" */
     bool folded;      /* 2.10: W_K W_in and W_T1 W_K W_in formed once; only where weft_tabr_folds */
     bool plain;       /* 2.6 as written, pair by pair: for proof */
+    const weft_values
+        *values; /* keys as sums of vectors of the candidates' distinct values; only where weft_tabr_sums. NULL: not */
 } weft_tabr_form;
 
 /* Inputs: rows.x_num, rows.x_bin, rows.one_hot [B + capacity, …] (the batch first, then `unique` other rows), index context
@@ -64,6 +69,14 @@ typedef struct weft_tabr_form {
  * dropout. Values: output [B, outputs], loss, and the taps of cli.md (encoder_out, keys, candidate_keys, similarities, probs,
  * values, after_retrieval). Answers output. */
 weft_value weft_tabr_build(weft_graph *, const weft_tabular_config *, const weft_tabr_form *);
+
+/* With form.values: inputs batch.x_num, batch.x_bin, batch.one_hot [B, …] of the batch alone, values [distinct, 1], index
+ * rows.place [B + capacity, slots] into the vectors of values.h, and rows.x_bin as before. */
+
+/* Input values → W_K W_in applied to what each distinct value and level stands for; "vectors" [weft_values_rows, d]. */
+weft_value weft_tabr_build_vectors(weft_graph *, const weft_tabular_config *, const weft_values *);
+/* Inputs vectors, rows.x_bin, rows.place [rows, …] → "candidate_keys" [rows, d], up to what is equal for all rows. */
+weft_value weft_tabr_build_sums(weft_graph *, const weft_tabular_config *, const weft_values *, int64_t rows);
 
 /* rows.* [rows, …] → "candidate_keys" [rows, d], of the first `count` ({0}: all). */
 weft_value weft_tabr_build_keys(weft_graph *, const weft_tabular_config *, int64_t rows, weft_value count, bool training);

@@ -1,5 +1,5 @@
 /* TabR as a graph, in the order of the specification's section 2: inputs, encoder E, keys, retrieval, predictor P. */
-#include "tabular/tabr.h"
+#include "tabular/values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -42,6 +42,12 @@ bool weft_tabr_affine(const weft_tabular_config *c)
 bool weft_tabr_folds(const weft_tabular_config *c)
 {
     return weft_tabr_affine(c) && input_width(c) < c->d_main;
+}
+
+bool weft_tabr_sums(const weft_tabular_config *c)
+{
+    return weft_tabr_affine(c) && c->num_embeddings.kind != WEFT_NUMERIC_NONE && c->n_num_features > 0 &&
+           c->n_num_features <= WEFT_VALUES_FEATURES;
 }
 
 /* ---- 2.1, 2.2: inputs ---- */
@@ -128,6 +134,59 @@ weft_value weft_tabr_build_keys(weft_graph *g, const weft_tabular_config *c, int
     return weft_name(g, keys_of(g, c, x), "candidate_keys");
 }
 
+/* ---- 2.4 where keys are affine in embedded numbers: sums of vectors of distinct values ---- */
+
+/* (W_K W_in)ᵀ [d_in, d]; what is equal for all rows cancels in every difference */
+static weft_value key_map(weft_graph *g, const weft_tabular_config *c)
+{
+    int64_t d = c->d_main;
+    return weft_matmul_tn(g, weft_linear_weight(g, "linear", d, input_width(c)),
+                          weft_transpose(g, weft_linear_weight(g, "K", d, d)));
+}
+
+/* m [d_in, width] applied to each distinct value's embedding and each level; a row of zeros last: [weft_values_rows, width] */
+static weft_value vectors_by(weft_graph *g, const weft_tabular_config *c, const weft_values *v, weft_value m)
+{
+    int64_t F = v->features, e = c->num_embeddings.width, levels = F * e + c->n_bin_features;
+    weft_value x = weft_input(g, "values", WEFT_F32, DIMS(v->start[F], 1)), part[WEFT_VALUES_FEATURES + 1];
+    if (!weft_embed_values(g, x, v->start, F, "num_embeddings", &c->num_embeddings, part))
+        return (weft_value){0};
+    for (int64_t f = 0; f < F; f++)
+        part[f] = weft_matmul(g, part[f], weft_rows(g, m, f * e, (f + 1) * e));
+    int n = (int)F;
+    if (v->one_hot)
+        part[n++] = weft_rows(g, m, levels, levels + v->one_hot);
+    return weft_pad(g, weft_concat(g, 0, part, n), 0, 0, 1);
+}
+
+weft_value weft_tabr_build_vectors(weft_graph *g, const weft_tabular_config *c, const weft_values *v)
+{
+    return weft_name(g, vectors_by(g, c, v, key_map(g, c)), "vectors");
+}
+
+/* What each row adds up of `vectors`, which m formed, and the part of its binary columns: [rows, width] */
+static weft_value sum_vectors(weft_graph *g, const weft_tabular_config *c, const weft_values *v, weft_value vectors, weft_value m,
+                              int64_t rows, int64_t always, weft_value count)
+{
+    weft_value place = weft_index(g, "rows.place", DIMS(rows, v->slots), weft_values_rows(v));
+    if (count.id)
+        place = weft_used_after(g, place, always, count);
+    weft_value sum = weft_gather_sum(g, weft_constant(g, 1, DIMS(rows, v->slots)), vectors, place);
+    if (c->n_bin_features == 0)
+        return sum;
+    int64_t first = v->features * c->num_embeddings.width;
+    weft_value x = weft_input(g, "rows.x_bin", WEFT_F32, DIMS(rows, c->n_bin_features));
+    if (count.id)
+        x = weft_used_after(g, x, always, count);
+    return weft_add(g, sum, weft_matmul(g, x, weft_rows(g, m, first, first + c->n_bin_features)));
+}
+
+weft_value weft_tabr_build_sums(weft_graph *g, const weft_tabular_config *c, const weft_values *v, int64_t rows)
+{
+    weft_value vectors = weft_input(g, "vectors", WEFT_F32, DIMS(weft_values_rows(v), c->d_main));
+    return weft_name(g, sum_vectors(g, c, v, vectors, key_map(g, c), rows, 0, (weft_value){0}), "candidate_keys");
+}
+
 /* ---- 2.6: weights and values ---- */
 
 /* Σ_j p_ij Y(y_j): sums first, then the label encoder once a row (2.10.3) */
@@ -206,10 +265,19 @@ weft_value weft_tabr_build(weft_graph *g, const weft_tabular_config *c, const we
     int64_t B = f->batch, m = c->context_size, d = c->d_main, h = weft_tabr_hidden(c), rows = B + f->capacity;
     if (c->design >= 0)
         return weft_tabr_build_design(g, c, f);
-    weft_value context = weft_index(g, "context", DIMS(B, m), rows);
-    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, B, weft_count_input(g, "unique", f->capacity));
+    weft_value context = weft_index(g, "context", DIMS(B, m), rows), unique = weft_count_input(g, "unique", f->capacity);
+    weft_value input = f->values ? weft_tabular_inputs(g, c, "batch.", B, 0, (weft_value){0})
+                                 : weft_tabular_inputs(g, c, "rows.", rows, B, unique);
     weft_value x, query, table, aq, at;
-    if (f->folded) {
+    if (f->values) {
+        x = weft_linear(g, input, "linear", d);
+        weft_value m1 = key_map(g, c), m2 = weft_matmul_nt(g, m1, weft_linear_weight(g, "T.0", h, d));
+        weft_linear_bias(g, "K", d, d);
+        table = sum_vectors(g, c, f->values, vectors_by(g, c, f->values, m1), m1, rows, B, unique);
+        at = sum_vectors(g, c, f->values, vectors_by(g, c, f->values, m2), m2, rows, B, unique);
+        query = weft_rows(g, table, 0, B);
+        aq = weft_rows(g, at, 0, B);
+    } else if (f->folded) {
         /* k = M1 z + const and W_T1 k = M2 z + const; constants cancel in every difference (2.10) */
         weft_value mine = weft_rows(g, input, 0, B);
         x = weft_linear(g, mine, "linear", d);
@@ -245,7 +313,7 @@ weft_value weft_tabr_build(weft_graph *g, const weft_tabular_config *c, const we
             mask = weft_random(g, "mask.T.2", (weft_law){WEFT_DROPOUT_LAW, c->dropout0, 0}, (weft_value){0}, DIMS(B, m, h));
         weft_value u = weft_pair_relu_sum(g, aq, at, weft_linear_bias(g, "T.0", h, d), context, pd, mask);
         v = weft_add(g, weft_linear_nobias(g, u, "T.3", d), labels_sum(g, c, f, pd)); /* W_T2 after the sum */
-        if (!f->folded)
+        if (!f->folded && !f->values)
             pair_values(g, c, f, query, table, context);
     }
     x = weft_name(g, weft_add(g, x, v), "after_retrieval");

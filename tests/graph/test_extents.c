@@ -19,17 +19,20 @@ static network build(weft_graph *g, int64_t rows, bool used)
     weft_value x = leaf(g, "x", DIMS(rows, WIDTH)), base = leaf(g, "base", DIMS(BASE, WIDTH)), none = {0};
     weft_value w1 = leaf(g, "w1", DIMS(HIDDEN, WIDTH)), b1 = leaf(g, "b1", DIMS(HIDDEN)),
                w2 = leaf(g, "w2", DIMS(CLASSES, HIDDEN));
-    weft_value table = leaf(g, "table", DIMS(11, HIDDEN)), pick = weft_index(g, "pick", DIMS(rows), 11), in = x;
+    weft_value table = leaf(g, "table", DIMS(11, HIDDEN)), pick = weft_index(g, "pick", DIMS(rows), 11),
+               trio = weft_index(g, "trio", DIMS(rows, 3), 11), in = x;
     if (used) {
         weft_value count = weft_count_input(g, "count", rows);
         in = weft_used(g, x, count);
         pick = weft_used(g, pick, count);
+        trio = weft_used(g, trio, count);
     }
     weft_value all = weft_concat(g, 0, (weft_value[]){base, in}, 2);
     weft_value h = weft_relu(g, weft_add(g, weft_matmul_nt(g, all, w1), b1));
     h = weft_mul(g, h, weft_random(g, "mask", (weft_law){WEFT_DROPOUT_LAW, 0.2, 0}, none, DIMS(BASE + rows, HIDDEN)));
     h = weft_normalize_layer(g, h, none, none, 1e-3);
     weft_value fresh = weft_add(g, weft_rows(g, h, BASE, BASE + rows), weft_gather(g, table, pick));
+    fresh = weft_add(g, fresh, weft_gather_sum(g, weft_constant(g, 0.5, DIMS(rows, 3)), table, trio));
     weft_value old = weft_sum(g, weft_rows(g, h, 0, BASE), 0, 0);
     weft_value y = weft_log_softmax(g, weft_matmul_nt(g, weft_add(g, fresh, old), w2));
     weft_value loss = weft_sum_all(g, weft_square(g, y));
@@ -40,7 +43,7 @@ static network build(weft_graph *g, int64_t rows, bool used)
 }
 
 static float numbers[BATCH * WIDTH], weights[HIDDEN * WIDTH + BASE * WIDTH];
-static int64_t picks[BATCH];
+static int64_t picks[BATCH * 3];
 
 static void fill(void)
 {
@@ -49,7 +52,7 @@ static void fill(void)
         numbers[i] = (float)((state = state * 1664525 + 1013904223) >> 8) / 8388608 - 1;
     for (int i = 0; i < HIDDEN * WIDTH + BASE * WIDTH; i++)
         weights[i] = (float)((state = state * 1664525 + 1013904223) >> 8) / 33554432 - 0.25f;
-    for (int i = 0; i < BATCH; i++)
+    for (int i = 0; i < BATCH * 3; i++)
         picks[i] = i * 7 % 11;
 }
 
@@ -62,6 +65,7 @@ static void bind(running *r, float *x, int64_t rows)
     fine(weft_bind(r->s, "w2", floats(weights + 5, DIMS(CLASSES, HIDDEN))));
     fine(weft_bind(r->s, "table", floats(weights + 3, DIMS(11, HIDDEN))));
     fine(weft_bind(r->s, "pick", integers(picks, DIMS(rows))));
+    fine(weft_bind(r->s, "trio", integers(picks, DIMS(rows, 3))));
     weft_seed(r->s, 5, 6);
 }
 

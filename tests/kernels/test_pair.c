@@ -214,7 +214,7 @@ static results run(const problem *q, const level *l, bool f32, bool all_p, int c
         t->relu_sum_grad_query(r0, r1, m, h, a, table, b, q->index, p, &drop, g, all_p, NULL, y[DA]);
         t->relu_sum_grad_table(t0, t1, m, h, a, table, b, q->start, q->inverse, p, &drop, g, y[DTABLE]);
         t->sqdist_grad_table(t0, t1, m, h, a, table, q->start, q->inverse, w, y[SQ_DT]);
-        t->gather_sum_grad_table(t0, t1, m, h, w, q->start, q->inverse, g, y[GS_DT]);
+        t->gather_sum_grad_table(t0, t1, m, h, rows, w, q->start, q->inverse, g, y[GS_DT]);
     }
     for (int i = 0; i < RESULTS; i++) {
         for (int64_t k = 0; k < length(q, i); k++)

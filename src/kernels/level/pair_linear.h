@@ -103,16 +103,19 @@ static void weighted_rows(int64_t r0, int64_t r1, int64_t m, int64_t d, real sca
     }
 }
 
-/* out[t] = Σ over its list of scale · w[i, j] · (row i, or fixed[t] - row i) */
+/* out[t] = Σ over its list of scale · w[i, j] · (row i, or fixed[t] - row i), of positions i·m + j before `end` */
 static void weighted_lists(int64_t t0, int64_t t1, int64_t m, int64_t d, real scale, const real *w, const real *fixed,
-                           const real *source, const int64_t *inverse_start, const int64_t *inverse, real *out)
+                           const real *source, const int64_t *inverse_start, const int64_t *inverse, int64_t end, real *out)
 {
     for (int64_t t = t0; t < t1; t++) {
+        int64_t last = inverse_start[t + 1];
+        while (last > inverse_start[t] && inverse[last - 1] >= end)
+            last--;
         memset(out + t * d, 0, (size_t)d * sizeof(real));
-        for (int64_t k = inverse_start[t]; k < inverse_start[t + 1]; k += PAIR_GROUP) {
+        for (int64_t k = inverse_start[t]; k < last; k += PAIR_GROUP) {
             const real *rows[PAIR_GROUP];
             real weight[PAIR_GROUP];
-            const int64_t left = inverse_start[t + 1] - k;
+            const int64_t left = last - k;
             const int count = (int)(left < PAIR_GROUP ? left : PAIR_GROUP);
             for (int u = 0; u < count; u++) {
                 rows[u] = source + inverse[k + u] / m * d;
@@ -132,7 +135,7 @@ static void sqdist_grad_query(int64_t r0, int64_t r1, int64_t m, int64_t d, cons
 static void sqdist_grad_table(int64_t t0, int64_t t1, int64_t m, int64_t d, const void *query, const void *table,
                               const int64_t *inverse_start, const int64_t *inverse, const void *g, void *dtable)
 {
-    weighted_lists(t0, t1, m, d, 2, g, table, query, inverse_start, inverse, dtable); /* -2 g (q - t) = 2 g (t - q) */
+    weighted_lists(t0, t1, m, d, 2, g, table, query, inverse_start, inverse, INT64_MAX, dtable); /* -2 g (q - t) = 2 g (t - q) */
 }
 
 static void gather_sum(int64_t r0, int64_t r1, int64_t m, int64_t d, const void *w, const void *table, const int64_t *index,
@@ -141,10 +144,10 @@ static void gather_sum(int64_t r0, int64_t r1, int64_t m, int64_t d, const void 
     weighted_rows(r0, r1, m, d, 1, w, NULL, table, index, out);
 }
 
-static void gather_sum_grad_table(int64_t t0, int64_t t1, int64_t m, int64_t d, const void *w, const int64_t *inverse_start,
-                                  const int64_t *inverse, const void *g, void *dtable)
+static void gather_sum_grad_table(int64_t t0, int64_t t1, int64_t m, int64_t d, int64_t used, const void *w,
+                                  const int64_t *inverse_start, const int64_t *inverse, const void *g, void *dtable)
 {
-    weighted_lists(t0, t1, m, d, 1, w, NULL, g, inverse_start, inverse, dtable);
+    weighted_lists(t0, t1, m, d, 1, w, NULL, g, inverse_start, inverse, used * m, dtable);
 }
 
 #endif
