@@ -7,6 +7,8 @@
 #include <string.h>
 
 enum { PREDICT_BATCH = 512 };
+static const size_t KNOWN_MOST =
+    (size_t)1 << 30; /* bytes; what more candidates say is computed for each batch that looks at them */
 
 struct weft_predictor {
     weft_engine *engine;
@@ -17,7 +19,11 @@ struct weft_predictor {
     /* tabr */
     weft_retriever *retriever;
     weft_tabr_runner *runner;
+    int64_t runner_batch;
     int64_t *context; /* [batch, m] */
+    weft_known known; /* for many rows: what the candidates say */
+    weft_tabr_runner *bulk;
+    bool fresh; /* known is that of the weights as they are */
     /* mlp */
     weft_graph *graph;
     weft_plan *plan;
@@ -36,24 +42,55 @@ static weft_status open_mlp(weft_predictor *p)
     return status == WEFT_OK ? weft_session_new(p->plan, &p->params, 1, &p->session) : status;
 }
 
-/* One batch size for bulk work, and one of a single row, which looks at m rows only. */
-static weft_status open_tabr(weft_predictor *p, int64_t batch)
+static const char *const fetches[] = {"probs", "similarities"};
+
+static weft_status make_context(weft_predictor *p, int64_t batch)
 {
-    if (p->runner && p->batch == batch)
-        return WEFT_OK;
-    weft_tabr_runner_free(p->runner);
-    p->runner = NULL;
-    int64_t m = p->config->context_size, most = batch * m;
-    weft_tabr_form form = {.batch = batch,
-                           .capacity = most < p->candidates->rows ? most : p->candidates->rows,
-                           .folded = weft_tabr_folds(p->config)};
-    static const char *const fetches[] = {"probs", "similarities"};
-    int64_t *context = realloc(p->context, (size_t)(batch * m) * sizeof *context);
+    int64_t *context = realloc(p->context, (size_t)(batch * p->config->context_size) * sizeof *context);
     if (!context)
         return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
     p->context = context;
     p->batch = batch;
+    return WEFT_OK;
+}
+
+/* Batches of this size, which encode the candidates that they look at: of a single row, m of them. */
+static weft_status open_tabr(weft_predictor *p, int64_t batch)
+{
+    if (p->runner && p->runner_batch == batch)
+        return make_context(p, batch);
+    weft_tabr_runner_free(p->runner);
+    p->runner = NULL;
+    p->runner_batch = batch;
+    int64_t m = p->config->context_size, most = batch * m;
+    weft_tabr_form form = {.batch = batch,
+                           .capacity = most < p->candidates->rows ? most : p->candidates->rows,
+                           .folded = weft_tabr_folds(p->config)};
+    weft_status status = make_context(p, batch);
+    if (status != WEFT_OK)
+        return status;
     return weft_tabr_runner_new(p->engine, p->config, &form, WEFT_F32, p->params, false, fetches, 2, &p->runner);
+}
+
+/* Whether so many rows are better predicted from what all candidates say than batch by batch. */
+static bool takes_known(const weft_predictor *p, int64_t rows)
+{
+    int64_t N = p->candidates->rows;
+    return p->config->design < 0 && weft_known_bytes(p->config, N) <= KNOWN_MOST &&
+           (p->fresh ? rows > 1 : rows >= N / p->config->context_size + 1);
+}
+
+static weft_status open_known(weft_predictor *p)
+{
+    weft_status status = make_context(p, PREDICT_BATCH);
+    if (status == WEFT_OK && !p->fresh)
+        status = weft_known_refresh(&p->known, p->engine, p->config, p->params, p->candidates);
+    p->fresh = status == WEFT_OK;
+    if (status != WEFT_OK || p->bulk)
+        return status;
+    weft_tabr_form form = {.batch = PREDICT_BATCH, .folded = weft_tabr_folds(p->config), .known = p->candidates->rows};
+    status = weft_tabr_runner_new(p->engine, p->config, &form, WEFT_F32, p->params, false, fetches, 2, &p->bulk);
+    return status == WEFT_OK ? weft_tabr_runner_know(p->bulk, &p->known) : status;
 }
 
 weft_status weft_predictor_new(weft_engine *engine, const weft_tabular_config *config, weft_params *params,
@@ -88,6 +125,8 @@ void weft_predictor_free(weft_predictor *p)
     weft_ensemble_free(p->ensemble);
     weft_retriever_free(p->retriever);
     weft_tabr_runner_free(p->runner);
+    weft_tabr_runner_free(p->bulk);
+    weft_known_free(&p->known);
     weft_session_free(p->session);
     weft_plan_free(p->plan);
     weft_graph_free(p->graph);
@@ -99,13 +138,16 @@ weft_status weft_predictor_refresh(weft_predictor *p)
 {
     if (p->ensemble)
         return weft_ensemble_refresh(p->ensemble);
+    p->fresh = false;
     return p->retriever ? weft_retriever_refresh(p->retriever, p->params, false, 0, 0) : WEFT_OK;
 }
 
 static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool own, double *output, int64_t *context,
                             double *probs, double *distance)
 {
-    weft_status status = open_tabr(p, rows->rows == 1 ? 1 : PREDICT_BATCH);
+    bool known = takes_known(p, rows->rows);
+    weft_status status = known ? open_known(p) : open_tabr(p, rows->rows == 1 ? 1 : PREDICT_BATCH);
+    weft_tabr_runner *runner = known ? p->bulk : p->runner;
     int64_t m = p->config->context_size, width = weft_tabular_outputs(p->config);
     int64_t *mine = malloc((size_t)(p->batch + 1) * sizeof *mine);
     if (!mine && status == WEFT_OK)
@@ -122,8 +164,8 @@ static weft_status run_tabr(weft_predictor *p, const weft_rows_data *rows, bool 
             memcpy(p->context + i * m, p->context + (n - 1) * m, (size_t)m * sizeof *p->context);
         /* a row's own place among the candidates does not matter any more: it is bound as a query */
         if (status == WEFT_OK)
-            status = weft_tabr_runner_bind(p->runner, p->candidates, NULL, rows, from, p->context);
-        weft_session *session = weft_tabr_runner_session(p->runner);
+            status = weft_tabr_runner_bind(runner, p->candidates, NULL, rows, from, p->context);
+        weft_session *session = weft_tabr_runner_session(runner);
         weft_tensor y, w, d;
         if (status != WEFT_OK || (status = weft_run(session)) != WEFT_OK ||
             (status = weft_fetch(session, "output", &y)) != WEFT_OK || (status = weft_fetch(session, "probs", &w)) != WEFT_OK ||

@@ -53,6 +53,21 @@ weft_status weft_retriever_find_own_inclusive(weft_retriever *, const int64_t *r
 weft_status weft_retriever_find(weft_retriever *, weft_params *, const weft_rows_data *queries, int64_t from, int64_t count,
                                 int64_t m, int64_t *context);
 
+/* What candidates say when they are looked at, computed once for the weights as they are: predictions of many rows then encode no
+ * candidate again. */
+typedef struct weft_known {
+    int64_t rows;
+    float *keys, *hidden; /* [rows padded, d] and [rows padded, h] */
+    weft_graph *graph;
+    weft_plan *plan;
+    weft_session *session;
+} weft_known;
+size_t weft_known_bytes(const weft_tabular_config *, int64_t candidates);
+/* Zero-initialise; the first call allocates. config, params and candidates are always the same. */
+weft_status weft_known_refresh(weft_known *, weft_engine *, const weft_tabular_config *, weft_params *,
+                               const weft_rows_data *candidates);
+void weft_known_free(weft_known *); /* what it holds */
+
 /* Where the rows of a batch and of its contexts stand: the batch first, then each other candidate that a context names, once, in
  * the order in which they are met. Kept from batch to batch; zero-initialise. */
 typedef struct weft_places {
@@ -74,6 +89,9 @@ weft_status weft_tabr_runner_new(weft_engine *, const weft_tabular_config *, con
                                  bool gradients, const char *const *fetches, int n, weft_tabr_runner **out);
 void weft_tabr_runner_free(weft_tabr_runner *);
 weft_session *weft_tabr_runner_session(weft_tabr_runner *);
+
+/* form.known: the candidates, of as many rows. Kept bound. */
+weft_status weft_tabr_runner_know(weft_tabr_runner *, const weft_known *);
 
 /* Binds a batch. own != NULL: the batch is rows own[i] of candidates, and contexts that point into the batch look at it;
  * else it is rows [from, from + B) of queries (the last one repeated past the end); with values, always the former. context [B,

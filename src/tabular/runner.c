@@ -184,12 +184,25 @@ static void copy_rows(weft_tabr_runner *r, int64_t at, const weft_rows_data *dat
     copy_row(r->x_hot, at, data->x_hot, row, data->one_hot);
 }
 
+weft_status weft_tabr_runner_know(weft_tabr_runner *r, const weft_known *k)
+{
+    int64_t d = r->config->d_main, h = weft_tabr_hidden(r->config);
+    weft_status status = weft_bind(r->session, "known.keys", (weft_tensor){k->keys, WEFT_F32, DIMS(k->rows, d)});
+    if (status != WEFT_OK)
+        return status;
+    return weft_bind(r->session, "known.hidden", (weft_tensor){k->hidden, WEFT_F32, DIMS(k->rows, h)});
+}
+
 weft_status weft_tabr_runner_bind(weft_tabr_runner *r, const weft_rows_data *candidates, const int64_t *own,
                                   const weft_rows_data *queries, int64_t from, const int64_t *context)
 {
     int64_t B = r->form.batch, m = r->config->context_size;
-    weft_status status = weft_places_find(&r->places, candidates->rows, own, B, m, context, r->form.capacity, r->context,
-                                          r->unique, &r->unique_count);
+    weft_status status = WEFT_OK;
+    if (r->form.known)
+        memcpy(r->context, context, (size_t)(B * m) * sizeof *context);
+    else
+        status = weft_places_find(&r->places, candidates->rows, own, B, m, context, r->form.capacity, r->context, r->unique,
+                                  &r->unique_count);
     if (status != WEFT_OK)
         return status;
     const weft_rows_data *mine = own ? candidates : queries;

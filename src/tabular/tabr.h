@@ -60,8 +60,9 @@ typedef struct weft_tabr_form {
     bool loss;        /* input y, value "loss" */
     bool folded;      /* 2.10: W_K W_in and W_T1 W_K W_in formed once; only where weft_tabr_folds */
     bool plain;       /* 2.6 as written, pair by pair: for proof */
-    const weft_values
-        *values; /* keys as sums of vectors of the candidates' distinct values; only where weft_tabr_sums. NULL: not */
+    /* keys as sums of vectors of the candidates' distinct values; only where weft_tabr_sums. NULL: not */
+    const weft_values *values;
+    int64_t known; /* so many candidates whose keys are given, to which contexts point; capacity is not used. 0: none */
 } weft_tabr_form;
 
 /* Inputs: rows.x_num, rows.x_bin, rows.one_hot [B + capacity, …] (the batch first, then `unique` other rows), index context
@@ -72,6 +73,11 @@ weft_value weft_tabr_build(weft_graph *, const weft_tabular_config *, const weft
 
 /* With form.values: inputs batch.x_num, batch.x_bin, batch.one_hot [B, …] of the batch alone, values [distinct, 1], index
  * rows.place [B + capacity, slots] into the vectors of values.h, and rows.x_bin as before. */
+
+/* With form.known: inputs batch.*, known.keys [known, d], known.hidden [known, h], index context [B, m] into these. */
+
+/* rows.* [rows, …] → values known.keys [rows, d] and known.hidden [rows, h], in evaluation. */
+void weft_tabr_build_known(weft_graph *, const weft_tabular_config *, bool folded, int64_t rows, weft_value out[2]);
 
 /* Input values → W_K W_in applied to what each distinct value and level stands for; "vectors" [weft_values_rows, d]. */
 weft_value weft_tabr_build_vectors(weft_graph *, const weft_tabular_config *, const weft_values *);

@@ -260,63 +260,120 @@ weft_value weft_tabular_loss(weft_graph *g, const weft_tabular_config *c, weft_v
 
 /* ---- the whole ---- */
 
-weft_value weft_tabr_build(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f)
+/* What a row says: x, its key, and W_T1 applied to the key, before any difference. */
+typedef struct encoded {
+    weft_value x, key, hidden;
+} encoded;
+
+/* k = M1 z + const and W_T1 k = M2 z + const; constants cancel in every difference (2.10) */
+typedef struct folded_maps {
+    weft_value m1, m2;
+} folded_maps;
+
+static folded_maps fold(weft_graph *g, const weft_tabular_config *c)
 {
-    int64_t B = f->batch, m = c->context_size, d = c->d_main, h = weft_tabr_hidden(c), rows = B + f->capacity;
-    if (c->design >= 0)
-        return weft_tabr_build_design(g, c, f);
-    weft_value context = weft_index(g, "context", DIMS(B, m), rows), unique = weft_count_input(g, "unique", f->capacity);
-    weft_value input = f->values ? weft_tabular_inputs(g, c, "batch.", B, 0, (weft_value){0})
-                                 : weft_tabular_inputs(g, c, "rows.", rows, B, unique);
-    weft_value x, query, table, aq, at;
+    int64_t d = c->d_main, h = weft_tabr_hidden(c);
+    folded_maps m;
+    m.m1 = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, input_width(c)));
+    m.m2 = weft_matmul(g, weft_linear_weight(g, "T.0", h, d), m.m1);
+    weft_linear_bias(g, "K", d, d);
+    return m;
+}
+
+/* key and hidden alone */
+static encoded keys_folded(weft_graph *g, const weft_tabular_config *c, weft_value input)
+{
+    folded_maps m = fold(g, c);
+    return (encoded){.key = weft_product(g, input, m.m1, (weft_value){0}),
+                     .hidden = weft_product(g, input, m.m2, (weft_value){0})};
+}
+
+static encoded encode_rows(weft_graph *g, const weft_tabular_config *c, weft_value input, bool folded, bool plain, bool training,
+                           int64_t rows)
+{
+    encoded e;
+    if (folded) {
+        weft_value x = weft_linear(g, input, "linear", c->d_main);
+        e = keys_folded(g, c, input);
+        e.x = x;
+        return e;
+    }
+    e.x = encode(g, c, input, training, rows);
+    e.key = plain ? keys_of(g, c, e.x) : keys_to_compare(g, c, e.x);
+    e.hidden = weft_linear_nobias(g, e.key, "T.0", weft_tabr_hidden(c)); /* W_T1 before the difference */
+    return e;
+}
+
+void weft_tabr_build_known(weft_graph *g, const weft_tabular_config *c, bool folded, int64_t rows, weft_value out[2])
+{
+    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, (weft_value){0});
+    encoded e = folded ? keys_folded(g, c, input) : encode_rows(g, c, input, false, false, false, rows);
+    out[0] = weft_name(g, e.key, "known.keys");
+    out[1] = weft_name(g, e.hidden, "known.hidden");
+}
+
+/* The batch, and the table of what its contexts look at (x is not set), by the form. */
+static void encode_sides(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f, encoded *batch, encoded *table)
+{
+    int64_t B = f->batch, d = c->d_main, h = weft_tabr_hidden(c), rows = B + f->capacity;
+    bool alone = f->values || f->known; /* the batch has inputs of its own */
+    weft_value unique = {0}, input;
+    if (!f->known)
+        unique = weft_count_input(g, "unique", f->capacity);
+    if (alone)
+        input = weft_tabular_inputs(g, c, "batch.", B, 0, (weft_value){0});
+    else
+        input = weft_tabular_inputs(g, c, "rows.", rows, B, unique);
+    if (f->known) {
+        *batch = encode_rows(g, c, input, f->folded, false, false, B);
+        table->key = weft_input(g, "known.keys", WEFT_F32, DIMS(f->known, d));
+        table->hidden = weft_input(g, "known.hidden", WEFT_F32, DIMS(f->known, h));
+        return;
+    }
     if (f->values) {
-        x = weft_linear(g, input, "linear", d);
+        batch->x = weft_linear(g, input, "linear", d);
         weft_value m1 = key_map(g, c), m2 = weft_matmul_nt(g, m1, weft_linear_weight(g, "T.0", h, d));
         weft_linear_bias(g, "K", d, d);
-        table = sum_vectors(g, c, f->values, vectors_by(g, c, f->values, m1), m1, rows, B, unique);
-        at = sum_vectors(g, c, f->values, vectors_by(g, c, f->values, m2), m2, rows, B, unique);
-        query = weft_rows(g, table, 0, B);
-        aq = weft_rows(g, at, 0, B);
+        table->key = sum_vectors(g, c, f->values, vectors_by(g, c, f->values, m1), m1, rows, B, unique);
+        table->hidden = sum_vectors(g, c, f->values, vectors_by(g, c, f->values, m2), m2, rows, B, unique);
     } else if (f->folded) {
-        /* k = M1 z + const and W_T1 k = M2 z + const; constants cancel in every difference (2.10) */
-        weft_value mine = weft_rows(g, input, 0, B);
-        x = weft_linear(g, mine, "linear", d);
-        weft_value w_in = weft_linear_weight(g, "linear", d, weft_shape(g, input).size[1]);
-        weft_value m1 = weft_matmul(g, weft_linear_weight(g, "K", d, d), w_in);
-        weft_value m2 = weft_matmul(g, weft_linear_weight(g, "T.0", h, d), m1);
-        weft_linear_bias(g, "K", d, d);
-        query = weft_product(g, mine, m1, (weft_value){0});
-        table = weft_product(g, input, m1, (weft_value){0});
-        aq = weft_product(g, mine, m2, (weft_value){0});
-        at = weft_product(g, input, m2, (weft_value){0});
+        *batch = encode_rows(g, c, weft_rows(g, input, 0, B), true, false, f->training, B);
+        *table = keys_folded(g, c, input);
+        return;
     } else {
-        weft_value all = encode(g, c, input, f->training, rows);
-        weft_value keys = keys_of(g, c, all);
-        table = f->plain ? keys : keys_to_compare(g, c, all);
-        x = weft_rows(g, all, 0, B);
-        query = weft_rows(g, table, 0, B);
-        at = weft_linear_nobias(g, table, "T.0", h); /* W_T1 before the difference */
-        aq = weft_rows(g, at, 0, B);
-        weft_name(g, x, "encoder_out");
-        weft_name(g, weft_rows(g, keys, 0, B), "keys");
+        *table = encode_rows(g, c, input, false, f->plain, f->training, rows);
+        batch->x = weft_name(g, weft_rows(g, table->x, 0, B), "encoder_out");
+        weft_name(g, weft_rows(g, keys_of(g, c, table->x), 0, B), "keys");
     }
-    weft_value s = weft_name(g, weft_neg(g, weft_pair_sqdist(g, query, table, context)), "similarities");
+    batch->key = weft_rows(g, table->key, 0, B);
+    batch->hidden = weft_rows(g, table->hidden, 0, B);
+}
+
+weft_value weft_tabr_build(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f)
+{
+    int64_t B = f->batch, m = c->context_size, d = c->d_main, h = weft_tabr_hidden(c);
+    if (c->design >= 0)
+        return weft_tabr_build_design(g, c, f);
+    weft_value context = weft_index(g, "context", DIMS(B, m), f->known ? f->known : B + f->capacity);
+    encoded batch = {0}, table = {0};
+    encode_sides(g, c, f, &batch, &table);
+    weft_value s = weft_name(g, weft_neg(g, weft_pair_sqdist(g, batch.key, table.key, context)), "similarities");
     weft_value p = weft_name(g, weft_softmax(g, s), "probs");
     weft_value pd = weft_dropout(g, p, "dropout", f->training ? c->context_dropout : 0);
     weft_value v;
     if (f->plain) {
-        weft_value values = pair_values(g, c, f, query, table, context);
+        weft_value values = pair_values(g, c, f, batch.key, table.key, context);
         v = weft_sum(g, weft_mul(g, values, weft_reshape(g, pd, DIMS(B, m, 1))), 1, 1);
     } else {
         weft_value mask = {0};
         if (f->training && c->dropout0 > 0)
             mask = weft_random(g, "mask.T.2", (weft_law){WEFT_DROPOUT_LAW, c->dropout0, 0}, (weft_value){0}, DIMS(B, m, h));
-        weft_value u = weft_pair_relu_sum(g, aq, at, weft_linear_bias(g, "T.0", h, d), context, pd, mask);
+        weft_value u = weft_pair_relu_sum(g, batch.hidden, table.hidden, weft_linear_bias(g, "T.0", h, d), context, pd, mask);
         v = weft_add(g, weft_linear_nobias(g, u, "T.3", d), labels_sum(g, c, f, pd)); /* W_T2 after the sum */
-        if (!f->folded && !f->values)
-            pair_values(g, c, f, query, table, context);
+        if (!f->folded && !f->values && !f->known)
+            pair_values(g, c, f, batch.key, table.key, context);
     }
-    x = weft_name(g, weft_add(g, x, v), "after_retrieval");
+    weft_value x = weft_name(g, weft_add(g, batch.x, v), "after_retrieval");
     weft_value output = weft_tabr_head(g, c, x, f->training);
     if (f->loss)
         weft_tabular_loss(g, c, output);
