@@ -128,8 +128,9 @@ weft_status cli_tabular_prepare(cli_arguments *, weft_prepared *out);
 /* The model and its training: the preset of --arch, then --config, then the other options. */
 weft_status cli_tabular_configure(cli_arguments *, const weft_prepared *, weft_tabular_config *, weft_fit_options *);
 
-/* The rows of each part as the model reads them; freed by whoever frees the array's entries. */
-weft_status cli_tabular_rows(const weft_tabular_config *, const weft_prepared *, weft_rows_data *out[WEFT_PARTS]);
+/* The rows of each part as the model reads them, and their sum into *fit; freed by whoever frees the array's entries. */
+weft_status cli_tabular_rows(const weft_tabular_config *, const weft_prepared *, weft_fit_options *fit,
+                             weft_rows_data *out[WEFT_PARTS]);
 /* The command and its files, for run.json. */
 typedef struct cli_tabular_origin {
     const char *command[1], *data[4];

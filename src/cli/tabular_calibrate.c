@@ -1,6 +1,8 @@
 /* weft tabular calibrate: how sure a model may be, from rows that training has not seen. */
 #include "cli/tabular.h"
 
+#include <stdlib.h>
+
 static const cli_positional files[] = {
     {"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows with their target, not used in training"}, {0}};
 
@@ -28,6 +30,27 @@ static void show(cli_arguments *a, const weft_tabular_folder *f, const weft_cali
     }
 }
 
+/* A model is surer of rows that it looks at than it will be of new ones. */
+static weft_status warn_of_training_rows(const char *folder, const weft_tabular_folder *f, const weft_table *table)
+{
+    if (!f->candidates)
+        return WEFT_OK;
+    weft_table *train = NULL;
+    bool *same = malloc((size_t)table->rows + 1);
+    int64_t count = 0;
+    weft_status status =
+        same ? weft_tabular_folder_table(folder, f, &train) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    if (status == WEFT_OK)
+        status = weft_table_duplicates(table, train, same, &count);
+    if (status == WEFT_OK && count > 0)
+        weft_log(WEFT_LOG_WARNING,
+                 "%lld of these %lld rows have an identical training row; what is fitted on such rows is too sure of new ones",
+                 (long long)count, (long long)table->rows);
+    weft_table_free(train);
+    free(same);
+    return status;
+}
+
 static weft_status run(cli_arguments *arguments)
 {
     cli_tabular_model m = {0};
@@ -41,6 +64,8 @@ static weft_status run(cli_arguments *arguments)
         status = cli_tabular_open(arguments, folder, &m);
     if (status == WEFT_OK)
         status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
+    if (status == WEFT_OK)
+        status = warn_of_training_rows(folder, &m.folder, table);
     if (status == WEFT_OK)
         status = weft_rows_from_table(&m.folder.config, table, &rows);
     if (status == WEFT_OK)

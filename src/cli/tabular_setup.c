@@ -117,12 +117,16 @@ weft_status cli_tabular_configure(cli_arguments *a, const weft_prepared *prepare
     return status == WEFT_OK ? weft_tabular_config_check(c, "the model") : status;
 }
 
-weft_status cli_tabular_rows(const weft_tabular_config *config, const weft_prepared *prepared, weft_rows_data *out[WEFT_PARTS])
+weft_status cli_tabular_rows(const weft_tabular_config *config, const weft_prepared *prepared, weft_fit_options *fit,
+                             weft_rows_data *out[WEFT_PARTS])
 {
     weft_status status = WEFT_OK;
     for (int part = 0; part < WEFT_PARTS && status == WEFT_OK; part++)
         if (prepared->part[part])
             status = weft_rows_from_table(config, prepared->part[part], &out[part]);
+    for (int part = 0; part < WEFT_PARTS && status == WEFT_OK; part++)
+        if (out[part])
+            fit->rows_sum = weft_rows_sum(out[part], fit->rows_sum);
     return status;
 }
 

@@ -185,7 +185,7 @@ static weft_status train(train_run *t)
         return WEFT_ERROR_MEMORY;
     weft_status status = weft_params_new(&t->folder.params);
     if (status == WEFT_OK)
-        status = cli_tabular_rows(&t->folder.config, &t->prepared, t->rows);
+        status = cli_tabular_rows(&t->folder.config, &t->prepared, &t->fit, t->rows);
     if (status != WEFT_OK)
         return status;
     cli_tabular_origin origin;

@@ -335,7 +335,7 @@ static weft_status run(cli_arguments *arguments)
     if (status == WEFT_OK)
         status = open_space(&t);
     if (status == WEFT_OK)
-        status = cli_tabular_rows(&t.config, &t.prepared, t.rows);
+        status = cli_tabular_rows(&t.config, &t.prepared, &t.fit, t.rows);
     cli_tabular_origin_of(arguments, (int)cli_int(arguments, "jobs"), "", &t.origin);
     t.fit.run = &t.origin.info;
     if (status == WEFT_OK)

@@ -50,6 +50,7 @@ typedef struct weft_fit_options {
     bool decay_all; /* weight decay on every parameter, as in all published results (spec 4.2) */
     int64_t batch_size, max_epochs, patience;
     uint64_t seed;
+    uint64_t rows_sum;  /* of what the parts hold (weft_rows_sum): a resumed run must have the same; 0: not known */
     const char *folder; /* NULL: nothing is written */
     bool resume;
     int64_t checkpoint_steps;  /* 0: an epoch */

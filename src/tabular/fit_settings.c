@@ -4,6 +4,7 @@
 #include "tabular/fit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,10 @@ void weft_fit_settings(const weft_tabular_config *config, const weft_fit_options
         weft_json_add_key(&w, numbers[i].name);
         weft_json_add_number(&w, numbers[i].value);
     }
+    char sum[20];
+    snprintf(sum, sizeof sum, "%016llx", (unsigned long long)options->rows_sum);
+    weft_json_add_key(&w, "rows_sum");
+    weft_json_add_string(&w, sum);
     weft_json_add_key(&w, "metric");
     weft_json_add_string(&w, weft_fit_measure(config, options)->name);
     weft_json_close_object(&w);
@@ -43,7 +48,13 @@ weft_status weft_settings_same(const char *folder, const char *kept, const char 
         weft_json_writer wa = weft_json_to(&a, 0), wb = weft_json_to(&b, 0);
         weft_json_add_value(&wa, weft_json_get(weft_json_root(old), key));
         weft_json_add_value(&wb, value);
-        if (a.data && b.data && strcmp(a.data, b.data) != 0)
+        if (a.data && b.data && strcmp(a.data, b.data) != 0 && strcmp(key, "rows_sum") == 0)
+            status =
+                weft_fail(WEFT_ERROR_ARGUMENT,
+                          "%s: its run was begun with other rows in its parts, or with columns read in another way: resume it "
+                          "with the same options, or begin anew",
+                          folder);
+        else if (a.data && b.data && strcmp(a.data, b.data) != 0)
             status = weft_fail(WEFT_ERROR_ARGUMENT,
                                "%s: its run was begun with %s %s, not %s: resume it with the same options, or begin anew", folder,
                                key, a.data, b.data);

@@ -29,6 +29,9 @@ void weft_rows_free(weft_rows_data *);
 /* Rows [from, from + count) where they stand; from is a multiple of WEFT_ROWS_CHUNK. Not to be freed. */
 weft_rows_data weft_rows_view(const weft_rows_data *, int64_t from, int64_t count);
 
+/* A checksum of all that the rows hold, which goes on from `before` (0 at first): training that is resumed must see the same. */
+uint64_t weft_rows_sum(const weft_rows_data *, uint64_t before);
+
 /* Features of a row: to[at] = from[row]. */
 void weft_rows_copy(weft_rows_data *to, int64_t at, const weft_rows_data *from, int64_t row);
 

@@ -1,6 +1,7 @@
 /* Rows as the model reads them: numbers, binaries and one-hot blocks, padded so that plans of fixed size can read past the end.
  */
 #include "tabular/retrieval.h"
+#include "weft/train.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,26 @@ weft_rows_data weft_rows_view(const weft_rows_data *data, int64_t from, int64_t 
     view.label = data->label ? data->label + from : NULL;
     view.row = data->row + from;
     return view;
+}
+
+uint64_t weft_rows_sum(const weft_rows_data *data, uint64_t before)
+{
+    const struct {
+        const void *data;
+        int64_t elements;
+        size_t size;
+    } parts[] = {{data->x_num, data->rows * data->n_num, sizeof *data->x_num},
+                 {data->x_bin, data->rows * data->n_bin, sizeof *data->x_bin},
+                 {data->x_hot, data->rows * data->one_hot, sizeof *data->x_hot},
+                 {data->y, data->rows, sizeof *data->y},
+                 {data->label, data->rows, sizeof *data->label},
+                 {data->row, data->rows, sizeof *data->row}};
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+    uint64_t sums[PARTS + 2] = {before, (uint64_t)data->rows};
+    for (int i = 0; i < PARTS; i++)
+        if (parts[i].data)
+            sums[i + 2] = weft_checksum(parts[i].data, (size_t)parts[i].elements * parts[i].size);
+    return weft_checksum(sums, sizeof sums);
 }
 
 static void copy_row(float *to, int64_t at, const float *from, int64_t row, int64_t width)

@@ -92,7 +92,7 @@ weft_status weft_schema_read_target(const weft_schema *s, weft_csv *csv, int csv
         if (s->task == WEFT_TASK_REGRESSION) {
             if (!isfinite((float)values[row])) {
                 char place[WEFT_PLACE_TEXT], text[WEFT_CELL_TEXT];
-                return weft_fail(WEFT_ERROR_FORMAT, "%s: the target %s is not a finite number",
+                return weft_fail(WEFT_ERROR_FORMAT, "%s: the target %s is not a finite number that float32 can hold",
                                  weft_schema_place(csv, row, csv_column, place),
                                  weft_schema_cell_text(weft_csv_cell(csv, row, csv_column), text));
             }

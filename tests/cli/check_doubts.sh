@@ -67,6 +67,11 @@ ran tabular eval model classes.csv --split split.csv --json
 before=$(number accuracy)
 ran tabular calibrate model classes.csv --split split.csv --part val --json
 between 0.2 3 "$(number temperature)" "the temperature"
+[ ! -s err ] || wrong "calibrating on the validation part: $(cat err)"
+cp -r model careless
+ran tabular calibrate careless classes.csv --json
+grep -q '^weft: [0-9]* of these [0-9]* rows have an identical training row' err || wrong "calibrating on training rows is not said: $(cat err)"
+rm -r careless
 ran tabular eval model classes.csv --split split.csv --json
 [ "$(number accuracy)" = "$before" ] || wrong "calibrating changed the accuracy"
 ran tabular predict model classes.csv --out raw.csv

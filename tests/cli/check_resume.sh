@@ -141,6 +141,11 @@ for at in 2 6 11 18; do
         refused "unfinished.*--resume" "begun over an unfinished run" $?
         train stopped --resume --seed 6
         refused "seed 5" "resumed with another seed" $?
+        for other in "--preprocess standard" "--test-share 0.3" "--val-share 0.21"; do
+            # shellcheck disable=SC2086
+            train stopped --resume $other
+            refused "beg[au]n with" "resumed with $other" $?
+        done
         find stopped -type f ! -name run.json -exec cksum {} + >after
         grep -v run.json before | cmp -s - after || wrong "refused, but the unfinished run has changed"
     fi

@@ -97,6 +97,10 @@ if ! [ -e stopped/report.html ]; then
     refused "search.*--resume" "begun where a search is" $?
     tune stopped --trials 14 --resume --patience 3
     refused "patience 16, not 3" "resumed with another patience" $?
+    tune stopped --trials 14 --resume --preprocess standard
+    refused "begun with other rows" "resumed with another scaling" $?
+    tune stopped --trials 14 --resume --test-share 0.25
+    refused "begun with other rows" "resumed with other parts" $?
     printf '{"trial": 99, "be' >>stopped/journal.jsonl
     tune stopped --trials 14 --resume || wrong "interrupted, resumed after half a line: $(cat err)"
     same stopped "interrupted, resumed after half a line"
