@@ -313,7 +313,7 @@ def compare(weft, family, r, folder, verbose):
         if r.random() < 0.5:
             adapter(weft, family, model, head, r, folder, kwargs, inputs, real, seen)
     # transformers keeps rope tables and RMS statistics in float32 whatever the model's type
-    wrong = {k: v for k, v in seen.items() if not v < ((0.1 if stored == torch.bfloat16 else 0.02 if stored == torch.float16 else 1e-3) if k == "merged" else 1e-3 if "gradient" in k else 3e-4 if k == "hidden" else 1e-4)}
+    wrong = {k: v for k, v in seen.items() if not v < ((0.1 if stored == torch.bfloat16 else 0.1 if stored == torch.float16 else 1e-3) if k == "merged" else 1e-3 if "gradient" in k else 3e-4 if k == "hidden" else 1e-4)}
     if wrong or verbose:
         print(("WRONG " if wrong else "ok    ") + family, head, str(stored), json.dumps(seen), json.dumps(keys) if wrong else "")
     return not wrong

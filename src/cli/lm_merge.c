@@ -19,7 +19,14 @@ static const cli_option options[] = {
     {0},
 };
 
-/* config.json of the merged model: the base's, or, where the adapter brings a head of classes, that of a classifier. */
+/* Is the base a classifier of as many classes as the adapter's head? */
+static bool is_classifier(const weft_lm *lm)
+{
+    weft_lm_config base = lm->config;
+    return weft_lm_config_match_classifier(&base, lm->params) && base.classes == lm->config.classes;
+}
+
+/* config.json of the merged model: the base's, or, where the adapter makes a classifier of it, that of one. */
 static weft_status merged_config(const weft_lm *lm, const char *base, const char *adapter, weft_text *out)
 {
     weft_json *config = NULL, *names = NULL;
@@ -27,7 +34,7 @@ static weft_status merged_config(const weft_lm *lm, const char *base, const char
     char *path = weft_path_join(base, "config.json"), *named = weft_path_join(adapter, "classes.json"), *text = NULL;
     size_t size;
     weft_status status = path && named ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
-    if (status == WEFT_OK && !lm->adapter->head_kinds) {
+    if (status == WEFT_OK && (!lm->adapter->head_kinds || is_classifier(lm))) {
         status = weft_file_read(path, (size_t)16 << 20, &text, &size);
         if (status == WEFT_OK)
             weft_text_add(out, "%s", text);

@@ -35,6 +35,7 @@ struct weft_lm_adapter {
      * be drawn, every target is covered. */
     weft_params *params;
     weft_params *file;   /* adapter_model.safetensors, whose memory they share; NULL: they are their own */
+    const char *head;    /* how the file spells the head of tokens where that is not the family's name; else NULL */
     unsigned head_kinds; /* the heads of the model with the adapter, where it brings a classification head; else 0 */
     int64_t classes;     /* of that head */
 };

@@ -170,17 +170,22 @@ static bool ends_in(const char *name, const char *end)
 }
 
 /* "base_model.model.NAME" of a tensor that is put in place of the base's, as the graph spells it. */
-static void graph_name(const weft_lm_adapter *a, const weft_lm_config *c, const char *name, char out[WEFT_LM_ADAPTER_NAME])
+static void graph_name(weft_lm_adapter *a, const weft_lm_config *c, const char *name, char out[WEFT_LM_ADAPTER_NAME])
 {
     /* PEFT's places: of the layer that it stands beside, of one that is trained whole */
-    static const char *const places[] = {".base_layer", ".modules_to_save"};
+    static const char *const places[] = {".base_layer", ".modules_to_save.default", ".modules_to_save"};
     static const char *const old_norms[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
+    static const char lm_head[] = "lm_head";
     char rest[WEFT_LM_ADAPTER_NAME];
     snprintf(rest, sizeof rest, "%s", name + strlen(WEFT_LM_ADAPTER_PREFIX));
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         char *middle = strstr(rest, places[i]);
         if (middle)
             memmove(middle, middle + strlen(places[i]), strlen(middle + strlen(places[i])) + 1);
+    }
+    if (c->family->names->head && strcmp(c->family->names->head, lm_head) != 0 && strcmp(rest, "lm_head.weight") == 0) {
+        a->head = lm_head; /* GPT-NeoX's embed_out as transformers 5 calls it */
+        snprintf(rest, sizeof rest, "%s.weight", c->family->names->head);
     }
     const size_t base = strlen(a->base);
     const bool below = base && strncmp(rest, a->base, base) == 0 && rest[base] == '.';
@@ -225,7 +230,7 @@ static weft_status take_tensors(weft_lm_adapter *a, const weft_lm_config *c, con
             continue;
         if (!lora)
             graph_name(a, c, name, own);
-        if (lora || !strstr(name, ".modules_to_save.") || !weft_params_get(a->params, own, &t))
+        if (lora || !weft_params_get(a->params, own, &t)) /* PEFT stores a trained module's bias by two names */
             status = weft_params_lend(a->params, lora ? name : own, a->file, name);
     }
     return status == WEFT_OK ? status : weft_fail_in(status, "%s", where);

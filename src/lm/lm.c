@@ -1,11 +1,27 @@
 /* Opening a language model: configuration, weights, adapter. */
 #include "lm/lm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/files.h"
 #include "graph/params.h"
 #include "lm/model.h"
+
+/* Says so where the file has more layers than config.json: then one of them is another model's. */
+static void tell_further_layers(const weft_lm_config *c, const weft_params *params)
+{
+    char start[192];
+    snprintf(start, sizeof start, "%s%s%s.", c->base, c->base[0] ? "." : "", c->family->names->layer);
+    for (int64_t i = 0; i < weft_params_count(params); i++) {
+        const char *name = weft_params_at(params, i, NULL);
+        if (strncmp(name, start, strlen(start)) != 0 || strtoll(name + strlen(start), NULL, 10) < c->layers)
+            continue;
+        weft_log(WEFT_LOG_WARNING, "config.json says %lld layers, the file has more: %s is not used", (long long)c->layers, name);
+        return;
+    }
+}
 
 static weft_status open_parts(weft_lm *lm, const char *folder, const char *path, const weft_lm_options *o)
 {
@@ -21,6 +37,7 @@ static weft_status open_parts(weft_lm *lm, const char *folder, const char *path,
     weft_lm_config_match(&lm->config, lm->params);
     if ((status = weft_lm_weights_check(&lm->config, lm->params)) != WEFT_OK)
         return weft_fail_in(status, "%s", folder);
+    tell_further_layers(&lm->config, lm->params);
     if (o && o->adapter && (status = weft_lm_adapter_open(o->adapter, &lm->config, &lm->adapter)) != WEFT_OK)
         return status;
     if (lm->adapter)

@@ -1,7 +1,6 @@
 /* The registry's rows for language models: opening config.json, describing the graph, telling inputs and outputs. */
 #include "lm/model.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,20 +41,6 @@ static weft_status describe(void *self, weft_graph *g, weft_value *fetches, int 
     return weft_graph_status(g);
 }
 
-/* Says so where the file has more layers than config.json: then one of them is another model's. */
-static void tell_further_layers(const weft_lm_config *c, const weft_params *params)
-{
-    char start[192];
-    snprintf(start, sizeof start, "%s%s%s.", c->base, c->base[0] ? "." : "", c->family->names->layer);
-    for (int64_t i = 0; i < weft_params_count(params); i++) {
-        const char *name = weft_params_at(params, i, NULL);
-        if (strncmp(name, start, strlen(start)) != 0 || strtoll(name + strlen(start), NULL, 10) < c->layers)
-            continue;
-        weft_log(WEFT_LOG_WARNING, "config.json says %lld layers, the file has more: %s is not used", (long long)c->layers, name);
-        return;
-    }
-}
-
 weft_status weft_lm_weights_check(const weft_lm_config *c, const weft_params *params)
 {
     weft_graph *g = weft_graph_new(WEFT_F32);
@@ -64,8 +49,6 @@ weft_status weft_lm_weights_check(const weft_lm_config *c, const weft_params *pa
     weft_status status = g ? describe((void *)(uintptr_t)c, g, fetches, &count) : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK)
         status = weft_params_check(params, g, NULL);
-    if (status == WEFT_OK)
-        tell_further_layers(c, params);
     weft_graph_free(g);
     return status;
 }
