@@ -49,6 +49,16 @@ SIMD_INLINE vec exp_(vec x)
     return exp_of(x, NULL);
 }
 
+/* exp(x) for x ≤ 0, error 8e-6, for what is rounded to bf16 next: 2^f of what x/ln 2 has behind the nearest whole number. */
+SIMD_INLINE vec exp_roughly(vec x)
+{
+    x = max_(splat(-151.0f), x * splat(0x1.715476p0f));
+    vec shifted = x + splat(0x1.8p23f);
+    vec n = shifted - splat(0x1.8p23f);
+    vec p = POLYNOMIAL(x - n, 0.999999261f, 0.693121815f, 0.240247448f, 0.0559178603f, 0.00957010201f);
+    return scale_by_power(p, n, shifted);
+}
+
 /* x = m 2^e with m in [√½, √2); log(1 + f) = f - f²/2 + f³ p(f), error 1e-9 */
 SIMD_INLINE vec log_(vec x)
 {
