@@ -36,7 +36,7 @@ tour: deps all ## every job, small, with a report: tour/report.html
 	@$(BUILD)/weft tour --out tour --force
 
 bench: deps all ## measure operations and models on this machine
-	@$(BUILD)/weft bench $(NAMES)
+	@text="$${WEFT_DATA:-../shared/data}/lm"; [ -d "$$text" ] || text=; $(BUILD)/weft bench $${text:+--text "$$text"} $(NAMES)
 
 lint: $(CONFIGURED) ## include directions, layout, clang-tidy and cppcheck where they are
 	@sh tools/lint.sh $(BUILD)

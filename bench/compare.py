@@ -20,6 +20,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
+TEXT = pathlib.Path(os.environ.get("WEFT_DATA", ROOT.parent / "shared" / "data")) / "lm"  # tokenizers and texts
 
 # Jobs that run together: names for `weft bench`, the peer's script and its arguments.
 GROUPS = [
@@ -33,6 +34,7 @@ GROUPS = [
     (["knn_1m_96"], ["search_faiss.py", "knn_1m_96"]),
     (["csv_read"], ["csv_pandas.py"]),
     (["lm_prefill_110m", "lm_prefill_110m_bf16", "lm_decode_110m", "lm_decode_110m_bf16", "lm_train_gpt2", "lm_train_gpt2_bf16"], ["torch_lm.py"]),
+    (["tokenize_gpt2", "tokenize_llama2", "tokenize_bert"], ["tokenize_rows.py", TEXT]),
 ]
 # Rows of the table: what it is, Weft's name, the peer, the peer's name, the quantity compared, the least ratio aimed at.
 ROWS = [
@@ -60,6 +62,9 @@ ROWS = [
     ("the same in bf16", "lm_decode_110m_bf16", "PyTorch", "lm_decode_110m_bf16", "seconds", 1.5),
     ("GPT-2 (124 M), training step on 256 tokens", "lm_train_gpt2", "PyTorch", "lm_train_gpt2", "seconds", 1.3),
     ("the same in bf16", "lm_train_gpt2_bf16", "PyTorch, autocast", "lm_train_gpt2_bf16", "seconds", 1.0),
+    ("GPT-2's tokenizer, tinyshakespeare.txt in one call, one thread", "tokenize_gpt2", "Hugging Face tokenizers", "tokenize_gpt2", "gbps", 3),
+    ("Llama 2's, the same", "tokenize_llama2", "Hugging Face tokenizers", "tokenize_llama2", "gbps", 3),
+    ("BERT's, the same", "tokenize_bert", "Hugging Face tokenizers", "tokenize_bert", "gbps", 3),
     ("memory that a TabR-S step adds to the process", "tabr_step", "PyTorch", "tabr_step", "memory", 2),
 ]
 
@@ -92,7 +97,8 @@ def keep_best(found, result):
 
 def run_weft(weft, names, threads, found):
     """A call a group; when the group fails, a call a name, so that one unknown name costs one row."""
-    output, error, status, peak = run([weft, "bench", *names, "--json", "--threads", threads])
+    text = ["--text", TEXT] if TEXT.is_dir() else []
+    output, error, status, peak = run([weft, "bench", *names, "--json", "--threads", threads, *text])
     if status != 0 and len(names) > 1:
         for name in names:
             run_weft(weft, [name], threads, found)
@@ -115,7 +121,7 @@ def run_peer(python, arguments, threads, found):
         if line.startswith("{"):  # libraries may print lines of their own
             keep_best(found, json.loads(line))
     if status != 0:
-        print(f"compare.py: {' '.join(arguments)}: {error or f'exit status {status}'}", file=sys.stderr)
+        print(f"compare.py: {' '.join(map(str, arguments))}: {error or f'exit status {status}'}", file=sys.stderr)
 
 
 def show(value, unit):
@@ -156,7 +162,7 @@ def processor():
 
 def versions(python):
     code = ("import importlib.metadata as m, platform\nout = ['Python ' + platform.python_version()]\n"
-            "for n in ('torch', 'faiss-cpu', 'pandas', 'numpy'):\n    try: out.append(n + ' ' + m.version(n))\n"
+            "for n in ('torch', 'faiss-cpu', 'pandas', 'numpy', 'tokenizers'):\n    try: out.append(n + ' ' + m.version(n))\n"
             "    except m.PackageNotFoundError: pass\nprint(', '.join(out))")
     return run([python, "-c", code])[0].strip()
 
@@ -201,9 +207,9 @@ def main():
     weft, peers = {}, {}
     for turn in range(arguments.rounds):
         for names, peer in GROUPS:
-            if arguments.only and not any(arguments.only in text for text in [*names, *peer]):
+            if arguments.only and not any(arguments.only in str(text) for text in [*names, *peer]):
                 continue
-            print(f"turn {turn + 1} of {arguments.rounds}: {' '.join(names or peer)}", file=sys.stderr)
+            print(f"turn {turn + 1} of {arguments.rounds}: {' '.join(names or map(str, peer))}", file=sys.stderr)
             if names:
                 run_weft(arguments.weft, names, arguments.threads, weft)
             run_peer(arguments.python, peer, arguments.threads, peers)

@@ -6,7 +6,8 @@
 
 typedef struct bench_context {
     weft_engine *engine;
-    const char *csv; /* the file of csv_read, or NULL */
+    const char *csv;  /* the file of csv_read, or NULL */
+    const char *text; /* the folder of tokenize_*, or NULL: they are left out */
 } bench_context;
 
 typedef struct bench_result {
@@ -14,6 +15,7 @@ typedef struct bench_result {
     double flops, bytes; /* of one call; 0: not counted */
     double memory;       /* bytes that the job has added to the process in memory */
     bool rate_in_gbps;   /* "gbps" is MB/s (csv_read) */
+    bool reads;          /* memory, and writes next to nothing: its share of the peak is that of reading */
 } bench_result;
 
 typedef struct bench_job {
@@ -24,7 +26,7 @@ typedef struct bench_job {
     void (*close)(void *self);
 } bench_job;
 
-extern const bench_job bench_ops[], bench_models[], bench_tables[], bench_lm[], bench_sim[];
+extern const bench_job bench_ops[], bench_models[], bench_tables[], bench_lm[], bench_sim[], bench_text[];
 extern const bench_job *const bench_families[];
 
 #endif

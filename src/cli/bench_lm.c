@@ -205,6 +205,7 @@ static weft_status open_lm(bench_context *c, const bench_job *job, void **self, 
         weft_params_at(r->params, i, &t);
         weights += (double)weft_dims_count(t.dims);
     }
+    out->reads = work == DECODE;
     if (work == DECODE)
         out->bytes = weights * (bf16 ? 2 : 4);
     else

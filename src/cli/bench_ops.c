@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-const bench_job *const bench_families[] = {bench_ops, bench_models, bench_tables, bench_lm, bench_sim, NULL};
+const bench_job *const bench_families[] = {bench_ops, bench_models, bench_tables, bench_lm, bench_sim, bench_text, NULL};
 
 typedef struct op_run {
     weft_engine *engine;
