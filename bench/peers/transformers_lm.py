@@ -142,8 +142,8 @@ def gemma3_text(r):
 
 def encoder(r):
     return dict(vocab_size=60, hidden_size=24, num_hidden_layers=r.choice([1, 2]), num_attention_heads=r.choice([2, 3]),
-                intermediate_size=r.choice([40, 48]), max_position_embeddings=40, hidden_act=r.choice(ACTIVATIONS), layer_norm_eps=r.choice([1e-12, 1e-5, 1e-3]),
-                tie_word_embeddings=r.random() < 0.7)
+                intermediate_size=r.choice([40, 48]), max_position_embeddings=40, hidden_act=r.choice(ACTIVATIONS),
+                layer_norm_eps=r.choice([1e-12, 1e-5, 1e-3]), tie_word_embeddings=r.random() < 0.7)
 
 
 def bert(r):
@@ -157,7 +157,8 @@ def roberta(r):
 def distilbert(r):
     e = encoder(r)
     return dict(vocab_size=60, dim=24, n_layers=e["num_hidden_layers"], n_heads=e["num_attention_heads"],
-                hidden_dim=e["intermediate_size"], max_position_embeddings=40, activation=r.choice(["gelu", "relu", "silu", "gelu_new"]), tie_word_embeddings=r.random() < 0.7,
+                hidden_dim=e["intermediate_size"], max_position_embeddings=40, activation=r.choice(["gelu", "relu", "silu", "gelu_new"]),
+                tie_word_embeddings=r.random() < 0.7,
                 sinusoidal_pos_embds=False)
 
 
@@ -189,6 +190,13 @@ def shake(model, seed, stored):
 
 def difference(a, b):
     return float(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)).max(initial=0.0))
+
+
+def tolerance(what, stored):
+    """transformers keeps rope tables and RMS statistics in float32 whatever the model's type; a merged weight is rounded."""
+    if what == "merged":
+        return 1e-3 if stored == torch.float32 else 0.1
+    return 1e-3 if "gradient" in what else 3e-4 if what == "hidden" else 1e-4
 
 
 def run_weft(weft, folder, inputs, options):
@@ -277,7 +285,8 @@ def compare(weft, family, r, folder, verbose):
     def rows(name, want, got, axis):
         want, got = want.detach().numpy(), got
         scale = max(1, float(np.abs(want).max()) / 10)
-        seen[name] = 1 / scale * difference(np.moveaxis(want, (axis, axis + 1), (0, 1))[real], np.moveaxis(got, (axis, axis + 1), (0, 1))[real])
+        want, got = (np.moveaxis(x, (axis, axis + 1), (0, 1))[real] for x in (want, got))
+        seen[name] = difference(want, got) / scale
 
     final = "norm" if causal else None  # transformers' last hidden state is behind the final norm
     states = out.hidden_states[:-1] if final else out.hidden_states
@@ -312,8 +321,7 @@ def compare(weft, family, r, folder, verbose):
     if not head.endswith("Model") or decoder:
         if r.random() < 0.5:
             adapter(weft, family, model, head, r, folder, kwargs, inputs, real, seen)
-    # transformers keeps rope tables and RMS statistics in float32 whatever the model's type
-    wrong = {k: v for k, v in seen.items() if not v < ((0.1 if stored == torch.bfloat16 else 0.1 if stored == torch.float16 else 1e-3) if k == "merged" else 1e-3 if "gradient" in k else 3e-4 if k == "hidden" else 1e-4)}
+    wrong = {k: v for k, v in seen.items() if not v < tolerance(k, stored)}
     if wrong or verbose:
         print(("WRONG " if wrong else "ok    ") + family, head, str(stored), json.dumps(seen), json.dumps(keys) if wrong else "")
     return not wrong
@@ -333,8 +341,7 @@ def adapter(weft, family, model, head, r, folder, kwargs, inputs, real, seen):
     import peft
     linear = (torch.nn.Linear, transformers.pytorch_utils.Conv1D)
     tied = model.config.tie_word_embeddings
-    inner = model.base_model
-    names = sorted({n.split(".")[-1] for n, m in inner.named_modules() if isinstance(m, linear) and "pooler" not in n})
+    names = sorted({n.split(".")[-1] for n, m in model.base_model.named_modules() if isinstance(m, linear) and "pooler" not in n})
     targets = targets_of(r, names)
     listed = isinstance(targets, list)
     saved = None
@@ -344,9 +351,10 @@ def adapter(weft, family, model, head, r, folder, kwargs, inputs, real, seen):
     embedding = {"gpt2": "wte", "gpt_neox": "embed_in"}.get(family, "embed_tokens")
     if listed and not tied and family in ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2") and r.random() < 0.3:
         targets = targets + [embedding]
+    task = "SEQ_CLS" if classifies else "CAUSAL_LM" if head.endswith(("CausalLM", "LMHeadModel")) else None
     dora = r.random() < 0.3 and not (listed and embedding in targets)
     settings = peft.LoraConfig(r=r.choice([2, 3]), lora_alpha=r.choice([3, 8]), target_modules=targets, use_rslora=r.random() < 0.3,
-                               use_dora=dora, task_type="SEQ_CLS" if classifies else "CAUSAL_LM" if head.endswith(("CausalLM", "LMHeadModel")) else None,
+                               use_dora=dora, task_type=task,
                                rank_pattern={targets[0]: 4} if listed and r.random() < 0.3 else {},
                                alpha_pattern={targets[-1]: 5} if listed and r.random() < 0.3 else {}, modules_to_save=saved,
                                layers_to_transform=[0] if listed and embedding not in targets and r.random() < 0.2 else None,
@@ -387,7 +395,6 @@ def adapter(weft, family, model, head, r, folder, kwargs, inputs, real, seen):
     if done.returncode:
         raise RuntimeError("merge: " + done.stderr.strip())
     whole = type(model).from_pretrained(folder + "/merged", dtype=torch.float64, attn_implementation="eager").eval()
-    # a merged weight is rounded to the type that it is stored in
     seen["merged"] = difference(want, main_output(whole(**kwargs)).detach().numpy()[rows]) / max(1, np.abs(want).max())
 
 
