@@ -121,7 +121,7 @@
 
 /* --metric, where the command has it. NULL: the task's own. */
 weft_status cli_tabular_measure(cli_arguments *, weft_task, const weft_measure **out);
-/* Refuses options that name the parts of a table in two ways: wrong usage. */
+/* Refuses a target without a name, and options that name the parts of a table in two ways: wrong usage. */
 weft_status cli_tabular_check_parts(cli_arguments *);
 /* Reads the table as the options say, and prints how its columns are read. */
 weft_status cli_tabular_prepare(cli_arguments *, weft_prepared *out);

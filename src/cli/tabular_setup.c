@@ -7,6 +7,8 @@
 
 weft_status cli_tabular_check_parts(cli_arguments *a)
 {
+    if (!cli_text(a, "target")[0])
+        return cli_misuse(a, "--target needs the name of a column");
     if (cli_text(a, "split") && (cli_text(a, "val") || cli_text(a, "test")))
         return cli_misuse(a, "--split and --val or --test exclude each other");
     if (cli_text(a, "test") && !cli_text(a, "val"))

@@ -75,6 +75,7 @@ train="tabular train good.csv --target y --out new"
     refuse 2 "tabluar|tabular" tabluar train good.csv
     refuse 2 "--targte|--target" tabular train good.csv --targte y --out new
     refuse 2 "--target" tabular train good.csv --out new
+    refuse 2 "--target" tabular train good.csv --target "" --out new
     refuse 2 "--out" tabular train good.csv --target y
     refuse 2 "--arch|tabrs|tabr-s" $train --arch tabrs
     refuse 2 "--batch-size|0" $train --batch-size 0
