@@ -1,8 +1,8 @@
 /* Numbers embedded by PLR (arXiv 2203.05556): y[i, j] = relu(A_j [cos 2πf_j x_ij, sin 2πf_j x_ij] + a_j), x [rows, F], f [F, k] →
  * y [rows, F · e]. A [e, 2k] and a [e] serve every feature (lite), or A [F, 2k, e] and a [F, e] have one matrix each.
  *
- * A tile of rows is computed feature by feature in a thread's scratch, so that what is 2k wide, the waves and their gradient, is
- * never in memory; the gradients compute the waves again. Differentiated twice, all are lowered.
+ * What is 2k wide, the waves and their gradient, is never in memory; the gradients compute the waves again, and a number that
+ * stands in several rows is computed once (op_plr_steps.c). Differentiated twice, all are lowered.
  *
  * operands: x, f, A, a; of the gradients then y and dy. plr_grad gives dA, df, da; plr_grad_x gives dx. */
 #include "graph/graph.h"
@@ -28,7 +28,7 @@ static void plr_shape(weft_graph *g, weft_node *n)
 {
     const weft_dims x = in_node(g, n, 0)->dims, f = in_node(g, n, 1)->dims, A = in_node(g, n, 2)->dims,
                     a = in_node(g, n, 3)->dims;
-    bool fits = x.rank == 2 && f.rank == 2 && (A.rank == 2 || A.rank == 3) && f.size[0] == x.size[1];
+    bool fits = x.rank == 2 && x.size[0] <= INT32_MAX && f.rank == 2 && (A.rank == 2 || A.rank == 3) && f.size[0] == x.size[1];
     const weft_plr_sizes s = weft_plr_sizes_of(&x, &f, &A);
     fits = fits && weft_dims_equal(A, s.lite ? DIMS(s.e, 2 * s.k) : DIMS(s.F, 2 * s.k, s.e)) &&
            weft_dims_equal(a, s.lite ? DIMS(s.e) : DIMS(s.F, s.e));

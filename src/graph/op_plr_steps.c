@@ -1,5 +1,8 @@
-/* Steps of the ops of PLR embeddings (op_plr.c): tiles of rows, feature by feature, in a thread's scratch. */
+/* Steps of the ops of PLR embeddings (op_plr.c). First the distinct values of each feature are found: ages, hours, counts and
+ * coordinates repeat. A line is one of them; tiles of lines are computed feature by feature in a thread's scratch, and rows share
+ * the results: what a row gets does not depend on how many do. */
 #include "graph/plr.h"
+#include "kernels/distinct.h"
 
 #include <string.h>
 
@@ -162,14 +165,12 @@ static weft_gemm product_of(const weft_step *s, const weft_run_state *run, const
     return g;
 }
 
-/* Waves of rows [r, r + n) of feature j, zeros behind them up to `lines`. */
-static void make_waves(const weft_step *s, const weft_run_state *run, const weft_plr_sizes *z, int64_t j, int64_t r, int64_t n,
-                       int64_t lines, char *out)
+/* Waves of n numbers x, x_step apart, of feature j; zeros behind them up to `lines`. */
+static void make_waves(const weft_step *s, const weft_run_state *run, const weft_plr_sizes *z, int64_t j, int64_t n,
+                       const void *x, int64_t x_step, int64_t lines, char *out)
 {
     const size_t size = weft_dtype_size(s->in[0].dtype);
-    const char *x = (const char *)weft_at(run, &s->in[0]) + (size_t)(r * z->F + j) * size;
-    const char *f = (const char *)weft_at(run, &s->in[1]) + (size_t)(j * z->k) * size;
-    run->vector->waves(n, z->k, x, z->F, f, out);
+    run->vector->waves(n, z->k, x, x_step, (const char *)weft_at(run, &s->in[1]) + (size_t)(j * z->k) * size, out);
     memset(out + (size_t)(n * 2 * z->k) * size, 0, (size_t)((lines - n) * 2 * z->k) * size);
 }
 
@@ -178,64 +179,105 @@ static int64_t tiles_of(const weft_step *s, const weft_run_state *run)
     return (weft_used_rows(run, &s->in[0]) + TILE - 1) / TILE;
 }
 
-static int64_t rows_of_tile(const weft_step *s, const weft_run_state *run, int64_t tile)
+/* ---- lines ---- */
+
+/* out: distinct values [F, rows], where their rows begin in the list [F, rows + 1] and the list [F, rows], both I32, and how many
+ * values there are [F], I64 */
+enum { VALUES, STARTS, LIST, COUNTS, LINE_PLACES };
+
+static int64_t find_pieces(const weft_step *s, const weft_run_state *run)
 {
-    const int64_t left = weft_used_rows(run, &s->in[0]) - tile * TILE;
-    return left < TILE ? left : TILE;
+    (void)run;
+    return s->in[0].dims.size[1];
 }
 
-/* in: x, f, A, a, panels; out: y */
-static void plr_run(const weft_step *s, const weft_run_state *run, int64_t tile, int thread)
+/* in: x */
+static void find_run(const weft_step *s, const weft_run_state *run, int64_t j, int thread)
+{
+    const int64_t rows = s->in[0].dims.size[0], F = s->in[0].dims.size[1];
+    const size_t size = weft_dtype_size(s->in[0].dtype);
+    const char *x = (const char *)weft_at(run, &s->in[0]) + (size_t)j * size;
+    int64_t *count = (int64_t *)weft_at(run, &s->out[COUNTS]) + j;
+    *count = weft_distinct(weft_used_rows(run, &s->in[0]), size, x, F, run->scratch[thread],
+                           (char *)weft_at(run, &s->out[VALUES]) + (size_t)(j * rows) * size,
+                           (int32_t *)weft_at(run, &s->out[STARTS]) + j * (rows + 1),
+                           (int32_t *)weft_at(run, &s->out[LIST]) + j * rows);
+}
+
+/* Tile `tile` of feature j's lines. */
+typedef struct tile_lines {
+    int64_t n, lines; /* lines in use (none behind the last tile), and computed */
+    const char *values;
+    const int32_t *start, *list; /* rows of line i: list[start[i]] … list[start[i + 1] - 1] */
+} tile_lines;
+
+/* places: the four of them, among the step's operands */
+static tile_lines lines_of(const weft_step *s, const weft_run_state *run, const weft_slot *places, int64_t j, int64_t tile)
+{
+    const int64_t rows = s->in[0].dims.size[0], first = tile * TILE;
+    const int64_t left = ((const int64_t *)weft_at(run, &places[COUNTS]))[j] - first, n = left < TILE ? left : TILE;
+    if (n <= 0)
+        return (tile_lines){0};
+    return (tile_lines){.n = n,
+                        .lines = lines_for(n),
+                        .values = (const char *)weft_at(run, &places[VALUES]) +
+                                  (size_t)(j * rows + first) * weft_dtype_size(s->in[0].dtype),
+                        .start = (const int32_t *)weft_at(run, &places[STARTS]) + j * (rows + 1) + first,
+                        .list = (const int32_t *)weft_at(run, &places[LIST]) + j * rows};
+}
+
+static int64_t plr_pieces(const weft_step *s, const weft_run_state *run)
+{
+    return tiles_of(s, run) * s->in[0].dims.size[1];
+}
+
+/* in: x, f, A, a, panels, lines; out: y */
+static void plr_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
     const weft_plr_sizes z = sizes_of_step(s);
-    const size_t size = weft_dtype_size(s->in[0].dtype);
-    const int64_t r = tile * TILE, n = rows_of_tile(s, run, tile), lines = lines_for(n);
+    const int64_t j = piece % z.F;
+    const tile_lines t = lines_of(s, run, &s->in[5], j, piece / z.F);
+    if (t.n == 0)
+        return;
+    const size_t size = weft_dtype_size(s->in[0].dtype), row = (size_t)(z.F * z.e) * size, line = (size_t)z.e * size;
     const scratch at = scratch_at(&z, size, run->scratch[thread]);
-    for (int64_t j = 0; j < z.F; j++) {
-        make_waves(s, run, &z, j, r, n, lines, at.waves);
-        weft_gemm g = product_of(s, run, &z, &s->in[4], j, lines);
-        g.a = at.waves;
-        g.c = at.lines;
-        multiply(run, &g, at.product);
-        const char *a = (const char *)weft_at(run, &s->in[3]) + (size_t)(z.lite ? 0 : j * z.e) * size;
-        char *y = (char *)weft_at(run, &s->out[0]) + (size_t)((r * z.F + j) * z.e) * size;
-        run->vector->add_relu(n, z.e, at.lines, a, y, z.F * z.e);
-    }
+    make_waves(s, run, &z, j, t.n, t.values, 1, t.lines, at.waves);
+    weft_gemm g = product_of(s, run, &z, &s->in[4], j, t.lines);
+    g.a = at.waves;
+    g.c = at.lines;
+    multiply(run, &g, at.product);
+    const char *a = (const char *)weft_at(run, &s->in[3]) + (size_t)(z.lite ? 0 : j * z.e) * size;
+    run->vector->add_relu(t.n, z.e, at.lines, a, at.lines);
+    char *y = (char *)weft_at(run, &s->out[0]) + (size_t)j * line;
+    for (int64_t i = 0; i < t.n; i++)
+        for (int32_t k = t.start[i]; k < t.start[i + 1]; k++)
+            memcpy(y + (size_t)t.list[k] * row, at.lines + (size_t)i * line, line);
 }
 
-/* Gradient behind the relu, of rows [r, r + n) of feature j: [lines, e], zeros behind; its sum is added to da [e], where
- * wanted. */
-static void gate(const weft_step *s, const weft_run_state *run, const weft_plr_sizes *z, int64_t j, int64_t r, int64_t n,
-                 int64_t lines, char *out, double *da)
-{
-    const size_t size = weft_dtype_size(s->in[0].dtype), at = (size_t)((r * z->F + j) * z->e) * size;
-    run->vector->relu_gate(n, z->e, (const char *)weft_at(run, &s->in[4]) + at, (const char *)weft_at(run, &s->in[5]) + at,
-                           z->F * z->e, out, da);
-    memset(out + (size_t)(n * z->e) * size, 0, (size_t)((lines - n) * z->e) * size);
-}
-
-/* in: x, f, A, a, y, dy, panels; out: dx */
+/* in: x, f, A, a, y, dy, panels; out: dx, row by row */
 static void grad_x_run(const weft_step *s, const weft_run_state *run, int64_t tile, int thread)
 {
     const weft_plr_sizes z = sizes_of_step(s);
     const size_t size = weft_dtype_size(s->in[0].dtype);
-    const int64_t r = tile * TILE, n = rows_of_tile(s, run, tile), lines = lines_for(n);
+    const int64_t r = tile * TILE, left = weft_used_rows(run, &s->in[0]) - r, n = left < TILE ? left : TILE, lines = lines_for(n);
     const scratch at = scratch_at(&z, size, run->scratch[thread]);
     for (int64_t j = 0; j < z.F; j++) {
-        make_waves(s, run, &z, j, r, n, lines, at.waves);
-        gate(s, run, &z, j, r, n, lines, at.lines, NULL);
+        const size_t x_at = (size_t)(r * z.F + j) * size, y_at = x_at * (size_t)z.e;
+        const char *x = (const char *)weft_at(run, &s->in[0]) + x_at;
+        make_waves(s, run, &z, j, n, x, z.F, lines, at.waves);
+        run->vector->relu_gate(n, z.e, (const char *)weft_at(run, &s->in[4]) + y_at, (const char *)weft_at(run, &s->in[5]) + y_at,
+                               z.F * z.e, NULL, NULL, at.lines, NULL);
+        memset(at.lines + (size_t)(n * z.e) * size, 0, (size_t)((lines - n) * z.e) * size);
         weft_gemm g = product_of(s, run, &z, &s->in[6], j, lines);
         g.a = at.lines;
         g.c = at.dwaves;
         multiply(run, &g, at.product);
-        const size_t x_at = (size_t)(r * z.F + j) * size;
         const char *f = (const char *)weft_at(run, &s->in[1]) + (size_t)(j * z.k) * size;
-        run->vector->waves_grad(n, z.k, (const char *)weft_at(run, &s->in[0]) + x_at, z.F, f, at.waves, at.dwaves, NULL,
-                                (char *)weft_at(run, &s->out[0]) + x_at);
+        run->vector->waves_grad(n, z.k, x, z.F, f, at.waves, at.dwaves, NULL, (char *)weft_at(run, &s->out[0]) + x_at);
     }
 }
 
-/* Gradients of the parameters are sums over rows, cut into groups of features and, where those are few, slabs of rows, each of
+/* Gradients of the parameters are sums over lines, cut into groups of features and, where those are few, slabs of lines, each of
  * every so many tiles: how many rows there could be does not matter. A second step adds the sums in their order. */
 typedef struct cut {
     int64_t features, slabs;
@@ -273,7 +315,7 @@ static int64_t group_pieces(const weft_step *s, const weft_run_state *run)
     return c.features * c.slabs;
 }
 
-/* in: x, f, A, a, y, dy, panels; out: sums of dA, df, da */
+/* in: x, f, A, a, y, dy, panels, lines; out: sums of dA, df, da */
 static void group_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
     const weft_plr_sizes z = sizes_of_step(s);
@@ -294,19 +336,23 @@ static void group_run(const weft_step *s, const weft_run_state *run, int64_t pie
     }
     for (int64_t j = j0; j < j1; j++) {
         memset(df + j * z.k, 0, (size_t)z.k * sizeof *df);
-        const char *x = (const char *)weft_at(run, &s->in[0]) + (size_t)j * size;
         const char *f = (const char *)weft_at(run, &s->in[1]) + (size_t)(j * z.k) * size;
+        const char *y = (const char *)weft_at(run, &s->in[4]) + (size_t)(j * z.e) * size;
+        const char *dy = (const char *)weft_at(run, &s->in[5]) + (size_t)(j * z.e) * size;
         for (int64_t tile = slab; tile < tiles; tile += c.slabs) {
-            const int64_t r = tile * TILE, n = rows_of_tile(s, run, tile), lines = lines_for(n);
-            make_waves(s, run, &z, j, r, n, lines, at.waves);
-            gate(s, run, &z, j, r, n, lines, at.lines, da + j * a_step);
-            const weft_gemm w = weight_product(&z, s->in[0].dtype, lines, at.waves, at.lines, dA + (size_t)j * A_step);
+            const tile_lines t = lines_of(s, run, &s->in[7], j, tile);
+            if (t.n == 0)
+                break;
+            make_waves(s, run, &z, j, t.n, t.values, 1, t.lines, at.waves);
+            run->vector->relu_gate(t.n, z.e, y, dy, z.F * z.e, t.start, t.list, at.lines, da + j * a_step);
+            memset(at.lines + (size_t)(t.n * z.e) * size, 0, (size_t)((t.lines - t.n) * z.e) * size);
+            const weft_gemm w = weight_product(&z, s->in[0].dtype, t.lines, at.waves, at.lines, dA + (size_t)j * A_step);
             multiply(run, &w, at.product);
-            weft_gemm g = product_of(s, run, &z, &s->in[6], j, lines);
+            weft_gemm g = product_of(s, run, &z, &s->in[6], j, t.lines);
             g.a = at.lines;
             g.c = at.dwaves;
             multiply(run, &g, at.product);
-            run->vector->waves_grad(n, z.k, x + (size_t)(r * z.F) * size, z.F, f, at.waves, at.dwaves, df + j * z.k, NULL);
+            run->vector->waves_grad(t.n, z.k, t.values, 1, f, at.waves, at.dwaves, df + j * z.k, NULL);
         }
     }
 }
@@ -373,20 +419,44 @@ static weft_slot emit_packing(weft_planner *p, weft_value v, const weft_plr_size
     return panels;
 }
 
+/* The step that finds the lines; places: where they lie. */
+static void emit_lines(weft_planner *p, weft_value v, const weft_plr_sizes *z, weft_slot places[LINE_PLACES])
+{
+    const size_t values = (size_t)(z->F * z->rows), narrow = sizeof(int32_t);
+    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
+    weft_step *find = weft_step_empty(p, v, find_pieces, find_run);
+    places[VALUES] = weft_place_scratch(p, values * weft_dtype_size(n->dtype));
+    places[STARTS] = weft_place_scratch(p, (values + (size_t)z->F) * narrow);
+    places[LIST] = weft_place_scratch(p, values * narrow);
+    places[COUNTS] = weft_place_scratch(p, (size_t)z->F * sizeof(int64_t));
+    places[VALUES].dtype = n->dtype;
+    weft_need_scratch(p, weft_distinct_scratch(z->rows));
+    if (!find)
+        return;
+    find->in[find->in_count++] = weft_place_of(p, n->inputs[0]);
+    for (int i = 0; i < LINE_PLACES; i++)
+        find->out[find->out_count++] = places[i];
+}
+
 void weft_plr_emit(weft_planner *p, weft_value v)
 {
-    const weft_node *n = weft_node_of(weft_planner_graph(p), v);
-    const int op = (int)(n->op - weft_ops_plr);
     const weft_graph *g = weft_planner_graph(p);
+    const weft_node *n = weft_node_of(g, v);
+    const int op = (int)(n->op - weft_ops_plr);
     const weft_plr_sizes z = weft_plr_sizes_of(&weft_node_of(g, n->inputs[0])->dims, &weft_node_of(g, n->inputs[1])->dims,
                                                &weft_node_of(g, n->inputs[2])->dims);
     const weft_slot panels = emit_packing(p, v, &z);
-    weft_step *s = op == WEFT_PLR        ? step_with_operands(p, v, tiles_of, plr_run)
+    weft_slot lines[LINE_PLACES];
+    if (op != WEFT_PLR_GRAD_X)
+        emit_lines(p, v, &z, lines);
+    weft_step *s = op == WEFT_PLR        ? step_with_operands(p, v, plr_pieces, plr_run)
                    : op == WEFT_PLR_GRAD ? step_with_operands(p, v, group_pieces, group_run)
                                          : step_with_operands(p, v, tiles_of, grad_x_run);
     if (!s)
         return;
     s->in[s->in_count++] = panels;
+    for (int i = 0; op != WEFT_PLR_GRAD_X && i < LINE_PLACES; i++)
+        s->in[s->in_count++] = lines[i];
     if (op != WEFT_PLR_GRAD) {
         weft_step_outputs(p, s, v);
         return;

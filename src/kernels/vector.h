@@ -116,11 +116,13 @@ typedef struct weft_vector_table {
     /* for dp [n, 2k]: df [k] += its gradient over all n, in double; dx [n], x_step apart, = that of x; either may be NULL */
     void (*waves_grad)(int64_t n, int64_t k, const void *x, int64_t x_step, const void *f, const void *p, const void *dp,
                        double *df, void *dx);
-    /* y = relu(x + bias): x [n, width] dense, y's rows y_step apart */
-    void (*add_relu)(int64_t n, int64_t width, const void *x, const void *bias, void *y, int64_t y_step);
-    /* g [n, width] = dy where y > 0 or NaN, else 0; rows of y and dy stand `step` apart; sums [width], where given, += g's rows,
+    /* y = relu(x + bias), x and y [n, width] */
+    void (*add_relu)(int64_t n, int64_t width, const void *x, const void *bias, void *y);
+    /* g [n, width], line i: the sum of dy over rows list[start[i]] … list[start[i + 1] - 1] (start and list NULL: row i), where y
+     * of the first of them is > 0 or NaN; else 0. Rows of y and dy stand `step` apart; sums [width], where given, += the lines,
      * in double */
-    void (*relu_gate)(int64_t n, int64_t width, const void *y, const void *dy, int64_t step, void *g, double *sums);
+    void (*relu_gate)(int64_t n, int64_t width, const void *y, const void *dy, int64_t step, const int32_t *start,
+                      const int32_t *list, void *g, double *sums);
     /* rows of random numbers: element (i, column) from (key, step, row_keys[i], column); row_keys NULL: row0 + i */
     void (*random)(weft_law_kind law, double a, double b, const uint32_t key[2], uint64_t step, int64_t rows,
                    const int64_t *row_keys, int64_t row0, int64_t n, void *y);

@@ -229,14 +229,15 @@ static weft_value build_relu_sum(trial *t)
 
 /* ---- numbers embedded by PLR ---- */
 
-/* One matrix for all features, or one each. Small weights and large biases keep away from relu's kink, small frequencies keep
- * differences accurate. */
+/* One matrix for all features, or one each; numbers that repeat, or hardly. Small weights and large biases keep away from relu's
+ * kink, small frequencies keep differences accurate. */
 static weft_value build_plr(trial *t)
 {
     weft_graph *g = t->g;
     const bool lite = below(t, 2), of_x = strcmp(t->of->row, "plr_grad_x") == 0;
     int64_t rows = rows_from(t, 0), F = t->big ? 19 : size_from(t, 0), k = size_from(t, 0), e = size_from(t, 0);
-    weft_value in[6] = {operand(t, DIMS(rows, F), ANY, ROWS), weft_scale(g, operand(t, DIMS(F, k), ANY, 0), 0.2)};
+    weft_value in[6] = {operand(t, DIMS(rows, F), below(t, 2) ? EVEN : ANY, ROWS),
+                        weft_scale(g, operand(t, DIMS(F, k), ANY, 0), 0.2)};
     in[2] = weft_scale(g, operand(t, lite ? DIMS(e, 2 * k) : DIMS(F, 2 * k, e), ANY, 0), 0.01);
     in[3] = weft_scale(g, operand(t, lite ? DIMS(e) : DIMS(F, e), AWAY, 0), 10);
     t->macs = rows * F * 2 * k * e;

@@ -106,32 +106,42 @@ static void test_gradients(void **state)
 
 static void relu(const vector_case *c)
 {
+    static const int32_t start[] = {0, 1, 4, 4 + 3}, list[] = {2, 0, 3, 5, 1, 4, 6}; /* three lines of seven rows */
     for (int w = 0; w < WIDTHS; w++) {
         int64_t n = widths[w], step = n + 2;
         void *x = uniform_array(c, LINES * n, "x", -1, 1), *bias = uniform_array(c, n, "bias", -1, 1);
-        void *y = uniform_array(c, LINES * step, "y", 7, 8), *dy = uniform_array(c, LINES * step, "dy", -1, 1);
-        void *g = array(c, LINES * n);
+        void *y = array(c, LINES * n), *dy = uniform_array(c, LINES * step, "dy", -1, 1), *g = array(c, LINES * n);
         double *sums = calloc((size_t)n, sizeof *sums);
         set(c, x, 0, NAN);
-        c->table->add_relu(LINES, n, x, bias, y, step);
-        c->table->relu_gate(LINES, n, y, dy, step, g, sums);
-        for (int64_t j = 0; j < n; j++) {
-            double sum = 0;
-            for (int64_t i = 0; i < LINES; i++) {
-                double got = get(c, y, i * step + j), open = got > 0 || isnan(got) ? get(c, dy, i * step + j) : 0;
-                long double wanted = (long double)get(c, x, i * n + j) + (long double)get(c, bias, j);
-                if (i == 0 && j == 0)
-                    assert_true(isnan(got));
-                else
-                    assert_close(c, got, wanted > 0 ? wanted : 0, 0.51, "row %d, column %d of %d", (int)i, (int)j, (int)n);
-                assert_true(get(c, g, i * n + j) == open);
-                sum += open;
-            }
-            assert_near(c, sums[j], sum, 1e-14, "sum %d of %d", (int)j, (int)n);
+        c->table->add_relu(LINES, n, x, bias, y);
+        for (int64_t i = 0; i < LINES * n; i++) {
+            long double wanted = (long double)get(c, x, i) + (long double)get(c, bias, i % n);
+            if (i == 0)
+                assert_true(isnan(get(c, y, i)));
+            else
+                assert_close(c, get(c, y, i), wanted > 0 ? wanted : 0, 0.51, "relu %d of rows of %d", (int)i, (int)n);
         }
-        for (int64_t i = 0; i < LINES; i++)
-            assert_true(get(c, y, i * step + n) >= 7); /* between the rows nothing is written */
-        c->table->relu_gate(LINES, n, y, dy, step, g, NULL);
+        free(y);
+        y = uniform_array(c, LINES * step, "y", -1, 1);
+        set(c, y, 2 * step, NAN);
+        for (int lists = 0; lists < 2; lists++) {
+            int64_t lines = lists ? 3 : LINES;
+            memset(sums, 0, (size_t)n * sizeof *sums);
+            c->table->relu_gate(lines, n, y, dy, step, lists ? start : NULL, lists ? list : NULL, g, sums);
+            for (int64_t j = 0; j < n; j++) {
+                double all = 0;
+                for (int64_t i = 0; i < lines; i++) {
+                    int64_t from = lists ? start[i] : i, to = lists ? start[i + 1] : i + 1;
+                    double first = get(c, y, (lists ? list[from] : i) * step + j), line = 0;
+                    for (int64_t k = from; k < to && !(first <= 0); k++)
+                        line += get(c, dy, (lists ? list[k] : k) * step + j);
+                    assert_near(c, get(c, g, i * n + j), line, c->wide ? 1e-15 : 2e-7, "line %d, column %d", (int)i, (int)j);
+                    all += line;
+                }
+                assert_near(c, sums[j], all, 1e-14, "sum %d of %d", (int)j, (int)n);
+            }
+        }
+        c->table->relu_gate(LINES, n, y, dy, step, NULL, NULL, g, NULL);
         free(x), free(bias), free(y), free(dy), free(g), free(sums);
     }
 }

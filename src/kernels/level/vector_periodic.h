@@ -132,30 +132,38 @@ static void waves_grad(int64_t n, int64_t k, const void *x_, int64_t x_step, con
     }
 }
 
-static void add_relu(int64_t n, int64_t width, const void *x_, const void *bias_, void *y_, int64_t y_step)
+static void add_relu(int64_t n, int64_t width, const void *x_, const void *bias_, void *y_)
 {
     const real *x = x_, *bias = bias_;
     real *y = y_;
-    for (int64_t i = 0; i < n; i++, x += width, y += y_step)
+    for (int64_t i = 0; i < n; i++, x += width, y += width)
         for (int64_t c = 0; c < width; c += LANES) {
             vec v = load_rest(x, c, width) + load_rest(bias, c, width);
             store_rest(y, select(v <= splat(0), splat(0), v), c, width);
         }
 }
 
-static void relu_gate(int64_t n, int64_t width, const void *y_, const void *dy_, int64_t step, void *g_, double *sums)
+static void relu_gate(int64_t n, int64_t width, const void *y_, const void *dy_, int64_t step, const int32_t *start,
+                      const int32_t *list, void *g_, double *sums)
 {
     const real *y = y_, *dy = dy_;
     real *g = g_;
-    for (int64_t c = 0; c < width; c += LANES) {
-        vd sum[PARTS];
-        load_sums(sums, c, sums ? width : 0, sum);
-        for (int64_t i = 0; i < n; i++) {
-            vec open = select(load_rest(y + i * step, c, width) <= splat(0), splat(0), load_rest(dy + i * step, c, width));
-            store_rest(g + i * width, open, c, width);
-            add_to_sums(open, sum);
+    for (int64_t i = 0; i < n; i++, g += width) {
+        const int64_t from = start ? start[i] : i, to = start ? start[i + 1] : i + 1;
+        const real *y_row = y + (list ? list[from] : from) * step;
+        for (int64_t c = 0; c < width; c += LANES) {
+            const mask shut = load_rest(y_row, c, width) <= splat(0);
+            vd line[PARTS], sum[PARTS];
+            for (int part = 0; part < PARTS; part++)
+                line[part] = splat_d(0);
+            for (int64_t k = from; k < to; k++)
+                add_to_sums(select(shut, splat(0), load_rest(dy + (list ? list[k] : k) * step, c, width)), line);
+            store_rest(g, narrow_vec(line), c, width);
+            load_sums(sums, c, sums ? width : 0, sum);
+            for (int part = 0; part < PARTS; part++)
+                sum[part] += line[part];
+            store_sums(sums, c, sums ? width : 0, sum);
         }
-        store_sums(sums, c, sums ? width : 0, sum);
     }
 }
 
