@@ -148,22 +148,26 @@ static void relu_gate(int64_t n, int64_t width, const void *y_, const void *dy_,
 {
     const real *y = y_, *dy = dy_;
     real *g = g_;
-    for (int64_t i = 0; i < n; i++, g += width) {
-        const int64_t from = start ? start[i] : i, to = start ? start[i + 1] : i + 1;
-        const real *y_row = y + (list ? list[from] : from) * step;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t from = start ? start[i] : i, to = start ? start[i + 1] : i + 1, first = list ? list[from] : from;
         for (int64_t c = 0; c < width; c += LANES) {
-            const mask shut = load_rest(y_row, c, width) <= splat(0);
-            vd line[PARTS], sum[PARTS];
-            for (int part = 0; part < PARTS; part++)
-                line[part] = splat_d(0);
-            for (int64_t k = from; k < to; k++)
-                add_to_sums(select(shut, splat(0), load_rest(dy + (list ? list[k] : k) * step, c, width)), line);
-            store_rest(g, narrow_vec(line), c, width);
-            load_sums(sums, c, sums ? width : 0, sum);
-            for (int part = 0; part < PARTS; part++)
-                sum[part] += line[part];
-            store_sums(sums, c, sums ? width : 0, sum);
+            vec line = load_rest(dy + first * step, c, width);
+            if (to - from > 1) {
+                vd sum[PARTS];
+                widen_vec(line, sum);
+                for (int64_t k = from + 1; k < to; k++)
+                    add_to_sums(load_rest(dy + list[k] * step, c, width), sum);
+                line = narrow_vec(sum);
+            }
+            store_rest(g + i * width, select(load_rest(y + first * step, c, width) <= splat(0), splat(0), line), c, width);
         }
+    }
+    for (int64_t c = 0; sums && c < width; c += LANES) {
+        vd sum[PARTS];
+        load_sums(sums, c, width, sum);
+        for (int64_t i = 0; i < n; i++)
+            add_to_sums(load_rest(g + i * width, c, width), sum);
+        store_sums(sums, c, width, sum);
     }
 }
 
