@@ -51,37 +51,47 @@ static void gather_sum_grad_weight(int64_t r0, int64_t r1, int64_t m, int64_t d,
     dot_rows(false, r0, r1, m, d, g, table, index, dw);
 }
 
-/* sums += Σ_u weight[u] · row, or · (fixed - row) when fixed is given. */
-SIMD_INLINE void axpy_group(bool differences, int together, int64_t n, const real *fixed, const real *const *rows,
-                            const real *weight, real *sums)
+/* Columns [c, c + VECS · LANES) of sums, or those of them before n: Σ_u weight[u] · row u, or · (fixed - row u), onto what is
+ * there unless these are the first rows. Sums stay in registers over all rows. */
+SIMD_INLINE void add_columns(bool differences, int vecs, int64_t c, int64_t n, int count, const real *fixed,
+                             const real *const *rows, const real *weight, bool first, real *sums)
 {
-    for (int64_t c = 0; c < n; c += LANES) {
-        const bool whole = c + LANES <= n;
-        vec sum = load_columns(sums, c, n, whole), x = differences ? load_columns(fixed, c, n, whole) : sum;
-        for (int u = 0; u < together; u++) {
-            vec y = load_columns(rows[u], c, n, whole);
-            if (differences)
-                y = x - y;
-            sum = mad(splat(weight[u]), y, sum);
-        }
-        store_rest(sums + c, sum, 0, n - c);
+    vec sum[4], x[4];
+    const bool whole = c + vecs * LANES <= n;
+    for (int v = 0; v < vecs; v++) {
+        sum[v] = first ? splat(0) : load_columns(sums, c + v * LANES, n, whole);
+        x[v] = differences ? load_columns(fixed, c + v * LANES, n, whole) : sum[v];
     }
+    for (int u = 0; u < count; u++) {
+        const vec factor = splat(weight[u]);
+        for (int v = 0; v < vecs; v++) {
+            vec y = load_columns(rows[u], c + v * LANES, n, whole);
+            if (differences)
+                y = x[v] - y;
+            sum[v] = mad(factor, y, sum[v]);
+        }
+    }
+    for (int v = 0; v < vecs; v++)
+        store_rest(sums + c + v * LANES, sum[v], 0, n - c - v * LANES);
 }
 
-static void axpy_rows(bool differences, int count, int64_t n, const real *fixed, const real *const *rows, const real *weight,
-                      real *sums)
+SIMD_INLINE void add_rows_as(bool differences, int count, int64_t n, const real *fixed, const real *const *rows,
+                             const real *weight, bool first, real *sums)
 {
-    if (count == PAIR_GROUP && differences)
-        axpy_group(true, PAIR_GROUP, n, fixed, rows, weight, sums);
-    else if (count == PAIR_GROUP)
-        axpy_group(false, PAIR_GROUP, n, fixed, rows, weight, sums);
+    int64_t c = 0;
+    for (; c + 4 * LANES <= n; c += 4 * LANES)
+        add_columns(differences, 4, c, n, count, fixed, rows, weight, first, sums);
+    for (; c < n; c += LANES)
+        add_columns(differences, 1, c, n, count, fixed, rows, weight, first, sums);
+}
+
+/* fixed NULL: rows themselves, else differences from it */
+static void add_rows(int count, int64_t n, const real *fixed, const real *const *rows, const real *weight, bool first, real *sums)
+{
+    if (fixed)
+        add_rows_as(true, count, n, fixed, rows, weight, first, sums);
     else
-        for (int u = 0; u < count; u++) {
-            if (differences)
-                axpy_group(true, 1, n, fixed, rows + u, weight + u, sums);
-            else
-                axpy_group(false, 1, n, fixed, rows + u, weight + u, sums);
-        }
+        add_rows_as(false, count, n, fixed, rows, weight, first, sums);
 }
 
 /* out[i] = Σ_j scale · w[i, j] · (table row, or fixed[i] - table row) */
@@ -89,16 +99,15 @@ static void weighted_rows(int64_t r0, int64_t r1, int64_t m, int64_t d, real sca
                           const real *table, const int64_t *index, real *out)
 {
     for (int64_t i = r0; i < r1; i++) {
-        memset(out + i * d, 0, (size_t)d * sizeof(real));
-        for (int64_t j = 0; j < m; j += PAIR_GROUP) {
-            const real *rows[PAIR_GROUP];
-            real weight[PAIR_GROUP];
-            const int count = (int)(m - j < PAIR_GROUP ? m - j : PAIR_GROUP);
+        const real *rows[PAIR_LIST];
+        real weight[PAIR_LIST];
+        for (int64_t j = 0; j == 0 || j < m; j += PAIR_LIST) {
+            const int count = (int)(m - j < PAIR_LIST ? m - j : PAIR_LIST);
             for (int u = 0; u < count; u++) {
                 rows[u] = table + index[i * m + j + u] * d;
                 weight[u] = scale * w[i * m + j + u];
             }
-            axpy_rows(fixed != NULL, count, d, fixed ? fixed + i * d : NULL, rows, weight, out + i * d);
+            add_rows(count, d, fixed ? fixed + i * d : NULL, rows, weight, j == 0, out + i * d);
         }
     }
 }
@@ -111,17 +120,16 @@ static void weighted_lists(int64_t t0, int64_t t1, int64_t m, int64_t d, real sc
         int64_t last = inverse_start[t + 1];
         while (last > inverse_start[t] && inverse[last - 1] >= end)
             last--;
-        memset(out + t * d, 0, (size_t)d * sizeof(real));
-        for (int64_t k = inverse_start[t]; k < last; k += PAIR_GROUP) {
-            const real *rows[PAIR_GROUP];
-            real weight[PAIR_GROUP];
+        const real *rows[PAIR_LIST];
+        real weight[PAIR_LIST];
+        for (int64_t k = inverse_start[t]; k == inverse_start[t] || k < last; k += PAIR_LIST) {
             const int64_t left = last - k;
-            const int count = (int)(left < PAIR_GROUP ? left : PAIR_GROUP);
+            const int count = (int)(left < PAIR_LIST ? left : PAIR_LIST);
             for (int u = 0; u < count; u++) {
                 rows[u] = source + inverse[k + u] / m * d;
                 weight[u] = scale * w[inverse[k + u]];
             }
-            axpy_rows(fixed != NULL, count, d, fixed ? fixed + t * d : NULL, rows, weight, out + t * d);
+            add_rows(count, d, fixed ? fixed + t * d : NULL, rows, weight, k == inverse_start[t], out + t * d);
         }
     }
 }
