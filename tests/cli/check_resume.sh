@@ -47,7 +47,7 @@ lines() {
 }
 
 small_model >small.json
-make_table binary 260 4 >table.csv
+make_table binary 800 4 >table.csv
 begin=$(date +%s%N)
 train alone || wrong "train: $(cat err)"
 took=$((($(date +%s%N) - begin) / 1000000))
