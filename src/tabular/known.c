@@ -22,7 +22,7 @@ void weft_known_free(weft_known *k)
 static weft_status open_known(weft_known *k, weft_engine *engine, const weft_tabular_config *c, weft_params *params,
                               const weft_rows_data *candidates)
 {
-    size_t padded = (size_t)(candidates->rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+    size_t padded = (size_t)weft_rows_padded(candidates->rows);
     k->rows = candidates->rows;
     k->keys = malloc((padded * (size_t)c->d_main + 1) * sizeof *k->keys);
     k->hidden = malloc((padded * (size_t)weft_tabr_hidden(c) + 1) * sizeof *k->hidden);
@@ -35,13 +35,6 @@ static weft_status open_known(weft_known *k, weft_engine *engine, const weft_tab
     return status == WEFT_OK ? weft_session_new(k->plan, &params, 1, &k->session) : status;
 }
 
-static weft_status bind_rows(weft_known *k, const char *name, float *data, int64_t from, int64_t width)
-{
-    if (!data || !weft_find(k->graph, name).id)
-        return WEFT_OK;
-    return weft_bind(k->session, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(WEFT_ROWS_CHUNK, width)});
-}
-
 weft_status weft_known_refresh(weft_known *k, weft_engine *engine, const weft_tabular_config *c, weft_params *params,
                                const weft_rows_data *candidates)
 {
@@ -50,9 +43,7 @@ weft_status weft_known_refresh(weft_known *k, weft_engine *engine, const weft_ta
     for (int64_t from = 0; from < k->rows && status == WEFT_OK; from += WEFT_ROWS_CHUNK) {
         weft_tensor keys = {k->keys + from * d, WEFT_F32, DIMS(WEFT_ROWS_CHUNK, d)},
                     hidden = {k->hidden + from * h, WEFT_F32, DIMS(WEFT_ROWS_CHUNK, h)};
-        if ((status = bind_rows(k, "rows.x_num", candidates->x_num, from, candidates->n_num)) == WEFT_OK &&
-            (status = bind_rows(k, "rows.x_bin", candidates->x_bin, from, candidates->n_bin)) == WEFT_OK &&
-            (status = bind_rows(k, "rows.one_hot", candidates->x_hot, from, candidates->one_hot)) == WEFT_OK &&
+        if ((status = weft_rows_bind(k->session, k->graph, "rows.", candidates, from, WEFT_ROWS_CHUNK)) == WEFT_OK &&
             (status = weft_bind(k->session, "known.keys", keys)) == WEFT_OK &&
             (status = weft_bind(k->session, "known.hidden", hidden)) == WEFT_OK)
             status = weft_run(k->session);

@@ -232,14 +232,6 @@ weft_status weft_predictor_without(weft_predictor *p, const weft_rows_data *rows
     return status;
 }
 
-static weft_status bind_rows(weft_session *s, const weft_graph *g, const char *name, float *data, int64_t from, int64_t rows,
-                             int64_t width)
-{
-    if (!data || !weft_find(g, name).id)
-        return WEFT_OK;
-    return weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(rows, width)});
-}
-
 static weft_status run_mlp(weft_predictor *p, const weft_rows_data *rows, double *output)
 {
     weft_status status = WEFT_OK;
@@ -248,9 +240,7 @@ static weft_status run_mlp(weft_predictor *p, const weft_rows_data *rows, double
     for (int64_t from = 0; from < rows->rows && status == WEFT_OK; from += p->batch) {
         int64_t n = from + p->batch < rows->rows ? p->batch : rows->rows - from;
         weft_tensor y;
-        if ((status = bind_rows(p->session, p->graph, "x_num", rows->x_num, from, p->batch, rows->n_num)) != WEFT_OK ||
-            (status = bind_rows(p->session, p->graph, "x_bin", rows->x_bin, from, p->batch, rows->n_bin)) != WEFT_OK ||
-            (status = bind_rows(p->session, p->graph, "one_hot", rows->x_hot, from, p->batch, rows->one_hot)) != WEFT_OK ||
+        if ((status = weft_rows_bind(p->session, p->graph, "", rows, from, p->batch)) != WEFT_OK ||
             (status = weft_run(p->session)) != WEFT_OK || (status = weft_fetch(p->session, "output", &y)) != WEFT_OK)
             break;
         for (int64_t k = 0; k < n * width; k++)

@@ -26,6 +26,13 @@ weft_status weft_rows_from_part(const weft_tabular_config *, const weft_table *,
                                 weft_rows_data **out);
 void weft_rows_free(weft_rows_data *);
 
+int64_t weft_rows_padded(int64_t rows); /* the multiple */
+
+/* Binds count rows from `from` on, padding included, to the inputs PREFIXx_num, PREFIXx_bin and PREFIXone_hot that the graph has.
+ */
+weft_status weft_rows_bind(weft_session *, const weft_graph *, const char *prefix, const weft_rows_data *, int64_t from,
+                           int64_t count);
+
 /* Rows [from, from + count) where they stand; from is a multiple of WEFT_ROWS_CHUNK. Not to be freed. */
 weft_rows_data weft_rows_view(const weft_rows_data *, int64_t from, int64_t count);
 

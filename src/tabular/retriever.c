@@ -93,7 +93,7 @@ weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *c
         if ((status = weft_compile(engine, g, NULL, 0, &m, 1, &r->weights.plan)) != WEFT_OK)
             goto failed;
     }
-    int64_t padded = (candidates->rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+    int64_t padded = weft_rows_padded(candidates->rows);
     size_t e = weft_dtype_size(dtype), width = (size_t)r->width, inputs = (size_t)r->inputs;
     r->vectors = malloc((size_t)(padded + 1) * width * e);
     r->query = malloc((size_t)WEFT_ROWS_CHUNK * width * e);
@@ -204,11 +204,6 @@ static weft_status find_r(weft_retriever *r)
     return WEFT_OK;
 }
 
-static weft_status bind_rows(weft_session *s, const char *name, float *data, int64_t from, int64_t rows, int64_t width)
-{
-    return data ? weft_bind(s, name, (weft_tensor){data + from * width, WEFT_F32, DIMS(rows, width)}) : WEFT_OK;
-}
-
 /* Vectors of rows [from, from + chunk) of data, as far as there are so many; its arrays are padded that far. */
 static weft_status run_chunk(weft_retriever *r, int form, const weft_rows_data *data, int64_t from, void *out)
 {
@@ -216,9 +211,7 @@ static weft_status run_chunk(weft_retriever *r, int form, const weft_rows_data *
     weft_status status = WEFT_OK;
     int64_t n = forms[form].rows, left = data->rows - from;
     if ((status = weft_set(s, "count", left < n ? left : n)) != WEFT_OK ||
-        (status = bind_rows(s, "rows.x_num", data->x_num, from, n, data->n_num)) != WEFT_OK ||
-        (status = bind_rows(s, "rows.x_bin", data->x_bin, from, n, data->n_bin)) != WEFT_OK ||
-        (status = bind_rows(s, "rows.one_hot", data->x_hot, from, n, data->one_hot)) != WEFT_OK)
+        (status = weft_rows_bind(s, r->by[form].graph, "rows.", data, from, n)) != WEFT_OK)
         return status;
     if (weft_find(r->by[form].graph, "row_key").id) {
         for (int64_t i = 0; i < n; i++)
@@ -247,8 +240,8 @@ static weft_status sum_values(weft_retriever *r)
         char *out = (char *)r->vectors + (size_t)(from * r->width) * weft_dtype_size(r->dtype);
         weft_tensor place = {v->place + from * v->slots, WEFT_I64, DIMS(WEFT_ROWS_CHUNK, v->slots)};
         status = weft_bind(s, "rows.place", place);
-        if (status == WEFT_OK && weft_find(r->sums.graph, "rows.x_bin").id)
-            status = bind_rows(s, "rows.x_bin", r->candidates->x_bin, from, WEFT_ROWS_CHUNK, r->candidates->n_bin);
+        if (status == WEFT_OK)
+            status = weft_rows_bind(s, r->sums.graph, "rows.", r->candidates, from, WEFT_ROWS_CHUNK);
         if (status == WEFT_OK)
             status = weft_bind(s, "candidate_keys", (weft_tensor){out, r->dtype, DIMS(WEFT_ROWS_CHUNK, r->width)});
         if (status != WEFT_OK || (status = weft_run(s)) != WEFT_OK)

@@ -3,14 +3,40 @@
 #include "tabular/retrieval.h"
 #include "weft/train.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+int64_t weft_rows_padded(int64_t rows)
+{
+    return (rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+}
+
+weft_status weft_rows_bind(weft_session *s, const weft_graph *g, const char *prefix, const weft_rows_data *rows, int64_t from,
+                           int64_t count)
+{
+    const struct {
+        const char *name;
+        float *data;
+        int64_t width;
+    } inputs[] = {
+        {"x_num", rows->x_num, rows->n_num}, {"x_bin", rows->x_bin, rows->n_bin}, {"one_hot", rows->x_hot, rows->one_hot}};
+    weft_status status = WEFT_OK;
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEFT_OK; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s", prefix, inputs[i].name);
+        int64_t width = inputs[i].width;
+        if (inputs[i].data && weft_find(g, name).id)
+            status = weft_bind(s, name, (weft_tensor){inputs[i].data + from * width, WEFT_F32, DIMS(count, width)});
+    }
+    return status;
+}
 
 static float *floats(int64_t rows, int64_t width, bool *fine)
 {
     if (width == 0)
         return NULL;
-    int64_t padded = (rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+    int64_t padded = weft_rows_padded(rows);
     float *data = calloc((size_t)(padded ? padded : 1) * (size_t)width, sizeof *data);
     *fine &= data != NULL;
     return data;

@@ -265,27 +265,14 @@ typedef struct encoded {
     weft_value x, key, hidden;
 } encoded;
 
-/* k = M1 z + const and W_T1 k = M2 z + const; constants cancel in every difference (2.10) */
-typedef struct folded_maps {
-    weft_value m1, m2;
-} folded_maps;
-
-static folded_maps fold(weft_graph *g, const weft_tabular_config *c)
-{
-    int64_t d = c->d_main, h = weft_tabr_hidden(c);
-    folded_maps m;
-    m.m1 = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, input_width(c)));
-    m.m2 = weft_matmul(g, weft_linear_weight(g, "T.0", h, d), m.m1);
-    weft_linear_bias(g, "K", d, d);
-    return m;
-}
-
-/* key and hidden alone */
+/* k = M1 z + const and W_T1 k = M2 z + const; constants cancel in every difference (2.10). Key and hidden alone. */
 static encoded keys_folded(weft_graph *g, const weft_tabular_config *c, weft_value input)
 {
-    folded_maps m = fold(g, c);
-    return (encoded){.key = weft_product(g, input, m.m1, (weft_value){0}),
-                     .hidden = weft_product(g, input, m.m2, (weft_value){0})};
+    int64_t d = c->d_main, h = weft_tabr_hidden(c);
+    weft_value m1 = weft_matmul(g, weft_linear_weight(g, "K", d, d), weft_linear_weight(g, "linear", d, input_width(c)));
+    weft_value m2 = weft_matmul(g, weft_linear_weight(g, "T.0", h, d), m1);
+    weft_linear_bias(g, "K", d, d);
+    return (encoded){.key = weft_product(g, input, m1, (weft_value){0}), .hidden = weft_product(g, input, m2, (weft_value){0})};
 }
 
 static encoded encode_rows(weft_graph *g, const weft_tabular_config *c, weft_value input, bool folded, bool plain, bool training,

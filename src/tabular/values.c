@@ -54,7 +54,7 @@ weft_status weft_values_new(const weft_rows_data *data, int n_cat, weft_values *
 {
     *out = NULL;
     weft_values *v = calloc(1, sizeof *v);
-    int64_t padded = (data->rows + WEFT_ROWS_CHUNK - 1) / WEFT_ROWS_CHUNK * WEFT_ROWS_CHUNK;
+    int64_t padded = weft_rows_padded(data->rows);
     float *column = malloc(((size_t)data->rows + 1) * sizeof *column);
     if (v) {
         v->features = data->n_num;
