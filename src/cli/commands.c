@@ -18,6 +18,7 @@
     ROW(lm_check) \
     ROW(lm_generate) \
     ROW(lm_perplexity) \
+    ROW(lm_classify) \
     ROW(lm_tokenize) \
     ROW(lm_tokenizer_learn) \
     ROW(lm_chat_template) \

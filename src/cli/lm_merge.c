@@ -29,30 +29,26 @@ static bool is_classifier(const weft_lm *lm)
 /* config.json of the merged model: the base's, or, where the adapter makes a classifier of it, that of one. */
 static weft_status merged_config(const weft_lm *lm, const char *base, const char *adapter, weft_text *out)
 {
-    weft_json *config = NULL, *names = NULL;
+    weft_json *config = NULL;
     weft_lm_classes classes = {0};
-    char *path = weft_path_join(base, "config.json"), *named = weft_path_join(adapter, "classes.json"), *text = NULL;
+    char *path = weft_path_join(base, "config.json"), *text = NULL;
     size_t size;
-    weft_status status = path && named ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    weft_status status = path ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
     if (status == WEFT_OK && (!lm->adapter->head_kinds || is_classifier(lm))) {
         status = weft_file_read(path, (size_t)16 << 20, &text, &size);
         if (status == WEFT_OK)
             weft_text_add(out, "%s", text);
     } else if (status == WEFT_OK) {
         status = weft_json_read(path, &config);
-        if (status == WEFT_OK && weft_path_exists(named))
-            status = weft_json_read(named, &names);
         if (status == WEFT_OK)
-            status = weft_lm_classes_of_config(&classes, weft_json_root(names ? names : config), lm->config.classes);
+            status = weft_lm_classes_open(&classes, base, adapter, lm->config.classes);
         if (status == WEFT_OK)
             status = weft_lm_classes_config(&classes, &lm->config, weft_json_root(config), out);
     }
     weft_lm_classes_free(&classes);
     weft_json_free(config);
-    weft_json_free(names);
     free(text);
     free(path);
-    free(named);
     return status == WEFT_OK && out->failed ? weft_fail(WEFT_ERROR_MEMORY, "memory is short") : status;
 }
 

@@ -33,6 +33,7 @@ weft_status cli_lm_check_folder(cli_lm_plan *p)
 typedef struct training_data {
     weft_tokenizer *tokenizer;
     weft_chat_template *chat;
+    weft_lm_text_reader *texts; /* to be classified */
     weft_lm_data train, validation;
     weft_lm_rows rows, validation_rows;
 } training_data;
@@ -44,6 +45,7 @@ static void free_data(training_data *d)
     weft_lm_data_free(&d->train);
     weft_lm_data_free(&d->validation);
     weft_chat_template_free(d->chat);
+    weft_lm_text_reader_free(d->texts);
     weft_tokenizer_free(d->tokenizer);
 }
 
@@ -122,9 +124,6 @@ static weft_status in_place(const cli_lm_plan *p, const weft_tokenizer *t, int64
     o->mask_id = weft_tokenizer_special(t, WEFT_TOKEN_MASK);
     if (p->classify) {
         o->classes = &p->classes;
-        o->special = !p->lm->config.family->encoder;
-        if (o->special)
-            o->bos = o->eos = -1;
         return WEFT_OK;
     }
     if (o->mask_id >= 0 && o->mask_id < p->lm->config.vocab)
@@ -154,6 +153,9 @@ static weft_status read_data(cli_lm_plan *p, training_data *d)
                               .pairs = p->dpo};
     if ((p->lm->config.family->encoder || p->classify) && (status = in_place(p, d->tokenizer, first, length, &o)) != WEFT_OK)
         return status;
+    if (p->classify && (status = weft_lm_text_reader_new(d->tokenizer, &p->lm->config, length, &d->texts)) != WEFT_OK)
+        return status;
+    o.texts = d->texts;
     status = weft_lm_data_read(&d->train, d->tokenizer, path, &o);
     if (status == WEFT_OK && val)
         status = weft_lm_data_read(&d->validation, d->tokenizer, val, &o);

@@ -44,9 +44,8 @@ static weft_status add(weft_lm_classes *c, const char *name)
 }
 
 /* A label as text: a string, or an integer's digits in `room`; NULL: neither. */
-static const char *label_of(weft_json_value record, char room[32])
+static const char *label_text(weft_json_value label, char room[32])
 {
-    weft_json_value label = weft_json_get(record, "label");
     const char *text = weft_json_string(label, NULL);
     double number = weft_json_number(label, NAN);
     if (text || !(fabs(number) < 9e15) || number != floor(number))
@@ -64,7 +63,7 @@ static weft_status collect(void *user, weft_json_value record, const char *where
 {
     weft_lm_classes *c = user;
     char room[32];
-    const char *label = label_of(record, room);
+    const char *label = label_text(weft_json_get(record, "label"), room);
     if (!label)
         return no_label(where);
     if (position(c, label) >= 0)
@@ -111,8 +110,8 @@ weft_status weft_lm_classes_of_config(weft_lm_classes *c, weft_json_value config
 {
     *c = (weft_lm_classes){0};
     if (count > WEFT_LM_MOST_CLASSES)
-        return weft_fail(WEFT_ERROR_UNSUPPORTED, "the model tells %lld classes apart, at most %d can be trained",
-                         (long long)count, WEFT_LM_MOST_CLASSES);
+        return weft_fail(WEFT_ERROR_UNSUPPORTED, "the model tells %lld classes apart, expected at most %d", (long long)count,
+                         WEFT_LM_MOST_CLASSES);
     weft_status status = WEFT_OK;
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         char key[32], fallback[32];
@@ -123,16 +122,43 @@ weft_status weft_lm_classes_of_config(weft_lm_classes *c, weft_json_value config
     return status;
 }
 
-weft_status weft_lm_classes_find(const weft_lm_classes *c, weft_json_value record, const char *where, int32_t *out)
+weft_status weft_lm_classes_open(weft_lm_classes *c, const char *folder, const char *adapter, int64_t count)
+{
+    char *path = weft_path_join(folder, "config.json"), *named = adapter ? weft_path_join(adapter, "classes.json") : NULL;
+    weft_json *json = NULL;
+    *c = (weft_lm_classes){0};
+    weft_status status =
+        path && (!adapter || named) ? weft_json_read(named && weft_path_exists(named) ? named : path, &json) : memory();
+    if (status == WEFT_OK)
+        status = weft_lm_classes_of_config(c, weft_json_root(json), count);
+    weft_json_free(json);
+    free(path);
+    free(named);
+    return status;
+}
+
+int64_t weft_lm_classes_index(const weft_lm_classes *c, weft_json_value label)
 {
     char room[32];
-    const char *label = label_of(record, room);
-    if (!label)
+    const char *text = label_text(label, room);
+    int64_t at = text ? position(c, text) : -1;
+    if (text && at < 0 && is_integer(text)) { /* a class by its number, where no name says otherwise */
+        const long long number = strtoll(text, NULL, 10);
+        at = number >= 0 && number < c->count ? number : -1;
+    }
+    return at;
+}
+
+weft_status weft_lm_classes_find(const weft_lm_classes *c, weft_json_value label, const char *where, int32_t *out)
+{
+    char room[32];
+    const char *text = label_text(label, room);
+    if (!text)
         return no_label(where);
-    int64_t at = position(c, label);
+    int64_t at = weft_lm_classes_index(c, label);
     if (at < 0)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: label \"%.80s\" is none of the classifier's %lld, \"%.40s\" to \"%.40s\"", where,
-                         label, (long long)c->count, c->names[0], c->names[c->count - 1]);
+                         text, (long long)c->count, c->names[0], c->names[c->count - 1]);
     *out = (int32_t)at;
     return WEFT_OK;
 }

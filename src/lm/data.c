@@ -15,6 +15,7 @@ void weft_lm_data_free(weft_lm_data *data)
 {
     free(data->ids);
     free(data->learned);
+    free(data->types);
     free(data->starts);
     free(data->classes);
     *data = (weft_lm_data){0};
@@ -45,7 +46,10 @@ static weft_status reserve(weft_lm_data *data, int64_t tokens)
     unsigned char *learned = ids ? realloc(data->learned, (size_t)capacity) : NULL;
     if (learned)
         data->learned = learned;
-    if (!ids || !learned)
+    unsigned char *types = learned ? realloc(data->types, (size_t)capacity) : NULL;
+    if (types)
+        data->types = types;
+    if (!types)
         return memory();
     data->capacity = capacity;
     return WEFT_OK;
@@ -59,6 +63,7 @@ weft_status weft_lm_data_add(weft_lm_data *data, const int64_t *ids, const unsig
     for (int64_t i = 0; i < count; i++) {
         data->ids[data->count + i] = (int32_t)ids[i];
         data->learned[data->count + i] = learned ? learned[i] : 1;
+        data->types[data->count + i] = 0;
     }
     data->count += count;
     data->classes[data->documents] = 0;
@@ -90,8 +95,11 @@ weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *t
     for (int64_t d = kept; data->documents > 1 && d < data->documents && status == WEFT_OK; d++) {
         status = weft_lm_data_add(tail, ids + data->starts[d] - cut, data->learned + data->starts[d],
                                   data->starts[d + 1] - data->starts[d]);
-        if (status == WEFT_OK)
+        if (status == WEFT_OK) {
             tail->classes[d - kept] = data->classes[d];
+            memcpy(tail->types + tail->starts[d - kept], data->types + data->starts[d],
+                   (size_t)(data->starts[d + 1] - data->starts[d]));
+        }
     }
     free(ids);
     if (status == WEFT_OK && data->documents) {
@@ -229,6 +237,8 @@ void weft_lm_rows_fill(const weft_lm_rows *rows, const weft_lm_data *data, const
                     out->labels[at] = learned ? data->ids[piece.from + i + next] : WEFT_IGNORE;
                     out->positions[at] = data->first_position + i;
                     out->segments[at] = segment;
+                    if (out->types)
+                        out->types[at] = data->types[piece.from + i];
                     out->labelled += learned;
                 }
             }
@@ -237,6 +247,8 @@ void weft_lm_rows_fill(const weft_lm_rows *rows, const weft_lm_data *data, const
             out->labels[at] = WEFT_IGNORE;
             out->positions[at] = data->first_position + i;
             out->segments[at] = segment;
+            if (out->types)
+                out->types[at] = 0;
         }
     }
     if (!data->classed)

@@ -2,6 +2,7 @@
 #ifndef WEFT_LM_DATA_H
 #define WEFT_LM_DATA_H
 
+#include "lm/texts.h"
 #include "text/template.h"
 #include "weft/text.h"
 
@@ -9,6 +10,7 @@
 typedef struct weft_lm_data {
     int32_t *ids;
     unsigned char *learned; /* 1: the loss counts this token as a target */
+    unsigned char *types;   /* token_type_ids: 1 in the second text of a pair */
     int64_t count, capacity;
     int64_t *starts;
     int64_t documents, document_capacity;
@@ -31,8 +33,8 @@ typedef struct weft_lm_data_options {
     bool pairs;                      /* {chosen, rejected}: two documents a record */
     bool in_place;                   /* texts alone, in windows of `longest` tokens, bos and eos around each */
     int64_t mask_id, first_position; /* of windows: what masks a token, where positions begin */
-    bool special;                    /* in place: the tokenizer's own special tokens stand around a text, not bos and eos */
-    const weft_lm_classes *classes;  /* in place: of {text, label} records, each one window; NULL: no classification */
+    const weft_lm_classes *classes;  /* in place: of {text, text_pair, label} records; NULL: no classification */
+    weft_lm_text_reader *texts;      /* what reads those */
 } weft_lm_data_options;
 
 /* A text file as one document, all of it learned. */
@@ -70,6 +72,7 @@ void weft_lm_rows_free(weft_lm_rows *);
 /* A batch's inputs, [batch, length] each. */
 typedef struct weft_lm_batch {
     int64_t *ids, *labels, *positions, *segments; /* labels of classes: [batch] */
+    int64_t *types;                               /* token_type_ids; NULL: not wanted */
     int64_t labelled;                             /* how many labels count */
 } weft_lm_batch;
 /* Rows which[0 … batch): −1 is an empty one. Positions and segments (from 0, what is empty its own) begin anew in each piece. */

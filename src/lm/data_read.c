@@ -24,6 +24,7 @@ typedef struct reader {
     int64_t *ids; /* of the document at hand */
     unsigned char *learned;
     int64_t count, capacity;
+    weft_lm_texts texts; /* the one at hand, to be classified */
 } reader;
 
 static weft_status push(reader *r, int64_t id, bool learned)
@@ -78,14 +79,8 @@ static weft_status add_windows(reader *r, const char *text, size_t length)
     if (most < 1)
         return weft_fail(WEFT_ERROR_ARGUMENT, "rows of %lld tokens have no room for a text beside the tokens around it",
                          (long long)o->longest);
-    weft_status status =
-        weft_encode(r->encoding, text, length, &(weft_encode_options){.literal = true, .add_special = o->special});
+    weft_status status = weft_encode(r->encoding, text, length, &(weft_encode_options){.literal = true});
     int64_t count = status == WEFT_OK ? (int64_t)weft_encoding_count(r->encoding) : 0;
-    if (o->classes) {
-        r->data->cut += count > most;
-        r->data->left_out += status == WEFT_OK && count == 0;
-        count = count < most ? count : most;
-    }
     for (int64_t from = 0; from < count && status == WEFT_OK; from += most) {
         status = o->bos >= 0 ? push(r, o->bos, false) : WEFT_OK;
         for (int64_t i = from; i < count && i < from + most && status == WEFT_OK; i++)
@@ -97,6 +92,31 @@ static weft_status add_windows(reader *r, const char *text, size_t length)
         r->count = 0;
     }
     return status;
+}
+
+/* A text, or a pair, with its class. */
+static weft_status add_classed(reader *r, weft_json_value record, const char *where)
+{
+    weft_lm_data *data = r->data;
+    size_t length, second_length;
+    const char *text = weft_json_bytes(weft_json_get(record, "text"), &length);
+    const char *second = weft_json_bytes(weft_json_get(record, "text_pair"), &second_length);
+    int32_t class = 0;
+    if (!text)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text, label} or {text, text_pair, label}", where);
+    weft_status status = weft_lm_classes_find(r->options->classes, weft_json_get(record, "label"), where, &class);
+    if (status != WEFT_OK)
+        return status;
+    r->texts.texts = r->texts.count = 0;
+    status = weft_lm_text_reader_add(r->options->texts, text, length, second, second_length, &r->texts, NULL);
+    if (status == WEFT_OK)
+        status = weft_lm_data_add(data, r->texts.ids, NULL, r->texts.count);
+    if (status != WEFT_OK)
+        return weft_fail_in(status, "%s", where);
+    memcpy(data->types + data->count - r->texts.count, r->texts.types, (size_t)r->texts.count);
+    data->classes[data->documents - 1] = class;
+    data->cut = r->texts.cut;
+    return WEFT_OK;
 }
 
 /* Prompt and response, tokenised apart as when the one is read and the other said. */
@@ -244,16 +264,13 @@ static weft_status add_record(void *user, weft_json_value record, const char *wh
     if (!answers[0] && !r->options->pairs)
         answers[0] = weft_json_string(weft_json_get(record, "completion"), NULL);
     weft_status status = WEFT_OK;
+    if (r->options->classes)
+        return add_classed(r, record, where);
     if (r->options->in_place) {
-        int64_t before = r->data->documents;
-        status = text ? add_windows(r, text, strlen(text))
-                      : weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text}: an encoder learns from texts alone", where);
-        if (text && status != WEFT_OK)
-            return weft_fail_in(status, "%s", where);
-        bool added = r->data->documents > before;
-        return status == WEFT_OK && added && r->options->classes
-                   ? weft_lm_classes_find(r->options->classes, record, where, &r->data->classes[before])
-                   : status;
+        if (!text)
+            return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text}: an encoder learns from texts alone", where);
+        status = add_windows(r, text, strlen(text));
+        return status == WEFT_OK ? WEFT_OK : weft_fail_in(status, "%s", where);
     }
     if (weft_json_present(weft_json_get(record, "messages")) && !r->options->pairs)
         return add_talk(r, record, where);
@@ -321,6 +338,7 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
     weft_template_free(r.prompt);
     weft_template_result_free(&r.result);
     weft_encoding_free(r.encoding);
+    weft_lm_texts_free(&r.texts);
     free(r.ids);
     free(r.learned);
     return status;

@@ -99,6 +99,12 @@ static weft_status compile(weft_lm_pass *p, weft_value loss)
     return status == WEFT_OK ? weft_session_new(p->plan, p->lm->sets, p->lm->set_count, &p->session) : status;
 }
 
+/* Pairs of texts are told apart by their types alone. */
+static bool types_wanted(const weft_lm_pass *p)
+{
+    return p->form.classes && p->lm->config.types > 1;
+}
+
 static weft_status build(weft_lm_pass *p)
 {
     weft_lm_builder b;
@@ -112,6 +118,7 @@ static weft_status build(weft_lm_pass *p)
                   &(weft_lm_form){.batch = p->rows,
                                   .tokens = p->form.length,
                                   .segments = p->form.segments,
+                                  .types = types_wanted(p),
                                   .adapter = p->lm->adapter,
                                   .adapter_dropout = p->form.gradients ? p->form.adapter_dropout : 0});
     weft_value losses = token_losses(p, &b, weft_lm_stream(&b));
@@ -130,8 +137,9 @@ weft_status weft_lm_pass_new(weft_lm *lm, const weft_lm_pass_form *form, weft_lm
     p->form = *form;
     p->rows = form->dpo ? 2 * form->batch : form->batch;
     size_t n = (size_t)(p->rows * form->length);
-    int64_t *all = calloc(4 * n, sizeof *all);
-    p->inputs = all ? (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, 0} : (weft_lm_batch){0};
+    int64_t *all = calloc(5 * n, sizeof *all);
+    if (all)
+        p->inputs = (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, all + 4 * n, 0};
     p->reference = calloc((size_t)p->rows, sizeof *p->reference);
     p->shown = calloc(2 * (size_t)p->rows, sizeof *p->shown);
     p->places = calloc(2 * (size_t)p->rows, sizeof *p->places);
@@ -207,6 +215,7 @@ static weft_status bind(weft_lm_pass *p, double scale)
         {"labels", {in->labels, WEFT_I64, DIMS(p->form.classes ? p->rows : p->rows * p->form.length)}, true},
         {"position_ids", {in->positions, WEFT_I64, dims}, positions},
         {"segments", {in->segments, WEFT_I64, dims}, p->form.segments},
+        {"token_type_ids", {in->types, WEFT_I64, dims}, types_wanted(p)},
         {"scale", {&p->scale, WEFT_F32, SCALAR}, true},
         {"rows", {p->last, WEFT_I64, DIMS(p->rows)}, p->form.classes && !p->lm->config.family->encoder},
         {"places", {p->places, WEFT_I64, DIMS(p->rows)}, p->form.classes && !p->lm->config.family->encoder},

@@ -144,29 +144,36 @@ static weft_status run_blame(const weft_lm *lm, weft_graph *g, const int64_t *id
     weft_lm_builder b;
     weft_plan *plan = NULL;
     weft_session *session = NULL;
-    weft_tensor logits, hidden;
+    weft_tensor answer, hidden;
+    int64_t last = count - 1;
     weft_lm_begin(&b, g, &lm->config, &(weft_lm_form){.batch = 1, .tokens = count, .adapter = lm->adapter});
-    weft_lm_outputs(&b, true);
-    weft_value fetches[2] = {weft_find(g, "hidden"), weft_find(g, "logits")};
+    weft_value x = weft_lm_outputs(&b, true), logits = weft_find(g, "logits");
+    weft_value fetches[2] = {weft_find(g, "hidden"), weft_name(g, logits.id ? logits : x, "answer")};
+    const struct {
+        const char *name;
+        weft_tensor tensor;
+    } inputs[] = {{"input_ids", {(void *)(uintptr_t)ids, WEFT_I64, DIMS(1, count)}},
+                  {"position_ids", {positions, WEFT_I64, DIMS(1, count)}},
+                  {"rows", {&last, WEFT_I64, DIMS(1)}},
+                  {"places", {&last, WEFT_I64, DIMS(1)}}};
     weft_status status = weft_lm_positions(&lm->config, ids, 1, count, positions);
     if (status == WEFT_OK)
         status = weft_compile(lm->engine, g, NULL, 0, fetches, 2, &plan);
     if (status == WEFT_OK)
         status = weft_session_new(plan, lm->sets, lm->set_count, &session);
-    if (status == WEFT_OK)
-        status = weft_bind(session, "input_ids", (weft_tensor){(void *)(uintptr_t)ids, WEFT_I64, DIMS(1, count)});
-    if (status == WEFT_OK && weft_find(g, "position_ids").id)
-        status = weft_bind(session, "position_ids", (weft_tensor){positions, WEFT_I64, DIMS(1, count)});
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && status == WEFT_OK; i++)
+        if (weft_find(g, inputs[i].name).id)
+            status = weft_bind(session, inputs[i].name, inputs[i].tensor);
     if (status == WEFT_OK)
         status = weft_run(session);
     if (status == WEFT_OK)
         status = weft_fetch(session, "hidden", &hidden);
     if (status == WEFT_OK)
-        status = weft_fetch(session, "logits", &logits);
+        status = weft_fetch(session, "answer", &answer);
     if (status == WEFT_OK)
-        status = weft_lm_check_finite(logits, hidden);
+        status = weft_lm_check_finite(answer, hidden);
     if (status == WEFT_OK)
-        status = weft_fail(WEFT_ERROR_NUMERIC, "the logits are NaN");
+        status = weft_fail(WEFT_ERROR_NUMERIC, "the logits are NaN or infinite");
     weft_session_free(session);
     weft_plan_free(plan);
     return status;

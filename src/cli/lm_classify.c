@@ -1,0 +1,427 @@
+/* weft lm classify: the classes of texts, by a model with a classification head. */
+#include "base/files.h"
+#include "cli/lm_examples.h"
+#include "cli/lm_judge.h"
+#include "io/csv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const cli_positional files[] = {{"MODEL", 1, 1, "a model's folder"}, {0}};
+
+static const cli_option options[] = {
+    CLI_LM_EXAMPLE_OPTIONS,
+    {.name = "out",
+     .value = "P",
+     .kind = CLI_PATH,
+     .help = "the answers as a table, P.csv, or as P.jsonl; - for a table on standard output"},
+    {.name = "top-k",
+     .value = "K",
+     .kind = CLI_INT,
+     .least = 0,
+     .most = CLI_ANY,
+     .otherwise = "1",
+     .help = "show the K likeliest classes of each text; 0: all"},
+    {.name = "threshold",
+     .value = "P",
+     .kind = CLI_NUMBER,
+     .least = 0,
+     .most = 1,
+     .otherwise = "0.5",
+     .help = "of a model whose classes stand each by itself: those above this probability are there"},
+    {.name = "logits", .kind = CLI_FLAG, .help = "the head's numbers as they are, in place of probabilities"},
+    {.name = "force", .kind = CLI_FLAG, .help = "write over P"},
+    CLI_LM_MODEL_OPTIONS,
+    {0},
+};
+
+/* Texts that go through the model before their answers are written. */
+enum { TEXTS_AT_ONCE = 1024 };
+
+typedef struct kept_record {
+    weft_text label; /* what a record says beside its text, as JSON: its label alone */
+    weft_text where;
+} kept_record;
+
+typedef struct job {
+    cli_arguments *arguments;
+    cli_lm_examples examples;
+    weft_lm_classes classes;
+    weft_lm_problem problem;
+    cli_lm_judge judge;
+    int64_t n, top; /* classes; shown */
+    double threshold;
+    bool logits, table; /* table: a CSV; else JSON lines */
+    double *numbers;    /* [TEXTS_AT_ONCE, n] */
+    double *shown;      /* [n]: logits, while they are judged as probabilities */
+    int64_t *order;     /* [n] */
+    kept_record *records;
+    int64_t rows;
+    weft_output *file; /* NULL: shown */
+    weft_text line;
+} job;
+
+/* ---- one answer ---- */
+
+/* Classes by their numbers, largest first; equal ones by class. */
+static void sort_classes(const job *j, const double *x)
+{
+    for (int64_t i = 0; i < j->n; i++)
+        j->order[i] = i;
+    for (int64_t i = 0; i < j->top; i++) {
+        int64_t best = i;
+        for (int64_t k = i + 1; k < j->n; k++) {
+            const double a = x[j->order[k]], b = x[j->order[best]];
+            if (a > b || (a == b && j->order[k] < j->order[best]))
+                best = k;
+        }
+        const int64_t moved = j->order[best];
+        memmove(j->order + i + 1, j->order + i, (size_t)(best - i) * sizeof *j->order);
+        j->order[i] = moved;
+    }
+}
+
+static bool is_there(const job *j, double number)
+{
+    if (!j->logits)
+        return number > j->threshold;
+    cli_lm_probabilities(WEFT_LM_PROBLEM_MULTI_LABEL, 1, &number);
+    return number > j->threshold;
+}
+
+/* {"label": …, "score": …}: of one label the likeliest; "labels" of those each by itself; "value" of a number; with more than one
+ * wanted, or by themselves, "scores" too. */
+static void add_answer(const job *j, const double *x, weft_json_writer *w)
+{
+    char *const *names = j->classes.names;
+    const bool several = j->problem == WEFT_LM_PROBLEM_MULTI_LABEL, number = j->problem == WEFT_LM_PROBLEM_REGRESSION;
+    weft_json_open_object(w);
+    if (several) {
+        weft_json_add_key(w, "labels");
+        weft_json_open_list(w);
+        for (int64_t k = 0; k < j->n; k++)
+            if (is_there(j, x[k]))
+                weft_json_add_string(w, names[k]);
+        weft_json_close_list(w);
+    } else if (!number) {
+        weft_json_add_key(w, "label");
+        weft_json_add_string(w, names[j->order[0]]);
+        weft_json_add_key(w, "score");
+        weft_json_add_float(w, (float)x[j->order[0]]);
+    } else if (j->n == 1) {
+        weft_json_add_key(w, "value");
+        weft_json_add_float(w, (float)x[0]);
+    }
+    if (several || (number && j->n > 1) || j->top > 1) {
+        weft_json_add_key(w, "scores");
+        weft_json_open_list(w);
+        for (int64_t i = 0; i < j->top; i++) {
+            const int64_t k = number ? i : j->order[i];
+            weft_json_open_object(w);
+            weft_json_add_key(w, "label");
+            weft_json_add_string(w, names[k]);
+            weft_json_add_key(w, "score");
+            weft_json_add_float(w, (float)x[k]);
+            weft_json_close_object(w);
+        }
+        weft_json_close_list(w);
+    }
+    weft_json_close_object(w);
+}
+
+static void add_field(job *j, const char *text)
+{
+    weft_csv_add_field(&j->line, text, strlen(text));
+}
+
+static void add_number(job *j, double x)
+{
+    weft_json_writer w = weft_json_to(&j->line, 0);
+    weft_json_add_float(&w, (float)x);
+}
+
+/* prediction, then a column a class; of several numbers a column each. */
+static void add_header(job *j)
+{
+    const bool number = j->problem == WEFT_LM_PROBLEM_REGRESSION, alone = number && j->n == 1;
+    if (!number || alone)
+        weft_text_add(&j->line, "prediction");
+    for (int64_t k = 0; k < j->n && !alone; k++) {
+        weft_text name = {0};
+        weft_text_add(&name, "%s%s", number ? "prediction_" : j->logits ? "logit_" : "p_", j->classes.names[k]);
+        weft_text_add(&j->line, "%s", number && k == 0 ? "" : ",");
+        add_field(j, name.data ? name.data : "");
+        j->line.failed |= name.failed;
+        weft_text_free(&name);
+    }
+    weft_text_add(&j->line, "\n");
+}
+
+static void add_row(job *j, const double *x)
+{
+    const bool number = j->problem == WEFT_LM_PROBLEM_REGRESSION;
+    weft_text labels = {0};
+    bool first = true;
+    for (int64_t k = 0; k < j->n && j->problem == WEFT_LM_PROBLEM_MULTI_LABEL; k++)
+        if (is_there(j, x[k])) {
+            weft_text_add(&labels, "%s%s", first ? "" : "|", j->classes.names[k]);
+            first = false;
+        }
+    if (!number)
+        add_field(j, j->problem == WEFT_LM_PROBLEM_SINGLE_LABEL ? j->classes.names[j->order[0]] : labels.data ? labels.data : "");
+    for (int64_t k = 0; k < j->n; k++) {
+        weft_text_add(&j->line, "%s", number && k == 0 ? "" : ",");
+        add_number(j, x[k]);
+    }
+    weft_text_add(&j->line, "\n");
+    j->line.failed |= labels.failed;
+    weft_text_free(&labels);
+}
+
+/* For people: a line a text. */
+static void say(const job *j, const double *x)
+{
+    for (int64_t i = 0; i < j->top; i++) {
+        const int64_t k = j->problem == WEFT_LM_PROBLEM_REGRESSION ? i : j->order[i];
+        const bool alone = j->problem == WEFT_LM_PROBLEM_REGRESSION && j->n == 1;
+        cli_say(j->arguments, "%s%s%s%.4g", i ? "\t" : "", alone ? "" : j->classes.names[k], alone ? "" : " ", x[k]);
+    }
+    cli_say(j->arguments, "\n");
+}
+
+static weft_status write_answer(job *j, const double *x)
+{
+    sort_classes(j, x);
+    j->line.length = 0;
+    if (!j->file) {
+        say(j, x);
+        if (cli_wants_json(j->arguments))
+            add_answer(j, x, cli_json(j->arguments));
+        return WEFT_OK;
+    }
+    if (j->table) {
+        add_row(j, x);
+    } else {
+        weft_json_writer w = weft_json_to(&j->line, 0);
+        add_answer(j, x, &w);
+        weft_text_add(&j->line, "\n");
+    }
+    return j->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short")
+                          : weft_output_write(j->file, j->line.data, j->line.length);
+}
+
+/* ---- all of them ---- */
+
+/* What the judge wants of a record is kept until its text's turn. */
+static weft_status keep(job *j, weft_json_value record, const char *where)
+{
+    kept_record *kept = &j->records[j->examples.texts.texts - 1];
+    static const char *const keys[] = {"label", "labels"};
+    kept->label.length = kept->where.length = 0;
+    weft_json_writer w = weft_json_to(&kept->label, 0);
+    weft_json_open_object(&w);
+    for (int i = 0; i < 2; i++) {
+        weft_json_value value = weft_json_get(record, keys[i]);
+        if (weft_json_present(value)) {
+            weft_json_add_key(&w, keys[i]);
+            weft_json_add_value(&w, value);
+        }
+    }
+    weft_json_close_object(&w);
+    weft_text_add(&kept->where, "%s", where);
+    return kept->label.failed || kept->where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", where) : WEFT_OK;
+}
+
+static weft_status judge(job *j, const kept_record *kept, const double *x)
+{
+    weft_json *json = NULL;
+    weft_status status = weft_json_parse(kept->label.data, kept->label.length, kept->where.data, &json);
+    if (status == WEFT_OK)
+        status = cli_lm_judge_add(&j->judge, weft_json_root(json), kept->where.data, x);
+    weft_json_free(json);
+    return status;
+}
+
+/* Labels first, so that nothing is said of texts at hand among which one has a wrong label. */
+static weft_status flush(job *j)
+{
+    const int64_t count = j->examples.texts.texts;
+    weft_status status = count ? cli_lm_examples_run(&j->examples, WEFT_LM_POOL_CLASSES, j->numbers) : WEFT_OK;
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
+        double *x = j->numbers + i * j->n;
+        if (j->logits)
+            memcpy(j->shown, x, (size_t)j->n * sizeof *x);
+        cli_lm_probabilities(j->problem, j->n, x);
+        status = judge(j, &j->records[i], x);
+        if (j->logits)
+            memcpy(x, j->shown, (size_t)j->n * sizeof *x);
+    }
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++)
+        status = write_answer(j, j->numbers + i * j->n);
+    j->rows += count;
+    return status;
+}
+
+static weft_status add(void *user, weft_json_value record, const char *where)
+{
+    job *j = user;
+    weft_status status = cli_lm_examples_add(&j->examples, record, where);
+    if (status == WEFT_OK)
+        status = keep(j, record, where);
+    return status == WEFT_OK && j->examples.texts.texts == TEXTS_AT_ONCE ? flush(j) : status;
+}
+
+static bool is_stream(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+static bool is_table(const char *path)
+{
+    const size_t length = strlen(path);
+    return is_stream(path) || (length > 4 && strcmp(path + length - 4, ".csv") == 0);
+}
+
+static weft_status open_output(job *j, const char *path)
+{
+    if (!path)
+        return WEFT_OK;
+    weft_status status =
+        is_stream(path) ? weft_output_stream(STDOUT_FILENO, "standard output", &j->file) : weft_output_open(path, &j->file);
+    if (status == WEFT_OK && j->table) {
+        add_header(j);
+        status = j->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short")
+                                : weft_output_write(j->file, j->line.data, j->line.length);
+    }
+    return status;
+}
+
+static weft_status open_model(job *j)
+{
+    cli_arguments *a = j->arguments;
+    weft_status status = cli_lm_examples_open(a, 0, &j->examples);
+    if (status == WEFT_OK && (status = weft_lm_pool_size(j->examples.lm, WEFT_LM_POOL_CLASSES, &j->n)) != WEFT_OK)
+        status = weft_fail_in(status, "%s", cli_positional_at(a, 0));
+    if (status == WEFT_OK)
+        status = weft_lm_classes_open(&j->classes, cli_positional_at(a, 0), cli_text(a, "adapter"), j->n);
+    if (status != WEFT_OK)
+        return status;
+    j->problem = cli_lm_problem(&j->examples.lm->config);
+    j->judge = (cli_lm_judge){.problem = j->problem, .classes = &j->classes, .count = j->n};
+    j->top = cli_int(a, "top-k");
+    if (j->top == 0 || j->top > j->n || (!cli_given(a, "top-k") && j->problem != WEFT_LM_PROBLEM_SINGLE_LABEL))
+        j->top = j->n;
+    j->threshold = cli_number(a, "threshold");
+    j->logits = cli_flag(a, "logits");
+    j->numbers = malloc((size_t)(TEXTS_AT_ONCE * j->n) * sizeof *j->numbers);
+    j->shown = malloc((size_t)j->n * sizeof *j->shown);
+    j->order = malloc((size_t)j->n * sizeof *j->order);
+    j->records = calloc(TEXTS_AT_ONCE, sizeof *j->records);
+    return j->numbers && j->shown && j->order && j->records ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
+}
+
+static void tell_problem(job *j)
+{
+    static const char *const names[] = {[WEFT_LM_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+                                        [WEFT_LM_PROBLEM_REGRESSION] = "regression",
+                                        [WEFT_LM_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
+    cli_json_string(j->arguments, "problem_type", names[j->problem]);
+}
+
+static weft_status classify(job *j)
+{
+    cli_arguments *a = j->arguments;
+    const char *out = cli_text(a, "out");
+    j->table = out && is_table(out);
+    weft_status status = out && !is_stream(out) ? cli_may_write(a, out, NULL) : WEFT_OK;
+    if (status == WEFT_OK)
+        status = open_model(j);
+    if (status == WEFT_OK)
+        status = open_output(j, out);
+    if (status != WEFT_OK)
+        return status;
+    tell_problem(j);
+    if (!out) {
+        weft_json_add_key(cli_json(a), "results");
+        weft_json_open_list(cli_json(a));
+    }
+    status = cli_lm_examples_read(a, add, j);
+    if (status == WEFT_OK)
+        status = flush(j);
+    weft_progress_free(j->examples.progress);
+    j->examples.progress = NULL;
+    if (!out)
+        weft_json_close_list(cli_json(a));
+    if (status == WEFT_OK && j->rows == 0)
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: holds no text",
+                           is_stream(cli_text(a, "data")) ? "standard input" : cli_text(a, "data"));
+    if (status == WEFT_OK && j->examples.texts.cut)
+        weft_log(WEFT_LOG_WARNING, "%lld texts are longer than the model reads (or --length) and were cut off",
+                 (long long)j->examples.texts.cut);
+    cli_json_integer(a, "rows", j->rows);
+    return status;
+}
+
+static weft_status run(cli_arguments *a)
+{
+    job j = {.arguments = a};
+    const char *out = cli_text(a, "out");
+    weft_status status = cli_lm_examples_check(a);
+    if (status == WEFT_OK && out && is_stream(out) && cli_wants_json(a))
+        status = cli_misuse(a, "--out - and --json both write to standard output");
+    if (status == WEFT_OK && out && !is_table(out)) {
+        const size_t length = strlen(out);
+        if (length <= 6 || strcmp(out + length - 6, ".jsonl") != 0)
+            status = cli_misuse(a, "--out %s: expected a name that ends in .csv or .jsonl, or -", out);
+    }
+    if (status == WEFT_OK)
+        status = classify(&j);
+    if (status == WEFT_OK && j.file) {
+        status = weft_output_commit(j.file);
+        if (status == WEFT_OK && !is_stream(out))
+            cli_say(a, "%lld answers in %s\n", (long long)j.rows, out);
+    } else {
+        weft_output_abandon(j.file);
+    }
+    if (status == WEFT_OK && !(out && is_stream(out)))
+        status = cli_lm_judge_tell(&j.judge, a, j.threshold);
+    for (int64_t i = 0; j.records && i < TEXTS_AT_ONCE; i++) {
+        weft_text_free(&j.records[i].label);
+        weft_text_free(&j.records[i].where);
+    }
+    cli_lm_judge_free(&j.judge);
+    weft_lm_classes_free(&j.classes);
+    cli_lm_examples_close(&j.examples);
+    weft_text_free(&j.line);
+    free(j.numbers);
+    free(j.shown);
+    free(j.order);
+    free(j.records);
+    return status;
+}
+
+const cli_command cli_lm_classify = {
+    .name = "lm",
+    .action = "classify",
+    .summary = "tell the classes of texts",
+    .description =
+        "MODEL has a classification head: weft lm finetune --classify trains one, and the *ForSequenceClassification folders of "
+        "others are read as they are; or --adapter brings the head.\n\n"
+        "Texts are records {text}, pairs {text, text_pair}, or lines. What config.json calls problem_type decides what the "
+        "head's "
+        "numbers mean: probabilities of one of several labels; of each label by itself (multi_label_classification; a single "
+        "label "
+        "too); or numbers as they are (regression).\n\n"
+        "P.csv has a line a text: prediction, then p_CLASS for each class; several labels are parted by |. P.jsonl has label and "
+        "score, labels, or value. Where records have a label, accuracy, log-loss, F1 and calibration are told; for numbers RMSE, "
+        "MAE "
+        "and R2. A label may be a class's name or its number.\n\n"
+        "Neither --batch-size nor the texts beside it change a text's answer.",
+    .positionals = files,
+    .options = options,
+    .example = "weft lm classify reviews-bert --text \"Not bad at all\" --top-k 0\n"
+               "weft lm classify reviews-bert --data reviews.jsonl --out answers.csv\n"
+               "weft lm classify bert-base-uncased --adapter reviews-lora --data reviews.jsonl --json",
+    .run = run,
+};

@@ -1,0 +1,174 @@
+/* Texts to classify or to embed: from a file, standard input or the command line, through the model some at a time. */
+#include "cli/lm_examples.h"
+
+#include "base/files.h"
+#include "base/utf8.h"
+#include "lm/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Texts from standard input are held in memory. */
+static const size_t most_piped = (size_t)4 << 30;
+
+weft_status cli_lm_examples_check(cli_arguments *a)
+{
+    if (cli_given(a, "data") == cli_given(a, "text"))
+        return cli_misuse(a, "give --data F or --text TEXT%s", cli_given(a, "data") ? ", not both" : "");
+    if (cli_given(a, "pair") && !cli_given(a, "text"))
+        return cli_misuse(a, "--pair is the second text beside --text; records of --data have it as text_pair");
+    return WEFT_OK;
+}
+
+/* One record {"text": …, "text_pair": …}. */
+static weft_status give_text(const char *text, size_t length, const char *second, const char *where,
+                             weft_record_function function, void *user)
+{
+    weft_text record = {0};
+    weft_json *json = NULL;
+    weft_json_writer w = weft_json_to(&record, 0);
+    weft_json_open_object(&w);
+    weft_json_add_key(&w, "text");
+    weft_json_add_bytes(&w, text, length);
+    if (second) {
+        weft_json_add_key(&w, "text_pair");
+        weft_json_add_string(&w, second);
+    }
+    weft_json_close_object(&w);
+    weft_status status = record.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", where)
+                                       : weft_json_parse_zeros(record.data, record.length, where, &json);
+    if (status == WEFT_OK)
+        status = function(user, weft_json_root(json), where);
+    weft_json_free(json);
+    weft_text_free(&record);
+    return status;
+}
+
+/* A text a line; empty lines are passed over. */
+static weft_status give_lines(const char *bytes, size_t size, const char *name, weft_record_function function, void *user)
+{
+    const char *end = bytes + size;
+    weft_status status = WEFT_OK;
+    weft_text where = {0};
+    int64_t number = 0, broken = 0;
+    for (const char *line = bytes, *next; line < end && status == WEFT_OK; line = next) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        next = stop ? stop + 1 : end;
+        size_t length = (size_t)((stop ? stop : end) - line);
+        while (length && (line[length - 1] == '\r' || line[length - 1] == ' ' || line[length - 1] == '\t'))
+            length--;
+        number++;
+        if (length == 0)
+            continue;
+        broken += !weft_utf8_is_valid(line, length);
+        where.length = 0;
+        weft_text_add(&where, "%s line %lld", name, (long long)number);
+        status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", name)
+                              : give_text(line, length, NULL, where.data, function, user);
+    }
+    if (broken)
+        weft_log(WEFT_LOG_WARNING, "%s: %lld lines are not UTF-8; broken places are read as U+FFFD", name, (long long)broken);
+    weft_text_free(&where);
+    return status;
+}
+
+static bool are_records(const char *bytes, size_t size)
+{
+    size_t at = 0;
+    while (at < size && bytes[at] && strchr(" \t\r\n", bytes[at]))
+        at++;
+    return at < size && bytes[at] && strchr("{[\"", bytes[at]);
+}
+
+static weft_status read_piped(weft_record_function function, void *user)
+{
+    static const char name[] = "standard input";
+    char *bytes = NULL;
+    size_t size = 0;
+    weft_status status = weft_stream_read(STDIN_FILENO, name, most_piped, &bytes, &size);
+    if (status == WEFT_OK)
+        status = are_records(bytes, size) ? weft_records_parse(bytes, size, name, function, user, NULL)
+                                          : give_lines(bytes, size, name, function, user);
+    free(bytes);
+    return status;
+}
+
+weft_status cli_lm_examples_read(cli_arguments *a, weft_record_function function, void *user)
+{
+    const char *path = cli_text(a, "data"), *text = cli_text(a, "text");
+    if (!path)
+        return give_text(text, strlen(text), cli_text(a, "pair"), "--text", function, user);
+    if (strcmp(path, "-") == 0)
+        return read_piped(function, user);
+    const char *ending = strrchr(path, '.');
+    if (weft_records_are_table(path) || (ending && (strcmp(ending, ".json") == 0 || strcmp(ending, ".jsonl") == 0)))
+        return weft_records_read(path, function, user, NULL);
+    weft_map map;
+    weft_status status = weft_map_open(path, &map);
+    if (status != WEFT_OK)
+        return status;
+    status = give_lines(map.data ? map.data : "", map.size, path, function, user);
+    weft_map_close(&map);
+    return status;
+}
+
+weft_status cli_lm_examples_open(cli_arguments *a, int64_t longest, cli_lm_examples *e)
+{
+    *e = (cli_lm_examples){.arguments = a};
+    weft_status status = cli_lm_open(a, &e->lm);
+    if (status == WEFT_OK)
+        status = cli_lm_tokenizer(cli_positional_at(a, 0), e->lm, "a text", &e->tokenizer);
+    if (status != WEFT_OK)
+        return status;
+    const int64_t context = weft_lm_context(e->lm) - weft_lm_first_position(&e->lm->config);
+    const int64_t length = cli_given(a, "length") ? cli_int(a, "length") : longest && longest < context ? longest : context;
+    if (length > context)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "--length %lld: the model's context is %lld tokens", (long long)length,
+                         (long long)context);
+    return weft_lm_text_reader_new(e->tokenizer, &e->lm->config, length, &e->reader);
+}
+
+void cli_lm_examples_close(cli_lm_examples *e)
+{
+    weft_progress_free(e->progress);
+    weft_lm_texts_free(&e->texts);
+    weft_lm_text_reader_free(e->reader);
+    weft_tokenizer_free(e->tokenizer);
+    weft_lm_free(e->lm);
+}
+
+weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, const char *where)
+{
+    size_t length, second_length, repaired = 0;
+    const weft_json_value pair = weft_json_get(record, "text_pair");
+    const char *text =
+        weft_json_bytes(weft_json_kind_of(record) == WEFT_JSON_STRING ? record : weft_json_get(record, "text"), &length);
+    const char *second = weft_json_bytes(pair, &second_length);
+    if (!text || (weft_json_present(pair) && !second))
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {\"text\": \"…\"} or {\"text\": \"…\", \"text_pair\": \"…\"}", where);
+    weft_status status = weft_lm_text_reader_add(e->reader, text, length, second, second_length, &e->texts, &repaired);
+    if (status != WEFT_OK)
+        return weft_fail_in(status, "%s", where);
+    if (repaired)
+        weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; %zu broken places are read as U+FFFD", where, repaired);
+    return WEFT_OK;
+}
+
+static void progress(void *user, int64_t done)
+{
+    cli_lm_examples *e = user;
+    if (!e->progress)
+        e->progress = weft_progress_new(cli_progress, e->arguments, "reading", 0, "texts");
+    weft_progress_update(e->progress, e->done + done, "%s", "");
+}
+
+weft_status cli_lm_examples_run(cli_lm_examples *e, weft_lm_pooling pooling, double *out)
+{
+    const weft_lm_pool_options o = {
+        .pooling = pooling, .batch = cli_int(e->arguments, "batch-size"), .progress = progress, .user = e};
+    weft_status status = weft_lm_pool(e->lm, &e->texts, &o, out);
+    e->done += e->texts.texts;
+    e->texts.texts = e->texts.count = 0;
+    return status;
+}
