@@ -15,6 +15,7 @@
     ROW(tabular_explain) \
     ROW(tabular_suspicious) \
     ROW(tabular_calibrate) \
+    ROW(tabular_threshold) \
     ROW(lm_check) \
     ROW(lm_generate) \
     ROW(lm_perplexity) \

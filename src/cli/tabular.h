@@ -159,6 +159,13 @@ weft_status cli_tabular_labelled(cli_arguments *, const char *path, const weft_s
     }
 weft_status cli_tabular_check_split(cli_arguments *); /* wrong usage: --part without --split */
 
+/* A model is surer of rows that it looks at than it will be of new ones: a warning where rows to fit something on have an
+ * identical training row. */
+weft_status cli_tabular_warn_of_training_rows(const char *folder, const weft_tabular_folder *, const weft_table *);
+
+/* Where another threshold than 0.5 was chosen: what it gives on these rows, an object "decision" of the result. */
+void cli_tabular_decision(cli_arguments *, const weft_tabular_folder *, const weft_rows_data *rows, const weft_predictions *);
+
 /* A number as the tables of results write it: the shortest text of the float32. */
 void cli_tabular_number(weft_text *, double value);
 

@@ -1,8 +1,6 @@
 /* weft tabular calibrate: how sure a model may be, from rows that training has not seen. */
 #include "cli/tabular.h"
 
-#include <stdlib.h>
-
 static const cli_positional files[] = {
     {"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows with their target, not used in training"}, {0}};
 
@@ -30,27 +28,6 @@ static void show(cli_arguments *a, const weft_tabular_folder *f, const weft_cali
     }
 }
 
-/* A model is surer of rows that it looks at than it will be of new ones. */
-static weft_status warn_of_training_rows(const char *folder, const weft_tabular_folder *f, const weft_table *table)
-{
-    if (!f->candidates)
-        return WEFT_OK;
-    weft_table *train = NULL;
-    bool *same = malloc((size_t)table->rows + 1);
-    int64_t count = 0;
-    weft_status status =
-        same ? weft_tabular_folder_table(folder, f, &train) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    if (status == WEFT_OK)
-        status = weft_table_duplicates(table, train, same, &count);
-    if (status == WEFT_OK && count > 0)
-        weft_log(WEFT_LOG_WARNING,
-                 "%lld of these %lld rows have an identical training row; what is fitted on such rows is too sure of new ones",
-                 (long long)count, (long long)table->rows);
-    weft_table_free(train);
-    free(same);
-    return status;
-}
-
 static weft_status run(cli_arguments *arguments)
 {
     cli_tabular_model m = {0};
@@ -65,7 +42,7 @@ static weft_status run(cli_arguments *arguments)
     if (status == WEFT_OK)
         status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
     if (status == WEFT_OK)
-        status = warn_of_training_rows(folder, &m.folder, table);
+        status = cli_tabular_warn_of_training_rows(folder, &m.folder, table);
     if (status == WEFT_OK)
         status = weft_rows_from_table(&m.folder.config, table, &rows);
     if (status == WEFT_OK)
@@ -75,6 +52,8 @@ static weft_status run(cli_arguments *arguments)
         status = weft_tabular_predict(m.model, candidates, true, 0, &own);
     if (status == WEFT_OK)
         status = weft_calibration_fit(&m.folder.config, rows, &said, &own, &c);
+    if (status == WEFT_OK && m.folder.calibration)
+        c->threshold = m.folder.calibration->threshold; /* chosen by what errors cost, which is as before */
     if (status == WEFT_OK)
         status = weft_tabular_folder_calibrate(folder, c);
     if (status == WEFT_OK)
@@ -95,7 +74,7 @@ const cli_command cli_tabular_calibrate = {
     .description =
         "train does this by itself with the validation rows. Do it again when newer rows are at hand, or after extend has "
         "changed what the model looks at: it replaces calibration.safetensors, which predict --calibrated, --interval and "
-        "--domain read. Weights and predictions stay as they are.\n\n"
+        "--domain read. Weights and predictions stay as they are, and so does a chosen threshold.\n\n"
         "Classes: one temperature, which makes the log-loss of these rows least; prints the calibration error (15 bins), the "
         "log-loss and the Brier score of these rows before and after. Regression: how far the truths were from the predictions.",
     .positionals = files,

@@ -61,6 +61,26 @@ void cli_tabular_warn(const char *lines)
         weft_log(WEFT_LOG_WARNING, "%.*s", (int)(end - lines), lines);
 }
 
+weft_status cli_tabular_warn_of_training_rows(const char *folder, const weft_tabular_folder *f, const weft_table *table)
+{
+    if (!f->candidates)
+        return WEFT_OK;
+    weft_table *train = NULL;
+    bool *same = malloc((size_t)table->rows + 1);
+    int64_t count = 0;
+    weft_status status =
+        same ? weft_tabular_folder_table(folder, f, &train) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    if (status == WEFT_OK)
+        status = weft_table_duplicates(table, train, same, &count);
+    if (status == WEFT_OK && count > 0)
+        weft_log(WEFT_LOG_WARNING,
+                 "%lld of these %lld rows have an identical training row; what is fitted on such rows is too sure of new ones",
+                 (long long)count, (long long)table->rows);
+    weft_table_free(train);
+    free(same);
+    return status;
+}
+
 weft_status cli_tabular_open(cli_arguments *a, const char *folder, cli_tabular_model *out)
 {
     *out = (cli_tabular_model){0};

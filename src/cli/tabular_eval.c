@@ -45,6 +45,8 @@ static weft_status evaluate(cli_arguments *a, cli_tabular_model *m, const weft_t
             status = cli_tabular_duplicates(a, &f->config, f->schema, table, train, rows, said.value);
     }
     if (status == WEFT_OK)
+        cli_tabular_decision(a, f, rows, &said);
+    if (status == WEFT_OK)
         status = cli_tabular_certainty(a, NULL, f, rows, &said, cli_number(a, "interval"));
     weft_metrics_free(&metrics);
     weft_predictions_free(&said);
@@ -76,7 +78,9 @@ const cli_command cli_tabular_eval = {
     .description =
         "Regression: RMSE, MAE and R² in the target's units, and how often intervals hold the truth. Classification: accuracy, "
         "log-loss, balanced accuracy, macro F1, calibration error (before and after the temperature), Brier score and the "
-        "confusion matrix; for two classes the ROC AUC too.\n\n"
+        "confusion matrix; for two classes the ROC AUC too. These take the likeliest class; what a chosen threshold gives (weft "
+        "tabular "
+        "threshold) is said besides.\n\n"
         "Where rows have an identical training row, the metrics of the others are printed as well: a model that looks at "
         "training rows profits from copies. With --part train each training row is predicted from the others alone, as in "
         "training.",

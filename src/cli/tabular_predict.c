@@ -61,7 +61,7 @@ typedef struct prediction {
     weft_table *table;
     int64_t neighbors;
     bool what_if, interval, domain, calibrated;
-    double threshold;
+    double threshold, cut; /* of scores; of two classes' probabilities as they are written */
     /* of the rows at hand */
     weft_predictions said;
     double *without; /* [rows, neighbors, width] */
@@ -185,7 +185,7 @@ static void add_row(prediction *p, int64_t i)
     const double *value = p->said.value + i * p->said.width;
     int64_t likeliest = 0;
     if (p->schema->classes) {
-        likeliest = weft_predicted_class(p->said.value, i, p->schema->classes);
+        likeliest = p->said.width == 1 ? value[0] > p->cut : weft_predicted_class(p->said.value, i, p->schema->classes);
         add_class(&p->line, p->schema, likeliest);
     } else {
         add_target(p, value[0]);
@@ -286,6 +286,9 @@ static weft_status check_wishes(cli_arguments *a, prediction *p)
     if (p->domain && (!f->calibration || !f->calibration->distance))
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no distances of its training rows; `weft tabular calibrate` makes them",
                          folder);
+    p->cut = f->calibration ? f->calibration->threshold : 0.5;
+    if (p->calibrated && f->config.n_classes == 2)
+        weft_calibration_apply(f->calibration, &f->config, 1, &p->cut);
     if (!p->interval)
         return WEFT_OK;
     p->threshold = weft_calibration_threshold(f->calibration, cli_number(a, "interval"));

@@ -199,6 +199,7 @@ weft_status weft_calibration_fit(const weft_tabular_config *config, const weft_r
     if (!c)
         return short_of_memory();
     c->temperature = 1;
+    c->threshold = 0.5;
     c->scores = val->rows;
     c->score = malloc(((size_t)val->rows + 1) * sizeof *c->score);
     weft_status status = c->score ? WEFT_OK : short_of_memory();

@@ -8,6 +8,7 @@
  *                from the prediction. Regression: |y - ŷ| / scale, where TabR's scale is the spread of its context's targets plus
  *                that of a usual row, so that intervals are wide where neighbours disagree; 1 for an MLP. Classes: 1 - p of the
  *                true class, after the temperature (Sadinle et al., arXiv 1609.00451).
+ *   threshold    two classes: the second is predicted above it (decision.h); 0.5 unless one was chosen.
  *   distances    TabR: quantiles of the remoteness of the training rows, each left out of its own context. */
 #ifndef WEFT_TABULAR_CALIBRATE_H
 #define WEFT_TABULAR_CALIBRATE_H
@@ -19,6 +20,7 @@ struct weft_predictions;
 typedef struct weft_calibration {
     double temperature;                  /* 1 for regression */
     double ece[2], logloss[2], brier[2]; /* of the validation rows, before and after the temperature; classes */
+    double threshold;                    /* of the network's own probability, without the temperature */
     double floor;                        /* TabR regression: added to the spread; else 0 */
     double *score;                       /* [scores] ascending, standardised units */
     double *distance;                    /* [distances] ascending, at even levels from 0 to 1; NULL: none */

@@ -11,7 +11,7 @@ typedef struct entry {
     int64_t count;
 } entry;
 
-/* The members of fixed size; all must be there. */
+/* The members of fixed size; all must be there. The threshold is written where it is not 0.5. */
 enum { FIXED = 5 };
 static void fixed_entries(weft_calibration *c, entry out[FIXED])
 {
@@ -34,6 +34,8 @@ weft_status weft_calibration_save(const weft_calibration *from, const char *path
     weft_status status = weft_arrays_new(&arrays);
     for (int i = 0; i < FIXED && status == WEFT_OK; i++)
         status = weft_arrays_add(arrays, fixed[i].name, (weft_tensor){fixed[i].data, WEFT_F64, DIMS(fixed[i].count)});
+    if (status == WEFT_OK && c.threshold != 0.5)
+        status = weft_arrays_add(arrays, "threshold", (weft_tensor){&c.threshold, WEFT_F64, DIMS(1)});
     if (status == WEFT_OK)
         status = weft_arrays_add(arrays, "score", (weft_tensor){c.score, WEFT_F64, DIMS(c.scores)});
     if (status == WEFT_OK && c.distance)
@@ -95,6 +97,12 @@ weft_status weft_calibration_load(const char *path, weft_calibration **out)
             memcpy(fixed[i].data, t.data, (size_t)fixed[i].count * sizeof *fixed[i].data);
     if (status == WEFT_OK && !(c->temperature >= 1e-3 && c->temperature <= 1e3))
         status = weft_fail(WEFT_ERROR_FORMAT, "%s: a temperature of %g is out of range", path, c->temperature);
+    c->threshold = 0.5;
+    if (status == WEFT_OK && weft_arrays_find(arrays, "threshold", &t) &&
+        (status = find(arrays, path, "threshold", 1, &t)) == WEFT_OK)
+        c->threshold = *(const double *)t.data;
+    if (status == WEFT_OK && c->threshold > 1)
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: a threshold of %g is no probability", path, c->threshold);
     if (status == WEFT_OK)
         status = take_ascending(arrays, path, "score", &c->score, &c->scores);
     if (status == WEFT_OK && weft_arrays_find(arrays, "distance", &t))
