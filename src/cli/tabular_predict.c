@@ -1,6 +1,5 @@
 /* weft tabular predict: a CSV of predictions, with the training rows behind them, intervals and doubts on request. */
-#include "base/files.h"
-#include "cli/tabular.h"
+#include "cli/tabular_predict.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,162 +52,9 @@ static const size_t most_piped = (size_t)4 << 30;
 
 enum { ROWS_AT_ONCE = 4 * WEFT_ROWS_CHUNK };
 
-typedef struct prediction {
-    cli_tabular_model m;
-    const weft_schema *schema;
-    const weft_tabular_config *config;
-    const weft_calibration *calibration; /* needed for what was asked; else NULL */
-    weft_table *table;
-    int64_t neighbors;
-    bool what_if, interval, domain, calibrated;
-    double threshold, cut; /* of scores; of two classes' probabilities as they are written */
-    /* of the rows at hand */
-    weft_predictions said;
-    double *without; /* [rows, neighbors, width] */
-    weft_output *file;
-    weft_text line;
-} prediction;
-
-/* ---- the header ---- */
-
-static void add_header(prediction *p)
-{
-    weft_text *out = &p->line;
-    weft_text_add(out, "prediction");
-    for (int k = 0; k < p->schema->classes; k++) {
-        weft_text name = {0};
-        weft_text_add(&name, "p_%s", weft_schema_class(p->schema, k));
-        weft_text_add(out, ",");
-        weft_csv_add_field(out, name.data ? name.data : "", name.length);
-        weft_text_free(&name);
-    }
-    if (p->interval)
-        weft_text_add(out, p->schema->classes ? ",set" : ",lower,upper");
-    if (p->domain)
-        weft_text_add(out, ",domain_rank,out_of_domain");
-    static const char *const kept[] = {"row", "weight", "label", "distance", "without"};
-    for (int64_t k = 1; k <= p->neighbors; k++)
-        for (int i = 0; i < (p->what_if ? 5 : 4); i++)
-            weft_text_add(out, ",neighbor_%lld_%s", (long long)k, kept[i]);
-    weft_text_add(out, "\n");
-}
-
-/* ---- a row ---- */
-
-static double probability(const prediction *p, const double *value, int k)
-{
-    return p->said.width == 1 ? (k ? value[0] : 1 - value[0]) : value[k];
-}
-
-static void add_class(weft_text *out, const weft_schema *schema, int64_t label)
-{
-    const char *name = weft_schema_class(schema, label);
-    weft_csv_add_field(out, name, strlen(name));
-}
-
-static void add_target(prediction *p, double standardised)
-{
-    cli_tabular_number(&p->line, weft_schema_unscale(p->schema, standardised));
-}
-
-/* The classes that cannot be ruled out, parted by "|"; empty when the level is so low that none is wanted. */
-static void add_set(prediction *p, const double *value)
-{
-    double one = value[0], *calibrated = p->said.width == 1 ? &one : malloc((size_t)p->said.width * sizeof *calibrated);
-    weft_text set = {0};
-    if (!calibrated) {
-        p->line.failed = true;
-        return;
-    }
-    memcpy(calibrated, value, (size_t)p->said.width * sizeof *calibrated);
-    if (!p->calibrated) /* sets are made of calibrated probabilities, whichever are printed */
-        weft_calibration_apply(p->calibration, p->config, 1, calibrated);
-    bool first = true;
-    for (int k = 0; k < p->schema->classes; k++)
-        if (1 - probability(p, calibrated, k) <= p->threshold) {
-            weft_text_add(&set, "%s%s", first ? "" : "|", weft_schema_class(p->schema, k));
-            first = false;
-        }
-    weft_text_add(&p->line, ",");
-    weft_csv_add_field(&p->line, set.data ? set.data : "", set.length);
-    p->line.failed |= set.failed;
-    weft_text_free(&set);
-    if (calibrated != &one)
-        free(calibrated);
-}
-
-static void add_interval(prediction *p, int64_t i)
-{
-    const double *value = p->said.value + i * p->said.width;
-    if (p->schema->classes) {
-        add_set(p, value);
-        return;
-    }
-    double reach = weft_calibration_reach(p->calibration, p->threshold, p->said.spread ? p->said.spread[i] : 0);
-    for (int side = -1; side <= 1; side += 2) {
-        weft_text_add(&p->line, ",");
-        if (isfinite(reach))
-            add_target(p, value[0] + side * reach);
-        else
-            weft_text_add(&p->line, side < 0 ? "-inf" : "inf");
-    }
-}
-
-static void add_neighbors(prediction *p, int64_t i, int64_t likeliest)
-{
-    const weft_rows_data *candidates = p->m.folder.candidates;
-    weft_text *out = &p->line;
-    for (int64_t k = 0; k < p->neighbors; k++) {
-        const weft_neighbor *n = &p->said.neighbor[i * p->neighbors + k];
-        weft_text_add(out, ",%lld,", (long long)candidates->row[n->candidate]);
-        cli_tabular_number(out, n->weight);
-        weft_text_add(out, ",");
-        if (candidates->y)
-            add_target(p, (double)candidates->y[n->candidate]);
-        else
-            add_class(out, p->schema, candidates->label[n->candidate]);
-        weft_text_add(out, ",");
-        cli_tabular_number(out, n->distance);
-        if (!p->what_if)
-            continue;
-        const double *value = p->without + (i * p->neighbors + k) * p->said.width;
-        weft_text_add(out, ",");
-        if (candidates->y)
-            add_target(p, value[0]);
-        else
-            cli_tabular_number(out, probability(p, value, (int)likeliest));
-    }
-}
-
-static void add_row(prediction *p, int64_t i)
-{
-    const double *value = p->said.value + i * p->said.width;
-    int64_t likeliest = 0;
-    if (p->schema->classes) {
-        likeliest = p->said.width == 1 ? value[0] > p->cut : weft_predicted_class(p->said.value, i, p->schema->classes);
-        add_class(&p->line, p->schema, likeliest);
-    } else {
-        add_target(p, value[0]);
-    }
-    for (int k = 0; k < p->schema->classes; k++) {
-        weft_text_add(&p->line, ",");
-        cli_tabular_number(&p->line, probability(p, value, k));
-    }
-    if (p->interval)
-        add_interval(p, i);
-    if (p->domain) {
-        double rank = weft_calibration_rank(p->calibration, p->said.remoteness[i]);
-        weft_text_add(&p->line, ",");
-        cli_tabular_number(&p->line, rank);
-        weft_text_add(&p->line, ",%d", rank > WEFT_REMOTE);
-    }
-    add_neighbors(p, i, likeliest);
-    weft_text_add(&p->line, "\n");
-}
-
 /* ---- the job ---- */
 
-static weft_status predict_part(prediction *p, int64_t from, int64_t count)
+static weft_status predict_part(cli_prediction *p, int64_t from, int64_t count)
 {
     weft_rows_data *rows = NULL;
     weft_status status = weft_rows_from_part(p->config, p->table, from, count, &rows);
@@ -226,7 +72,7 @@ static weft_status predict_part(prediction *p, int64_t from, int64_t count)
     }
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         p->line.length = 0;
-        add_row(p, i);
+        cli_prediction_row(p, i);
         status = p->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short")
                                 : weft_output_write(p->file, p->line.data, p->line.length);
     }
@@ -242,13 +88,13 @@ static bool is_stream(const char *path)
     return strcmp(path, "-") == 0;
 }
 
-static weft_status write_rows(prediction *p, const char *path)
+static weft_status write_rows(cli_prediction *p, const char *path)
 {
     weft_status status =
         is_stream(path) ? weft_output_stream(STDOUT_FILENO, "standard output", &p->file) : weft_output_open(path, &p->file);
     if (status != WEFT_OK)
         return status;
-    add_header(p);
+    cli_prediction_header(p);
     status = weft_output_write(p->file, p->line.data, p->line.length);
     for (int64_t from = 0; from < p->table->rows && status == WEFT_OK; from += ROWS_AT_ONCE)
         status = predict_part(p, from, from + ROWS_AT_ONCE < p->table->rows ? ROWS_AT_ONCE : p->table->rows - from);
@@ -259,7 +105,7 @@ static weft_status write_rows(prediction *p, const char *path)
 }
 
 /* What was asked for must be there. */
-static weft_status check_wishes(cli_arguments *a, prediction *p)
+static weft_status check_wishes(cli_arguments *a, cli_prediction *p)
 {
     const weft_tabular_folder *f = &p->m.folder;
     const char *folder = cli_positional_at(a, 0);
@@ -298,7 +144,7 @@ static weft_status check_wishes(cli_arguments *a, prediction *p)
     return WEFT_OK;
 }
 
-static weft_status read_rows(cli_arguments *a, prediction *p)
+static weft_status read_rows(cli_arguments *a, cli_prediction *p)
 {
     const char *path = cli_positional_at(a, 1);
     const weft_csv_options how = {.threads = (int)cli_int(a, "threads")};
@@ -319,7 +165,7 @@ static weft_status read_rows(cli_arguments *a, prediction *p)
     return status;
 }
 
-static weft_status predict(cli_arguments *a, prediction *p)
+static weft_status predict(cli_arguments *a, cli_prediction *p)
 {
     const char *out = cli_text(a, "out");
     weft_status status = is_stream(out) ? WEFT_OK : cli_may_write(a, out, NULL);
@@ -347,7 +193,7 @@ static weft_status run(cli_arguments *arguments)
         return cli_misuse(arguments, "--what-if needs --neighbors K beside it: it says what changes without each of them");
     if (cli_flag(arguments, "json") && is_stream(cli_text(arguments, "out")))
         return cli_misuse(arguments, "--out - and --json both write to standard output");
-    prediction p = {0};
+    cli_prediction p = {0};
     weft_status status = predict(arguments, &p);
     weft_table_free(p.table);
     weft_text_free(&p.line);
