@@ -1,6 +1,8 @@
 /* weft tabular predict: a CSV of predictions, with the training rows behind them, intervals and doubts on request. */
 #include "cli/tabular_predict.h"
 
+#include "tabular/suppose.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,16 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .help = "also what the prediction would be without each of these rows",
      .group = "Reasons and doubts"},
+    {.name = "without",
+     .value = "ROWS",
+     .kind = CLI_TEXT,
+     .help = "what it would say without these training rows: numbers and ranges, as in 3,17,40-52 (TabR)",
+     .group = "What if"},
+    {.name = "relabel",
+     .value = "ROW=TARGET",
+     .kind = CLI_LIST,
+     .help = "what it would say had this training row another target; a list, or given again (TabR)",
+     .group = "What if"},
     {.name = "interval",
      .value = "LEVEL",
      .kind = CLI_NUMBER,
@@ -60,6 +72,8 @@ static weft_status predict_part(cli_prediction *p, int64_t from, int64_t count)
     weft_status status = weft_rows_from_part(p->config, p->table, from, count, &rows);
     if (status == WEFT_OK)
         status = weft_tabular_predict(p->m.model, rows, false, p->neighbors, &p->said);
+    if (status == WEFT_OK && p->as_is.model)
+        status = weft_tabular_predict(p->as_is.model, rows, false, 0, &p->said_as_is);
     if (status == WEFT_OK && p->what_if) {
         p->without = malloc((size_t)(count * p->neighbors * p->said.width + 1) * sizeof *p->without);
         status = p->without ? weft_tabular_without(p->m.model, rows, &p->said, p->without)
@@ -67,6 +81,8 @@ static weft_status predict_part(cli_prediction *p, int64_t from, int64_t count)
     }
     if (status == WEFT_OK && p->calibrated) {
         weft_calibration_apply(p->calibration, p->config, count, p->said.value);
+        if (p->as_is.model)
+            weft_calibration_apply(p->calibration, p->config, count, p->said_as_is.value);
         if (p->what_if)
             weft_calibration_apply(p->calibration, p->config, count * p->neighbors, p->without);
     }
@@ -77,6 +93,7 @@ static weft_status predict_part(cli_prediction *p, int64_t from, int64_t count)
                                 : weft_output_write(p->file, p->line.data, p->line.length);
     }
     weft_predictions_free(&p->said);
+    weft_predictions_free(&p->said_as_is);
     free(p->without);
     p->without = NULL;
     weft_rows_free(rows);
@@ -165,12 +182,55 @@ static weft_status read_rows(cli_arguments *a, cli_prediction *p)
     return status;
 }
 
-static weft_status predict(cli_arguments *a, cli_prediction *p)
+typedef struct supposition {
+    weft_row_ranges without;
+    weft_relabel *relabel;
+    int relabels;
+    bool any;
+} supposition;
+
+/* From the command line alone. */
+static weft_status read_supposition(cli_arguments *a, supposition *s)
+{
+    const char *const *items;
+    s->relabels = cli_list(a, "relabel", &items);
+    s->any = cli_given(a, "without") || s->relabels > 0;
+    s->relabel = malloc(((size_t)s->relabels + 1) * sizeof *s->relabel);
+    if (!s->relabel)
+        return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    weft_status status = cli_given(a, "without") ? weft_row_ranges_parse(cli_text(a, "without"), &s->without) : WEFT_OK;
+    if (status == WEFT_ERROR_ARGUMENT)
+        return cli_misuse(a, "--without: %s", weft_error());
+    for (int i = 0; i < s->relabels && status == WEFT_OK; i++)
+        if ((status = weft_relabel_parse(items[i], &s->relabel[i])) == WEFT_ERROR_ARGUMENT)
+            return cli_misuse(a, "--relabel %s", weft_error());
+    return status;
+}
+
+/* The model as it is, and as it would be. */
+static weft_status open_both(cli_arguments *a, const supposition *s, cli_prediction *p)
+{
+    const char *folder = cli_positional_at(a, 0);
+    int64_t gone;
+    weft_status status = cli_tabular_open(a, folder, &p->as_is);
+    if (status == WEFT_OK)
+        status = weft_tabular_folder_open(folder, &p->m.folder);
+    if (status == WEFT_OK)
+        status =
+            weft_tabular_suppose(folder, &p->m.folder, s->without.count ? &s->without : NULL, s->relabel, s->relabels, &gone);
+    if (status != WEFT_OK)
+        return status;
+    cli_json_integer(a, "without", gone);
+    cli_json_integer(a, "relabelled", s->relabels);
+    return weft_tabular_model_new(cli_engine(a), &p->m.folder, &p->m.model);
+}
+
+static weft_status predict(cli_arguments *a, const supposition *supposed, cli_prediction *p)
 {
     const char *out = cli_text(a, "out");
     weft_status status = is_stream(out) ? WEFT_OK : cli_may_write(a, out, NULL);
     if (status == WEFT_OK)
-        status = cli_tabular_open(a, cli_positional_at(a, 0), &p->m);
+        status = supposed->any ? open_both(a, supposed, p) : cli_tabular_open(a, cli_positional_at(a, 0), &p->m);
     p->schema = p->m.folder.schema;
     p->config = &p->m.folder.config;
     if (status == WEFT_OK)
@@ -183,6 +243,10 @@ static weft_status predict(cli_arguments *a, cli_prediction *p)
         if (!is_stream(out))
             cli_say(a, "%lld predictions in %s\n", (long long)p->table->rows, out);
         cli_json_integer(a, "rows", p->table->rows);
+        if (supposed->any && !is_stream(out))
+            cli_say(a, "%lld of them differ from those of the model as it is\n", (long long)p->changed);
+        if (supposed->any)
+            cli_json_integer(a, "changed", p->changed);
     }
     return status;
 }
@@ -194,10 +258,16 @@ static weft_status run(cli_arguments *arguments)
     if (cli_flag(arguments, "json") && is_stream(cli_text(arguments, "out")))
         return cli_misuse(arguments, "--out - and --json both write to standard output");
     cli_prediction p = {0};
-    weft_status status = predict(arguments, &p);
+    supposition supposed = {0};
+    weft_status status = read_supposition(arguments, &supposed);
+    if (status == WEFT_OK)
+        status = predict(arguments, &supposed, &p);
+    weft_row_ranges_free(&supposed.without);
+    free(supposed.relabel);
     weft_table_free(p.table);
     weft_text_free(&p.line);
     cli_tabular_close(&p.m);
+    cli_tabular_close(&p.as_is);
     return status;
 }
 
@@ -212,6 +282,8 @@ const cli_command cli_tabular_predict = {
         "by extend go on from that file's row count.\n\n"
         "--what-if adds neighbor_k_without: the prediction (for classes: the predicted class's probability) if that row were "
         "forgotten; the next nearest row takes its place. --interval adds lower and upper, or set (classes parted by |). "
+        "--without and --relabel suppose other training rows, of which nothing is kept: prediction is then what the model would "
+        "say, to the bit, after forget or with the corrected row; as_is (and p_CLASS_as_is) what it says.\n\n"
         "--domain adds domain_rank, the share of training rows that lie nearer to the others than this row does, and "
         "out_of_domain, 1 where it is above 0.99. Probabilities are the network's own unless --calibrated asks for those "
         "after the temperature; the predicted class is the same.",

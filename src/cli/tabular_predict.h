@@ -6,7 +6,8 @@
 #include "cli/tabular.h"
 
 typedef struct cli_prediction {
-    cli_tabular_model m;
+    cli_tabular_model m;     /* as supposed by --without and --relabel, if they are there */
+    cli_tabular_model as_is; /* then the model itself; else nothing */
     const weft_schema *schema;
     const weft_tabular_config *config;
     const weft_calibration *calibration; /* needed for what was asked; else NULL */
@@ -15,10 +16,11 @@ typedef struct cli_prediction {
     bool what_if, interval, domain, calibrated;
     double threshold, cut; /* of scores; of two classes' probabilities as they are written */
     /* of the rows at hand */
-    weft_predictions said;
+    weft_predictions said, said_as_is;
     double *without; /* [rows, neighbors, width] */
     weft_output *file;
     weft_text line;
+    int64_t changed; /* rows of which the model as it is says something else */
 } cli_prediction;
 
 /* Both go to `line`. */

@@ -7,19 +7,28 @@
 
 /* ---- the header ---- */
 
+static void add_class_names(cli_prediction *p, const char *end)
+{
+    for (int k = 0; k < p->schema->classes; k++) {
+        weft_text name = {0};
+        weft_text_add(&name, "p_%s%s", weft_schema_class(p->schema, k), end);
+        weft_text_add(&p->line, ",");
+        weft_csv_add_field(&p->line, name.data ? name.data : "", name.length);
+        weft_text_free(&name);
+    }
+}
+
 void cli_prediction_header(cli_prediction *p)
 {
     weft_text *out = &p->line;
     weft_text_add(out, "prediction");
-    for (int k = 0; k < p->schema->classes; k++) {
-        weft_text name = {0};
-        weft_text_add(&name, "p_%s", weft_schema_class(p->schema, k));
-        weft_text_add(out, ",");
-        weft_csv_add_field(out, name.data ? name.data : "", name.length);
-        weft_text_free(&name);
-    }
+    add_class_names(p, "");
     if (p->interval)
         weft_text_add(out, p->schema->classes ? ",set" : ",lower,upper");
+    if (p->as_is.model) {
+        weft_text_add(out, ",as_is");
+        add_class_names(p, "_as_is");
+    }
     if (p->domain)
         weft_text_add(out, ",domain_rank,out_of_domain");
     static const char *const kept[] = {"row", "weight", "label", "distance", "without"};
@@ -116,28 +125,39 @@ static void add_neighbors(cli_prediction *p, int64_t i, int64_t likeliest)
     }
 }
 
-void cli_prediction_row(cli_prediction *p, int64_t i)
+/* The class or the value, then the classes' probabilities; returns the class (0 for a quantity). */
+static int64_t add_prediction(cli_prediction *p, const weft_predictions *said, int64_t i)
 {
-    const double *value = p->said.value + i * p->said.width;
-    int64_t likeliest = 0;
-    if (p->schema->classes) {
-        likeliest = p->said.width == 1 ? value[0] > p->cut : weft_predicted_class(p->said.value, i, p->schema->classes);
-        add_class(&p->line, p->schema, likeliest);
-    } else {
+    const double *value = said->value + i * said->width;
+    if (!p->schema->classes) {
         add_target(p, value[0]);
+        return 0;
     }
+    int64_t class = said->width == 1 ? value[0] > p->cut : weft_predicted_class(said->value, i, p->schema->classes);
+    add_class(&p->line, p->schema, class);
     for (int k = 0; k < p->schema->classes; k++) {
         weft_text_add(&p->line, ",");
         cli_tabular_number(&p->line, probability(p, value, k));
     }
+    return class;
+}
+
+void cli_prediction_row(cli_prediction *p, int64_t i)
+{
+    int64_t predicted = add_prediction(p, &p->said, i);
     if (p->interval)
         add_interval(p, i);
+    if (p->as_is.model) {
+        weft_text_add(&p->line, ",");
+        int64_t as_is = add_prediction(p, &p->said_as_is, i);
+        p->changed += p->schema->classes ? as_is != predicted : p->said.value[i] != p->said_as_is.value[i];
+    }
     if (p->domain) {
         double rank = weft_calibration_rank(p->calibration, p->said.remoteness[i]);
         weft_text_add(&p->line, ",");
         cli_tabular_number(&p->line, rank);
         weft_text_add(&p->line, ",%d", rank > WEFT_REMOTE);
     }
-    add_neighbors(p, i, likeliest);
+    add_neighbors(p, i, predicted);
     weft_text_add(&p->line, "\n");
 }

@@ -1,5 +1,6 @@
 /* In report.html: how sure the model is and how often rightly, and which rows are strange to it. */
 #include "cli/tabular.h"
+#include "tabular/decision.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -68,6 +69,46 @@ static void sets_table(weft_report_run *r, const weft_tabular_folder *f, const w
                       SHOWN_LEVELS);
 }
 
+/* Two classes: what each threshold gives on these rows. */
+static weft_status thresholds(weft_report_run *r, const weft_tabular_folder *f, const weft_rows_data *rows, const double *p)
+{
+    enum { MEASURES = 3 };
+    static const char *const shown[MEASURES] = {"precision", "recall", "f1"};
+    weft_decision *list;
+    int64_t count;
+    weft_status status = weft_decision_all(p, rows->label, rows->rows, &list, &count);
+    double *x = status == WEFT_OK ? malloc((size_t)(count * (MEASURES + 1) + 1) * sizeof *x) : NULL;
+    if (status == WEFT_OK && !x)
+        status = weft_fail(WEFT_ERROR_MEMORY, "a report: memory is short");
+    weft_series series[MEASURES];
+    for (int s = 0, k = 0; s < WEFT_DECISION_MEASURES && status == WEFT_OK && k < MEASURES; s++) {
+        const weft_decision_measure *measure = &weft_decision_measures[s];
+        bool wanted = false;
+        for (int w = 0; w < MEASURES; w++)
+            wanted |= strcmp(shown[w], measure->name) == 0;
+        if (!wanted)
+            continue;
+        double *y = x + count * (k + 1);
+        for (int64_t i = 0; i < count; i++) {
+            x[i] = list[i].threshold;
+            y[i] = measure->value(&list[i]);
+        }
+        series[k++] = (weft_series){measure->name, x, y, (size_t)count};
+    }
+    char title[128];
+    snprintf(title, sizeof title, "Saying \"%.60s\" above another probability", weft_schema_class(f->schema, 1));
+    if (status == WEFT_OK)
+        weft_report_lines(r->page,
+                          &(weft_chart){.title = title,
+                                        .x_label = "threshold",
+                                        .y_label = "share",
+                                        .note = "weft tabular threshold chooses one by what errors cost, or what must be found."},
+                          series, MEASURES, f->calibration->threshold, "now");
+    free(x);
+    free(list);
+    return status;
+}
+
 static weft_status classes(weft_report_run *r, const weft_tabular_folder *f, const weft_rows_data *rows,
                            const weft_predictions *said)
 {
@@ -89,6 +130,8 @@ static weft_status classes(weft_report_run *r, const weft_tabular_folder *f, con
     if (status == WEFT_OK)
         status = weft_value_metrics(&f->config, rows, p, 0, 1, &m[1]);
     reliability(r, "After the temperature", "Points nearer to the diagonal: the temperature helped.", &f->config, rows, p);
+    if (status == WEFT_OK && f->config.n_classes == 2)
+        status = thresholds(r, f, rows, said->value);
     weft_report_column columns[] = {
         {"", WEFT_COLUMN_TEXT, 0}, {"before", WEFT_COLUMN_NUMBER, 4}, {"after", WEFT_COLUMN_NUMBER, 4}};
     weft_report_cell cells[][3] = {

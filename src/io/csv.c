@@ -66,8 +66,8 @@ static weft_status read_name(weft_csv *csv, int column, const weft_csv_field *fi
     while (end > text && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     if (text == end)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: column %d of %d has no name; give it one in the header line", csv->path,
-                         column + 1, csv->columns);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: column %d of %d has no name; give it one in the header line%s", csv->path,
+                         column + 1, csv->columns, column == 0 ? " (an index that pandas wrote: to_csv(index=False))" : "");
     char *name = malloc((size_t)(end - text) + 1);
     if (!name)
         return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate its names", csv->path);

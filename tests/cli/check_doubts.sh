@@ -80,6 +80,44 @@ ran tabular predict model classes.csv --out soft.csv --calibrated --interval 0.9
 cmp -s raw.csv soft.csv && wrong "--calibrated changes nothing"
 [ "$(head -1 soft.csv)" = prediction,p_down,p_up,set ] || wrong "--interval of classes: header $(head -1 soft.csv)"
 
+# A threshold is chosen for what is wished, decides what is predicted and nothing else, and can be taken back.
+ran tabular threshold model classes.csv --split split.csv --part val --least-recall 1 --json
+between 1 1 "$(sed 's/.*"now": {[^}]*"recall": \([0-9.]*\).*/\1/' out)" "the recall of a threshold with --least-recall 1"
+cut=$(awk -F, 'NR > 1 { print $3 }' raw.csv | sort -g | sed -n 450p)
+ran tabular threshold model classes.csv --to "$cut" --json
+ran tabular predict model classes.csv --out low.csv
+ran tabular predict model classes.csv --out low_soft.csv --calibrated
+[ "$(cut -d, -f2- low.csv)" = "$(cut -d, -f2- raw.csv)" ] || wrong "a threshold changes probabilities"
+[ "$(cut -d, -f1 low.csv)" = "$(cut -d, -f1 low_soft.csv)" ] || wrong "a threshold decides otherwise with --calibrated"
+awk -F, -v cut="$cut" 'NR > 1 && ($1 == "up") != ($3 > cut) && ($3 - cut) ^ 2 > 1e-12 { exit 1 }' low.csv || wrong "predictions do not follow the threshold $cut"
+cmp -s low.csv raw.csv && wrong "a threshold that a quarter of the rows exceeds changes no prediction"
+ran tabular eval model classes.csv --split split.csv --json
+grep -q '"decision": {"class": "up"' out || wrong "eval does not tell what the threshold gives: $(cut -c 1-300 out)"
+[ "$(number accuracy)" != "" ] && [ "$(sed 's/.*"rows": [0-9]*, "accuracy": \([0-9.]*\).*/\1/' out)" = "$before" ] || wrong "a threshold changes eval's accuracy"
+ran tabular calibrate model classes.csv --split split.csv --part val
+ran tabular predict model classes.csv --out again.csv
+cmp -s low.csv again.csv || wrong "calibrating forgets the threshold"
+cksum model/* >kept
+ran tabular threshold model classes.csv --split split.csv --part val --cost 1,3 --dry-run
+cksum model/* | cmp -s - kept || wrong "--dry-run changes the model"
+ran tabular threshold model classes.csv --to 0.5
+ran tabular predict model classes.csv --out again.csv --force
+cmp -s raw.csv again.csv || wrong "a threshold of 0.5 is not what it was before"
+refuse() {
+    want=$1
+    word=$2
+    shift 2
+    "$weft" "$@" --quiet >out 2>err
+    got=$?
+    { [ $got -eq "$want" ] && [ "$(wc -l <err)" -eq 1 ] && grep -qF -e "$word" err; } || wrong "weft $*: status $got, $(cat err)"
+}
+refuse 2 'as in 1,5' tabular threshold model classes.csv --cost 1,-5
+refuse 2 'both say what is best' tabular threshold model classes.csv --cost 1,5 --by f1
+refuse 2 'leaves nothing to choose' tabular threshold model classes.csv --to 0.3 --least-recall 0.5
+refuse 2 '--to takes a number from 0 to 1' tabular threshold model classes.csv --to 2
+grep -e noise -e ',up$' classes.csv >ups.csv
+refuse 1 'are of one class' tabular threshold model ups.csv
+
 # Quantities: intervals hold about as often as they say on rows like those of training, and rows far away are called so.
 awk 'function draw() { x = (x * 16807) % 2147483647; return x / 2147483647 }
     BEGIN {
@@ -105,4 +143,5 @@ ran tabular predict quantity usual.csv --out usual_p.csv --domain --interval 0.9
 ran tabular predict quantity usual.csv --out sure.csv --interval 0.999
 [ ! -s err ] && wrong "400 validation rows bound something with 99.9 %"
 grep -q -- -inf sure.csv || wrong "too few rows for 99.9 %, and yet bounds: $(cat sure.csv)"
+refuse 1 'its target is a quantity' tabular threshold quantity quantity.csv
 exit $bad

@@ -74,7 +74,28 @@ for task in regression binary multiclass; do
     [ "$kept" = "$promised" ] || wrong "$task: what-if promised $promised without row $row, forgetting gives $kept"
     ran tabular predict model table.csv --out p2.csv --neighbors 8 --what-if --domain
     cmp -s p0.csv p2.csv || wrong "$task: forget --out changed the model itself"
-    rm p1.csv p2.csv
+
+    # Supposing that a row is gone, or has another target, gives what forgetting it does, or forgetting it and adding it corrected.
+    columns=$(head -1 p1.csv | awk -F, '{ print NF }')
+    ran tabular predict model table.csv --out s1.csv --without "$row" --json
+    [ "$(number without)" -eq 1 ] || wrong "$task: --without says $(cat out)"
+    cut -d, -f "1-$columns" s1.csv | cmp -s - p1.csv || wrong "$task: --without is not what forget gives"
+    ran tabular predict model table.csv --out p2.csv --force
+    cut -d, -f "$((columns + 1))-" s1.csv | sed 1d >as_is.csv
+    sed 1d p2.csv | cmp -s - as_is.csv || wrong "$task: as_is is not what the model says"
+    other=$(column y table.csv | awk -v own="$(column y table.csv | sed -n "$((row + 1))p")" '$0 != own' | head -1)
+    awk -F, -v OFS=, -v at=$((row + 2)) -v y="$other" 'NR == 1 { print } NR == at { $NF = y; print }' table.csv >corrected.csv
+    ran tabular extend copy corrected.csv
+    ran tabular predict copy table.csv --out p1.csv --force
+    ran tabular predict model table.csv --out s1.csv --relabel "$row=$other" --force --json
+    [ "$(number changed)" -ge 0 ] || wrong "$task: --relabel says $(cat out)"
+    cut -d, -f "1-$columns" s1.csv | cmp -s - p1.csv || wrong "$task: --relabel is not what forgetting and adding the row corrected gives"
+    cmp -s p1.csv p2.csv && wrong "$task: another target of the heaviest row of one changes nothing"
+    refuse 2 'as in 17=yes' tabular predict model table.csv --out s2.csv --relabel "$row"
+    refuse 2 'as in 3,17,40-52' tabular predict model table.csv --out s2.csv --without x
+    refuse 1 'row 9999 is not among' tabular predict model table.csv --out s2.csv --relabel "9999=$other"
+    refuse 1 'fewer than the context size 8' tabular predict model table.csv --out s2.csv --without 0-249
+    rm -r p1.csv p2.csv s1.csv copy
 
     # Added and forgotten: the former predictions. New rows get the numbers behind the training file's.
     ran tabular extend model new.csv --json

@@ -150,6 +150,8 @@ static void bad_files_are_refused_by_line(void **state)
     REFUSED("a,\"b\n1,2\n", " line 1: a quote in the header is not closed, or not followed by a delimiter");
     REFUSED("a,b,a\n1,2,3\n", ": columns 1 and 3 are both named \"a\"");
     REFUSED("b,c,a,c,a, a ,c\n", ": columns 2 and 4 are both named \"c\"");
+    REFUSED(",b\n1,2\n",
+            ": column 1 of 2 has no name; give it one in the header line (an index that pandas wrote: to_csv(index=False))");
     REFUSED("a,,c\n1,2,3\n", ": column 2 of 3 has no name; give it one in the header line");
     REFUSED("a,b,\n1,2,3\n", ": column 3 of 3 has no name; give it one in the header line");
     REFUSED("a,\xFF\n1,2\n", ": the name of column 2 is not UTF-8");
