@@ -91,6 +91,8 @@ static weft_status read_case(sample_case *c, weft_json_value record, const char 
         if (!(c->u.reals[i] >= 0 && c->u.reals[i] < 1))
             status = weft_fail(WEFT_ERROR_FORMAT, "%s: u[%lld] is %g; expected from 0 to less than 1", where, (long long)i,
                                c->u.reals[i]);
+    if (status == WEFT_OK)
+        status = weft_sampler_check_keys(settings, where);
     return status == WEFT_OK ? weft_sampler_read(settings, where, &c->settings, &c->bias) : status;
 }
 
@@ -164,7 +166,8 @@ const cli_command cli_lm_sample = {
     .action = "sample",
     .summary = "show what the sampler does to given logits",
     .description = "settings: temperature (0: greedy), top_k, top_p, min_p, typical_p, repetition_penalty, presence_penalty, "
-                   "frequency_penalty, no_repeat_ngram_size, logit_bias. For each u the answer is the first token in id order at "
+                   "frequency_penalty, no_repeat_ngram_size, logit_bias, greedy, sampler_order; another name is refused. For "
+                   "each u the answer is the first token in id order at "
                    "which the sum "
                    "of probabilities passes u.",
     .options = options,

@@ -53,6 +53,9 @@ weft_status weft_sampler_check(const weft_sampler_settings *);
  * what settings->bias points to, and is the caller's to free. */
 weft_status weft_sampler_read(weft_json_value object, const char *where, weft_sampler_settings *, weft_logit_bias **bias);
 
+/* Fails on a key that weft_sampler_read does not read, naming the nearest one; for settings that somebody typed. */
+weft_status weft_sampler_check_keys(weft_json_value object, const char *where);
+
 typedef struct weft_sampler weft_sampler;
 /* For logits [vocabulary]; the settings are copied, the bias is borrowed. */
 weft_status weft_sampler_new(int64_t vocabulary, const weft_sampler_settings *, weft_sampler **out);

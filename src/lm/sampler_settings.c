@@ -1,6 +1,8 @@
 /* What a sampler is told: ranges, and reading them from JSON. */
 #include "lm/sampler.h"
 
+#include "base/spelling.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -32,6 +34,45 @@ weft_status weft_sampler_check(const weft_sampler_settings *s)
     for (int64_t i = 0; i < s->bias_count; i++)
         if (isnan(s->bias[i].bias) || s->bias[i].bias > LARGEST)
             return weft_fail(WEFT_ERROR_ARGUMENT, "logit_bias of token %lld is %g", (long long)s->bias[i].id, s->bias[i].bias);
+    return WEFT_OK;
+}
+
+weft_status weft_sampler_check_keys(weft_json_value object, const char *where)
+{
+    static const char *const known[] = {"temperature",
+                                        "top_k",
+                                        "top_p",
+                                        "min_p",
+                                        "typical_p",
+                                        "repetition_penalty",
+                                        "presence_penalty",
+                                        "frequency_penalty",
+                                        "no_repeat_ngram_size",
+                                        "logit_bias",
+                                        "sampler_order",
+                                        "greedy",
+                                        "do_sample"};
+    enum { KNOWN = sizeof known / sizeof known[0] };
+    for (int64_t i = 0; i < weft_json_size(object); i++) {
+        weft_json_value value;
+        const char *key = weft_json_key(object, i, &value), *nearest = NULL;
+        bool found = false;
+        for (int k = 0; k < KNOWN; k++) {
+            found = found || strcmp(key, known[k]) == 0;
+            weft_spelling_nearest(key, known[k], &nearest);
+        }
+        if (found)
+            continue;
+        weft_text list = {0};
+        for (int k = 0; k < KNOWN && !nearest; k++)
+            weft_text_add(&list, "%s%s", k ? ", " : "", known[k]);
+        weft_status status =
+            nearest ? weft_fail(WEFT_ERROR_FORMAT, "%s: there is no setting \"%.60s\"; did you mean %s?", where, key, nearest)
+                    : weft_fail(WEFT_ERROR_FORMAT, "%s: there is no setting \"%.60s\"; known are %s", where, key,
+                                list.data ? list.data : "");
+        weft_text_free(&list);
+        return status;
+    }
     return WEFT_OK;
 }
 

@@ -34,6 +34,16 @@ says 124439808 info model
 says '"parameters": 124439808' info model --json
 fails 1 "model.safetensors" lm generate model --ids 1
 
+# the sampler on given logits: names of settings are its own, numbers in their ranges
+echo '{"logits": [1, 2, 3], "settings": {"top_k": 2, "temperature": 1}, "u": [0.1, 0.9]}' >case.jsonl
+says '"drawn": [1, 2], "greedy": 2' lm sample --file case.jsonl --json
+echo '{"logits": [1, 2, 3], "settings": {"temprature": 0.5}}' >case.jsonl
+fails 1 'case.jsonl line 1: there is no setting "temprature"; did you mean temperature?' lm sample --file case.jsonl
+echo '{"logits": [1, 2, 3], "settings": {"beams": 4}}' >case.jsonl
+fails 1 'there is no setting "beams"; known are temperature, top_k' lm sample --file case.jsonl
+echo '{"logits": [1, 2, 3], "settings": {"top_p": 1.5}}' >case.jsonl
+fails 1 "case.jsonl line 1: top_p is 1.5" lm sample --file case.jsonl
+
 stories=${WEFT_DATA:-$source/../shared/data}/lm/stories260K
 if [ ! -d "$stories" ]; then
     echo "no $stories (set WEFT_DATA): the rest is skipped"
