@@ -240,6 +240,6 @@ void weft_lm_rope_frequencies(const weft_lm_rope *r, int64_t rotary, int64_t len
         yarn(r, rotary, inv, factor);
     else if (r->type == WEFT_ROPE_LONGROPE)
         longrope(r, rotary, length, inv, factor);
-    if (r->attention_factor > 0)
+    if (r->attention_factor > 0 && (r->type == WEFT_ROPE_YARN || r->type == WEFT_ROPE_LONGROPE)) /* the others have no such key */
         *factor = r->attention_factor;
 }

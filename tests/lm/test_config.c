@@ -66,7 +66,11 @@ static const struct {
      999885952},
     {"BERT base, with its pooler", "{\"model_type\": \"bert\", \"architectures\": [\"BertForMaskedLM\"]}", 109482240},
     {"DistilBERT base", "{\"model_type\": \"distilbert\", \"architectures\": [\"DistilBertForMaskedLM\"]}", 66362880},
-    {"RoBERTa base, with its pooler", "{\"model_type\": \"roberta\", \"architectures\": [\"RobertaForMaskedLM\"]}", 124645632},
+    {"RoBERTa base, with its pooler",
+     "{\"model_type\": \"roberta\", \"architectures\": [\"RobertaForMaskedLM\"], \"max_position_embeddings\": 514, "
+     "\"type_vocab_size\": 1}",
+     124645632},
+    {"RoBERTa by transformers' defaults, 512 positions and 2 types", "{\"model_type\": \"roberta\"}", 124644864},
 };
 
 static void published_sizes(void **state)
@@ -129,8 +133,9 @@ static void ropes(void **state)
     assert_true(factor == 1 && plain[0] == 1 && fabs(plain[2] - 0.01) < 1e-15);
     weft_lm_config_free(&c);
 
-    c = read_config(ROPE_OF("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}"));
+    c = read_config(ROPE_OF("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4, \"attention_factor\": 3}"));
     weft_lm_rope_frequencies(&c.rope[0], 8, 64, inv, &factor);
+    assert_true(factor == 1); /* yarn and longrope alone have an attention_factor */
     for (int i = 0; i < 4; i++)
         assert_true(fabs(inv[i] - plain[i] / 4) < 1e-15);
     weft_lm_config_free(&c);
