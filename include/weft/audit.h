@@ -88,6 +88,9 @@ WEFT_API void weft_tuco_reading_free(weft_tuco_reading *);
 typedef struct weft_tuco_run weft_tuco_run;
 WEFT_API weft_status weft_tuco_start(weft_tuco *, const int64_t *ids, int64_t n, int64_t most_new, double alpha,
                                      weft_tuco_run **out);
+/* The same with a reading of the prompt at the request's alpha, both from one pass (two where ropes depend on the length). */
+WEFT_API weft_status weft_tuco_read_and_start(weft_tuco *, const int64_t *ids, int64_t n, int64_t most_new,
+                                              const weft_tuco_request *, weft_tuco_reading **reading, weft_tuco_run **out);
 WEFT_API const float *weft_tuco_run_logits(const weft_tuco_run *);
 WEFT_API double weft_tuco_run_tuco(const weft_tuco_run *);
 WEFT_API weft_status weft_tuco_next(weft_tuco_run *, int64_t id); /* appends a token and runs it */

@@ -111,6 +111,14 @@ weft_status tuco_reading_new(const weft_tuco *t, int64_t n, const weft_tuco_requ
 void tuco_reading_finish(weft_tuco_reading *r, const double *norms, const double *halves);
 void tuco_output_shares(weft_tuco_reading *r, weft_tensor tuned, weft_tensor base);
 
+/* One prompt into an empty reading of its length; with a run, which has no length-dependent rope, into its caches too (read.c).
+ */
+weft_status tuco_read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_request *request, weft_tuco_run *run,
+                            weft_tuco_reading *r);
+/* Keys of a run's caches; and those caches as the states of a plan with so many, made for the first one (generate.c). */
+int64_t tuco_run_capacity(const weft_tuco_run *run);
+weft_status tuco_run_bind(weft_tuco_run *run, tuco_plan *p);
+
 /* ‖·‖₁ shares: b / (a + b), 0 where both are 0. */
 static inline double tuco_share_of(double base, double tuned)
 {

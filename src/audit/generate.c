@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 struct weft_tuco_run {
     weft_tuco *t;
@@ -42,9 +43,15 @@ static weft_status make_states(weft_tuco_run *run, const tuco_plan *p)
     return WEFT_OK;
 }
 
-static weft_status bind_states(const weft_tuco_run *run, tuco_plan *p)
+int64_t tuco_run_capacity(const weft_tuco_run *run)
 {
-    weft_status status = WEFT_OK;
+    return run->capacity;
+}
+
+/* A plan may have served another run since. */
+weft_status tuco_run_bind(weft_tuco_run *run, tuco_plan *p)
+{
+    weft_status status = run->states ? WEFT_OK : make_states(run, p);
     for (int k = 0; k < run->state_count && status == WEFT_OK; k++)
         status = weft_bind(p->session, run->names[k], run->states[k]);
     return status;
@@ -59,12 +66,10 @@ static weft_status advance(weft_tuco_run *run, const int64_t *ids, int64_t n, in
     tuco_plan *p;
     double *norms = malloc((size_t)(4 * L * n) * sizeof *norms);
     weft_status status = norms ? tuco_plan_get(t, &form, &p) : tuco_short_of_memory();
-    if (status == WEFT_OK && !run->states)
-        status = make_states(run, p);
     if (status == WEFT_OK)
         status = tuco_plan_feed(p, t, ids, n, run->filled, run->alpha);
     if (status == WEFT_OK)
-        status = bind_states(run, p); /* a plan may have served another run since */
+        status = tuco_run_bind(run, p);
     if (status == WEFT_OK)
         status = weft_run(p->session);
     if (status == WEFT_OK)
@@ -79,7 +84,8 @@ static weft_status advance(weft_tuco_run *run, const int64_t *ids, int64_t n, in
     return status;
 }
 
-weft_status weft_tuco_start(weft_tuco *t, const int64_t *ids, int64_t n, int64_t most_new, double alpha, weft_tuco_run **out)
+/* A run that has read nothing. */
+static weft_status new_run(weft_tuco *t, const int64_t *ids, int64_t n, int64_t most_new, double alpha, weft_tuco_run **out)
 {
     *out = NULL;
     weft_status status = tuco_check_ids(t, ids, n);
@@ -96,13 +102,62 @@ weft_status weft_tuco_start(weft_tuco *t, const int64_t *ids, int64_t n, int64_t
     *run = (weft_tuco_run){.t = t, .alpha = alpha, .rope_length = tuco_rope_length(t, needed)};
     run->capacity = tuco_round_up(needed > rows ? needed : rows);
     run->logits = calloc((size_t)weft_tuco_vocab(t), sizeof *run->logits);
-    status = run->logits ? advance(run, ids, n, rows) : tuco_short_of_memory();
+    *out = run;
+    return run->logits ? WEFT_OK : tuco_short_of_memory();
+}
+
+static weft_status finish_start(weft_status status, weft_tuco_run **run)
+{
     if (status != WEFT_OK) {
-        weft_tuco_run_free(run);
+        weft_tuco_run_free(*run);
+        *run = NULL;
+    }
+    return status;
+}
+
+weft_status weft_tuco_start(weft_tuco *t, const int64_t *ids, int64_t n, int64_t most_new, double alpha, weft_tuco_run **out)
+{
+    weft_status status = new_run(t, ids, n, most_new, alpha, out);
+    return finish_start(status == WEFT_OK ? advance(*out, ids, n, tuco_round_up(n)) : status, out);
+}
+
+/* The reading's pass through the prompt, into the run's caches. */
+static weft_status read_into(weft_tuco_run *run, const int64_t *ids, int64_t n, const weft_tuco_request *request,
+                             weft_tuco_reading **out)
+{
+    weft_status status = tuco_reading_new(run->t, n, request, out);
+    if (status == WEFT_OK)
+        status = tuco_read_whole(run->t, ids, request, run, *out);
+    if (status != WEFT_OK) {
+        weft_tuco_reading_free(*out);
+        *out = NULL;
         return status;
     }
-    *out = run;
+    (*out)->peak_bytes = tuco_plans_bytes(run->t->plans);
+    run->filled = n;
+    run->tuco = (*out)->tuco;
+    memcpy(run->logits, (*out)->logits, (size_t)weft_tuco_vocab(run->t) * sizeof *run->logits);
     return WEFT_OK;
+}
+
+weft_status weft_tuco_read_and_start(weft_tuco *t, const int64_t *ids, int64_t n, int64_t most_new,
+                                     const weft_tuco_request *request, weft_tuco_reading **reading, weft_tuco_run **out)
+{
+    *reading = NULL;
+    weft_status status = new_run(t, ids, n, most_new, request->alpha, out);
+    if (status == WEFT_OK && ((*out)->rope_length || request->stream_layers)) {
+        /* keys turned for the longer text are not those of the prompt by itself */
+        status = weft_tuco_read(t, ids, n, request, reading);
+        if (status == WEFT_OK)
+            status = advance(*out, ids, n, tuco_round_up(n));
+    } else if (status == WEFT_OK) {
+        status = read_into(*out, ids, n, request, reading);
+    }
+    if (status != WEFT_OK) {
+        weft_tuco_reading_free(*reading);
+        *reading = NULL;
+    }
+    return finish_start(status, out);
 }
 
 const float *weft_tuco_run_logits(const weft_tuco_run *run)

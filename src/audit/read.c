@@ -190,10 +190,12 @@ static weft_status keep_tensors(tuco_plan *p, weft_tuco_reading *r)
 
 /* ---- one prompt ---- */
 
-static weft_status read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_request *request, weft_tuco_reading *r)
+weft_status tuco_read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_request *request, weft_tuco_run *run,
+                            weft_tuco_reading *r)
 {
     const int64_t L = r->layers, n = r->tokens;
     tuco_form form = {.tokens = tuco_round_up(n),
+                      .capacity = run ? tuco_run_capacity(run) : 0,
                       .length = tuco_rope_length(t, n),
                       .steered = request->alpha != 1,
                       .tensors = request->tensors,
@@ -204,6 +206,8 @@ static weft_status read_whole(weft_tuco *t, const int64_t *ids, const weft_tuco_
     weft_status status = norms && halves && sums ? tuco_plan_get(t, &form, &p) : tuco_short_of_memory();
     if (status == WEFT_OK)
         status = tuco_plan_feed(p, t, ids, n, 0, request->alpha);
+    if (status == WEFT_OK && run)
+        status = tuco_run_bind(run, p);
     if (status == WEFT_OK)
         status = weft_run(p->session);
     if (status == WEFT_OK)
@@ -242,7 +246,7 @@ static weft_status read_one(weft_tuco *t, const int64_t *ids, int64_t n, const w
     if (status == WEFT_OK)
         status = tuco_reading_new(t, n, request, &r);
     if (status == WEFT_OK)
-        status = read_whole(t, ids, request, r);
+        status = tuco_read_whole(t, ids, request, NULL, r);
     if (status != WEFT_OK) {
         weft_tuco_reading_free(r);
         return status;

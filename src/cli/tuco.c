@@ -184,7 +184,7 @@ static void tell_people(cli_arguments *a, const tuco_job *job, const weft_tuco_r
     }
 }
 
-static weft_status generate(cli_arguments *a, tuco_job *job, told *tokens)
+static weft_status generate(cli_arguments *a, tuco_job *job, weft_tuco_run *run, told *tokens)
 {
     int64_t wanted = cli_int(a, "generate"), vocab = weft_tuco_vocab(job->pair);
     if (job->encoder.tokenizer && weft_tokenizer_size(job->encoder.tokenizer) < vocab)
@@ -202,11 +202,8 @@ static weft_status generate(cli_arguments *a, tuco_job *job, told *tokens)
         tokens->tuco = tuco;
     if (!ids || !tuco)
         return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
-    weft_tuco_run *run = NULL;
     weft_sampler *sampler = NULL;
-    weft_status status = weft_tuco_start(job->pair, tokens->ids, tokens->prompt, wanted, cli_number(a, "alpha"), &run);
-    if (status == WEFT_OK)
-        status = weft_sampler_new(vocab, &sampling, &sampler);
+    weft_status status = weft_sampler_new(vocab, &sampling, &sampler);
     for (int64_t i = 0; i < wanted && status == WEFT_OK; i++) {
         int64_t id = 0;
         if (weft_interrupted())
@@ -223,7 +220,6 @@ static weft_status generate(cli_arguments *a, tuco_job *job, told *tokens)
             status = weft_tuco_next(run, id);
     }
     weft_sampler_free(sampler);
-    weft_tuco_run_free(run);
     return status;
 }
 
@@ -252,9 +248,12 @@ static weft_status read_prompt(cli_arguments *a, tuco_job *job, told *tokens)
                                  .tensors = cli_given(a, "tensors"),
                                  .stream_layers = cli_flag(a, "stream-layers")};
     weft_tuco_reading *r = NULL;
+    weft_tuco_run *run = NULL;
     weft_status status = tuco_threshold(a, job, &threshold);
     if (status == WEFT_OK)
-        status = weft_tuco_read(job->pair, tokens->ids, tokens->prompt, &request, &r);
+        status = cli_given(a, "generate") ? weft_tuco_read_and_start(job->pair, tokens->ids, tokens->prompt,
+                                                                     cli_int(a, "generate"), &request, &r, &run)
+                                          : weft_tuco_read(job->pair, tokens->ids, tokens->prompt, &request, &r);
     tokens->tuco = status == WEFT_OK ? malloc((size_t)(tokens->prompt + 1) * sizeof *tokens->tuco) : NULL;
     if (status == WEFT_OK && !tokens->tuco)
         status = weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
@@ -262,8 +261,9 @@ static weft_status read_prompt(cli_arguments *a, tuco_job *job, told *tokens)
         memcpy(tokens->tuco, r->tuco_pos, (size_t)tokens->prompt * sizeof *tokens->tuco);
         tokens->count = tokens->prompt;
     }
-    if (status == WEFT_OK && cli_given(a, "generate"))
-        status = generate(a, job, tokens);
+    if (status == WEFT_OK && run)
+        status = generate(a, job, run, tokens);
+    weft_tuco_run_free(run);
     if (status == WEFT_OK) {
         tell_json(a, job, r, tokens);
         tell_people(a, job, r, tokens);
