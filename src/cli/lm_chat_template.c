@@ -1,6 +1,5 @@
 /* weft lm chat-template: conversations as the text that a model reads. */
-#include "cli/cli.h"
-#include "io/records.h"
+#include "cli/lm_texts.h"
 #include "text/chat_template.h"
 
 #include <string.h>
@@ -12,7 +11,8 @@ static const cli_option options[] = {
     {.name = "file",
      .value = "F.jsonl",
      .kind = CLI_PATH,
-     .help = "conversations, a line of JSON each: {\"messages\": [{\"role\": …, \"content\": …}, …], \"add_generation_prompt\": "
+     .help = "conversations, a line of JSON each, - for standard input: {\"messages\": [{\"role\": …, \"content\": …}, …], "
+             "\"add_generation_prompt\": "
              "true}",
      .traits = CLI_REQUIRED},
     {.name = "template",
@@ -62,7 +62,7 @@ static weft_status run(cli_arguments *a)
     if (status == WEFT_OK) {
         weft_json_add_key(cli_json(a), "results");
         weft_json_open_list(cli_json(a));
-        status = weft_records_read(cli_text(a, "file"), render, &j, NULL);
+        status = cli_read_records(cli_text(a, "file"), render, &j);
         weft_json_close_list(cli_json(a));
     }
     weft_template_result_free(&j.result);

@@ -1,16 +1,11 @@
 /* Texts to classify or to embed: from a file, standard input or the command line, through the model some at a time. */
 #include "cli/lm_examples.h"
 
-#include "base/files.h"
 #include "base/utf8.h"
+#include "cli/lm_texts.h"
 #include "lm/model.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Texts from standard input are held in memory. */
-static const size_t most_piped = (size_t)4 << 30;
 
 weft_status cli_lm_examples_check(cli_arguments *a)
 {
@@ -81,35 +76,21 @@ static bool are_records(const char *bytes, size_t size)
     return at < size && bytes[at] && strchr("{[\"", bytes[at]);
 }
 
-static weft_status read_piped(weft_record_function function, void *user)
-{
-    static const char name[] = "standard input";
-    char *bytes = NULL;
-    size_t size = 0;
-    weft_status status = weft_stream_read(STDIN_FILENO, name, most_piped, &bytes, &size);
-    if (status == WEFT_OK)
-        status = are_records(bytes, size) ? weft_records_parse(bytes, size, name, function, user, NULL)
-                                          : give_lines(bytes, size, name, function, user);
-    free(bytes);
-    return status;
-}
-
 weft_status cli_lm_examples_read(cli_arguments *a, weft_record_function function, void *user)
 {
     const char *path = cli_text(a, "data"), *text = cli_text(a, "text");
     if (!path)
         return give_text(text, strlen(text), cli_text(a, "pair"), "--text", function, user);
-    if (strcmp(path, "-") == 0)
-        return read_piped(function, user);
     const char *ending = strrchr(path, '.');
+    const bool piped = strcmp(path, "-") == 0;
     if (weft_records_are_table(path) || (ending && (strcmp(ending, ".json") == 0 || strcmp(ending, ".jsonl") == 0)))
         return weft_records_read(path, function, user, NULL);
-    weft_map map;
-    weft_status status = weft_map_open(path, &map);
-    if (status != WEFT_OK)
-        return status;
-    status = give_lines(map.data ? map.data : "", map.size, path, function, user);
-    weft_map_close(&map);
+    cli_input in;
+    weft_status status = cli_input_open(path, &in);
+    if (status == WEFT_OK)
+        status = piped && are_records(in.bytes, in.size) ? weft_records_parse(in.bytes, in.size, in.name, function, user, NULL)
+                                                         : give_lines(in.bytes, in.size, in.name, function, user);
+    cli_input_close(&in);
     return status;
 }
 

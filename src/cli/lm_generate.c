@@ -1,6 +1,6 @@
 /* weft lm generate: continue prompts. */
-#include "base/files.h"
 #include "cli/lm_generate.h"
+#include "cli/lm_texts.h"
 #include "lm/generate.h"
 #include "lm/stopping.h"
 
@@ -9,14 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LARGEST_FILE ((size_t)1 << 30)
-
 static const cli_positional files[] = {{"MODEL", 1, 1, "a model's folder"}, {0}};
 
 static const cli_option options[] = {
-    {.name = "prompt", .value = "TEXT", .kind = CLI_TEXT, .help = "the text to continue"},
+    {.name = "prompt",
+     .value = "TEXT",
+     .kind = CLI_TEXT,
+     .help = "the text to continue; - for all that is on standard input, without its last line end"},
     {.name = "ids", .value = "IDS", .kind = CLI_LIST, .help = "tokens in place of a text: 1,403,407"},
-    {.name = "file", .value = "F.txt", .kind = CLI_PATH, .help = "prompts, one a line, continued together"},
+    {.name = "file",
+     .value = "F.txt",
+     .kind = CLI_PATH,
+     .help = "prompts, one a line, continued together; - for the lines on standard input"},
     {.name = "no-special", .kind = CLI_FLAG, .help = "without the special tokens that the tokenizer puts around a text"},
     {.name = "tokens",
      .value = "N",
@@ -197,14 +201,14 @@ static weft_status read_prompts(job *j)
 {
     cli_arguments *a = j->arguments;
     const char *prompt = cli_text(a, "prompt"), *path = cli_text(a, "file");
-    if (!path)
-        return add_prompt(j, prompt, prompt ? strlen(prompt) : 0);
-    char *text;
-    size_t size;
-    weft_status status = weft_file_read(path, LARGEST_FILE, &text, &size);
-    if (status != WEFT_OK)
-        return status;
-    for (const char *line = text, *end = text + size; line < end && status == WEFT_OK;) {
+    const bool piped = prompt && strcmp(prompt, "-") == 0;
+    if (prompt && !piped)
+        return add_prompt(j, prompt, strlen(prompt));
+    cli_input in;
+    weft_status status = piped ? cli_input_open_text("-", &in) : cli_input_open(path, &in);
+    if (status == WEFT_OK && piped)
+        status = add_prompt(j, in.bytes, in.size);
+    for (const char *line = in.bytes, *end = line + in.size; !piped && line < end && status == WEFT_OK;) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         size_t length = (size_t)((stop ? stop : end) - line);
         if (length && line[length - 1] == '\r')
@@ -212,8 +216,10 @@ static weft_status read_prompts(job *j)
         status = add_prompt(j, line, length);
         line = stop ? stop + 1 : end;
     }
-    free(text);
-    return status == WEFT_OK && j->count == 0 ? weft_fail(WEFT_ERROR_FORMAT, "%s: holds no prompt", path) : status;
+    if (status == WEFT_OK && j->count == 0)
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: holds no prompt", in.name);
+    cli_input_close(&in);
+    return status;
 }
 
 /* ---- results ---- */
@@ -381,6 +387,7 @@ const cli_command cli_lm_generate = {
     .options = options,
     .example = "weft lm generate stories260K --prompt \"Once upon a time\" --tokens 100\n"
                "weft lm generate stories260K --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.9 --seed 7\n"
-               "weft lm generate stories260K --file prompts.txt --tokens 40 --json",
+               "weft lm generate stories260K --file prompts.txt --tokens 40 --json\n"
+               "weft lm generate stories260K --prompt -",
     .run = run,
 };

@@ -1,17 +1,15 @@
 /* weft lm perplexity: how well a model foretells a text. */
-#include "base/files.h"
 #include "cli/lm.h"
+#include "cli/lm_texts.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGEST_FILE ((size_t)1 << 30)
-
 static const cli_positional files[] = {{"MODEL", 1, 1, "a model's folder"}, {0}};
 
 static const cli_option options[] = {
-    {.name = "file", .value = "F.txt", .kind = CLI_PATH, .help = "the text"},
+    {.name = "file", .value = "F.txt", .kind = CLI_PATH, .help = "the text; - for what is on standard input"},
     {.name = "ids", .value = "IDS", .kind = CLI_LIST, .help = "tokens in place of a text: 1,403,407"},
     {.name = "window",
      .value = "W",
@@ -44,14 +42,14 @@ typedef struct subject {
 
 static weft_status encode_file(cli_arguments *a, const weft_tokenizer *tokenizer, subject *s)
 {
-    char *text = NULL;
-    size_t size;
+    cli_input in;
     weft_encoding *e = NULL;
-    weft_status status = weft_file_read(cli_text(a, "file"), LARGEST_FILE, &text, &size);
+    weft_status status = cli_input_open(cli_text(a, "file"), &in);
     if (status == WEFT_OK)
         status = weft_encoding_new(tokenizer, &e);
     if (status == WEFT_OK)
-        status = weft_encode(e, text, size, &(weft_encode_options){.add_special = !cli_flag(a, "no-special"), .offsets = true});
+        status =
+            weft_encode(e, in.bytes, in.size, &(weft_encode_options){.add_special = !cli_flag(a, "no-special"), .offsets = true});
     if (status == WEFT_OK) {
         size_t n = weft_encoding_count(e);
         s->count = (int64_t)n;
@@ -59,17 +57,16 @@ static weft_status encode_file(cli_arguments *a, const weft_tokenizer *tokenizer
         s->begin = malloc((n + 1) * sizeof *s->begin);
         s->end = malloc((n + 1) * sizeof *s->end);
         if (!s->ids || !s->begin || !s->end)
-            status = weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", cli_text(a, "file"));
+            status = weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", in.name);
         for (size_t i = 0; i < n && status == WEFT_OK; i++) {
             s->ids[i] = weft_encoding_ids(e)[i];
             weft_encoding_range(e, i, &s->begin[i], &s->end[i]);
         }
         if (weft_encoding_repaired(e))
-            weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; %zu broken places are read as U+FFFD", cli_text(a, "file"),
-                     weft_encoding_repaired(e));
+            weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; %zu broken places are read as U+FFFD", in.name, weft_encoding_repaired(e));
     }
     weft_encoding_free(e);
-    free(text);
+    cli_input_close(&in);
     return status;
 }
 

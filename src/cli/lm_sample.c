@@ -1,6 +1,5 @@
 /* weft lm sample: what the sampler does to given logits. */
-#include "cli/cli.h"
-#include "io/records.h"
+#include "cli/lm_texts.h"
 #include "lm/sampler.h"
 
 #include <math.h>
@@ -11,8 +10,8 @@ static const cli_option options[] = {
      .value = "F.jsonl",
      .kind = CLI_PATH,
      .help =
-         "cases, a line of JSON each (or one list): {\"logits\": […], \"prompt_ids\": […], \"output_ids\": […], \"settings\": "
-         "{…}, \"u\": […]}",
+         "cases with the keys logits, prompt_ids, output_ids, settings and u: a line of JSON each, or one list; - for standard "
+         "input",
      .traits = CLI_REQUIRED},
     {.name = "sampler-order",
      .value = "ORDER",
@@ -156,7 +155,7 @@ static weft_status run(cli_arguments *a)
 {
     weft_json_add_key(cli_json(a), "results");
     weft_json_open_list(cli_json(a));
-    weft_status status = weft_records_read(cli_text(a, "file"), sample, a, NULL);
+    weft_status status = cli_read_records(cli_text(a, "file"), sample, a);
     weft_json_close_list(cli_json(a));
     return status;
 }

@@ -1,10 +1,56 @@
-/* Texts from files: plain ones, and JSON lines. */
+/* Texts from files and from standard input: plain ones, and JSON lines. */
 #include "cli/lm_texts.h"
 
-#include "base/files.h"
 #include "base/utf8.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* What is piped is held in memory. */
+static const size_t most_piped = (size_t)4 << 30;
+
+weft_status cli_input_open(const char *path, cli_input *in)
+{
+    const bool piped = strcmp(path, "-") == 0;
+    *in = (cli_input){.name = piped ? "standard input" : path};
+    weft_status status =
+        piped ? weft_stream_read(STDIN_FILENO, in->name, most_piped, &in->piped, &in->size) : weft_map_open(path, &in->map);
+    in->bytes = piped ? in->piped : in->map.data;
+    in->size = piped ? in->size : in->map.size;
+    if (!in->bytes || status != WEFT_OK)
+        in->bytes = "";
+    return status;
+}
+
+weft_status cli_input_open_text(const char *path, cli_input *in)
+{
+    weft_status status = cli_input_open(path, in);
+    if (in->size && in->bytes[in->size - 1] == '\n')
+        in->size--;
+    if (in->size && in->bytes[in->size - 1] == '\r')
+        in->size--;
+    return status;
+}
+
+void cli_input_close(cli_input *in)
+{
+    weft_map_close(&in->map);
+    free(in->piped);
+    *in = (cli_input){0};
+}
+
+weft_status cli_read_records(const char *path, weft_record_function function, void *user)
+{
+    cli_input in;
+    if (strcmp(path, "-") != 0)
+        return weft_records_read(path, function, user, NULL);
+    weft_status status = cli_input_open(path, &in);
+    if (status == WEFT_OK)
+        status = weft_records_parse(in.bytes, in.size, in.name, function, user, NULL);
+    cli_input_close(&in);
+    return status;
+}
 
 static weft_status read_line(const char *line, size_t length, const char *where, cli_text_function *function, void *user)
 {
@@ -40,12 +86,12 @@ static bool is_blank(const char *at, const char *end)
 
 weft_status cli_read_lines(const char *path, cli_text_function *function, void *user)
 {
-    weft_map map = {0};
+    cli_input in;
     int64_t number = 0;
     weft_text where = {0};
-    weft_status status = weft_map_open(path, &map);
-    const char *end = (const char *)map.data + map.size;
-    for (const char *at = map.data, *next; status == WEFT_OK && at < end; at = next) {
+    weft_status status = cli_input_open(path, &in);
+    const char *end = in.bytes + in.size;
+    for (const char *at = in.bytes, *next; status == WEFT_OK && at < end; at = next) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         next = stop ? stop + 1 : end;
         stop = stop ? stop : end;
@@ -53,12 +99,12 @@ weft_status cli_read_lines(const char *path, cli_text_function *function, void *
         if (is_blank(at, stop))
             continue;
         where.length = 0;
-        weft_text_add(&where, "%s line %lld", path, (long long)number);
-        status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path)
+        weft_text_add(&where, "%s line %lld", in.name, (long long)number);
+        status = where.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", in.name)
                               : read_line(at, (size_t)(stop - at), where.data, function, user);
     }
     weft_text_free(&where);
-    weft_map_close(&map);
+    cli_input_close(&in);
     return status;
 }
 
@@ -67,13 +113,12 @@ weft_status cli_read_texts(const char *path, cli_text_function *function, void *
     size_t length = strlen(path);
     if (length > 6 && strcmp(path + length - 6, ".jsonl") == 0)
         return cli_read_lines(path, function, user);
-    weft_map map = {0};
-    weft_status status = weft_map_open(path, &map);
-    if (status != WEFT_OK)
-        return status;
-    if (!weft_utf8_is_valid(map.size ? map.data : "", map.size))
-        weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; broken places are read as U+FFFD", path);
-    status = function(user, map.size ? map.data : "", map.size, path);
-    weft_map_close(&map);
+    cli_input in;
+    weft_status status = cli_input_open(path, &in);
+    if (status == WEFT_OK && !weft_utf8_is_valid(in.bytes, in.size))
+        weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; broken places are read as U+FFFD", in.name);
+    if (status == WEFT_OK)
+        status = function(user, in.bytes, in.size, in.name);
+    cli_input_close(&in);
     return status;
 }

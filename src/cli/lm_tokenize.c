@@ -9,8 +9,14 @@
 static const cli_positional files[] = {{"DIR", 1, 1, "a folder with a tokenizer, or a tokenizer's file"}, {0}};
 
 static const cli_option options[] = {
-    {.name = "text", .value = "TEXT", .kind = CLI_TEXT, .help = "the text to cut into tokens"},
-    {.name = "file", .value = "F.jsonl", .kind = CLI_PATH, .help = "texts, a line of JSON each: {\"text\": \"…\"}"},
+    {.name = "text",
+     .value = "TEXT",
+     .kind = CLI_TEXT,
+     .help = "the text to cut into tokens; - for what is on standard input, without its last line end"},
+    {.name = "file",
+     .value = "F.jsonl",
+     .kind = CLI_PATH,
+     .help = "texts, a line of JSON each: {\"text\": \"…\"}; - for standard input"},
     {.name = "decode", .value = "IDS", .kind = CLI_LIST, .help = "ids to turn into text: 1,2,3"},
     {.name = "no-special",
      .kind = CLI_FLAG,
@@ -65,6 +71,16 @@ static weft_status tokenize(void *user, const char *text, size_t length, const c
     return WEFT_OK;
 }
 
+static weft_status tokenize_piped(job *j)
+{
+    cli_input in;
+    weft_status status = cli_input_open_text("-", &in);
+    if (status == WEFT_OK)
+        status = tokenize(j, in.bytes, in.size, in.name);
+    cli_input_close(&in);
+    return status;
+}
+
 static weft_status decode(cli_arguments *a, const weft_tokenizer *t, bool skip_special)
 {
     const char *const *items;
@@ -107,7 +123,9 @@ static weft_status run_job(job *j)
     j->options = (weft_encode_options){.add_special = !cli_flag(a, "no-special"), .literal = cli_flag(a, "literal")};
     weft_json_add_key(cli_json(a), "results");
     weft_json_open_list(cli_json(a));
-    if (cli_given(a, "text"))
+    if (cli_given(a, "text") && strcmp(cli_text(a, "text"), "-") == 0)
+        status = tokenize_piped(j);
+    else if (cli_given(a, "text"))
         status = tokenize(j, cli_text(a, "text"), strlen(cli_text(a, "text")), "--text");
     else
         status = cli_read_lines(cli_text(a, "file"), tokenize, j);
@@ -145,6 +163,7 @@ const cli_command cli_lm_tokenize = {
     .options = options,
     .example = "weft lm tokenize stories260K --text \"Once upon a time\"\n"
                "weft lm tokenize stories260K --decode 1,403,407,261,378\n"
+               "weft lm tokenize stories260K --text -\n"
                "weft lm tokenize stories260K --file texts.jsonl --no-special --json",
     .run = run,
 };
