@@ -5,13 +5,12 @@
 #include "base/random.h"
 #include "hardware/balance.h"
 #include "io/csv.h"
-#include "io/gzip.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LENGTH_BYTES = 1 << 30, MOST_BATCH = 1 << 20 };
+enum { MOST_BATCH = 1 << 20 };
 
 static weft_status take_lengths(weft_csv *csv, weft_lengths *out)
 {
@@ -48,24 +47,12 @@ static weft_status take_lengths(weft_csv *csv, weft_lengths *out)
 
 weft_status weft_lengths_read(const char *path, weft_lengths *out)
 {
-    weft_map map = {0};
     weft_csv *csv = NULL;
-    char *text = NULL;
-    size_t size = 0;
     *out = (weft_lengths){0};
-    weft_status status = weft_map_open(path, &map);
-    if (status == WEFT_OK && weft_is_gzip(map.data, map.size)) {
-        status = weft_gzip_unpack(map.data, map.size, path, LENGTH_BYTES, &text, &size);
-        if (status == WEFT_OK)
-            status = weft_csv_parse(text, size, path, &(weft_csv_options){.threads = 1}, &csv);
-    } else if (status == WEFT_OK) {
-        status = weft_csv_parse(map.data, map.size, path, &(weft_csv_options){.threads = 1}, &csv);
-    }
+    weft_status status = weft_csv_read(path, &(weft_csv_options){.threads = 1}, &csv);
     if (status == WEFT_OK)
         status = take_lengths(csv, out);
     weft_csv_free(csv);
-    free(text);
-    weft_map_close(&map);
     if (status != WEFT_OK)
         weft_lengths_free(out);
     return status;

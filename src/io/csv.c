@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "io/arrays.h"
+#include "io/gzip.h"
 
 static const char delimiters[] = ",;\t|";
 
@@ -140,8 +141,6 @@ static weft_status parse(weft_csv *csv, const weft_csv_options *options)
         csv->rows_from += 3;
     else if (size >= 2 && (memcmp(csv->from, "\xFF\xFE", 2) == 0 || memcmp(csv->from, "\xFE\xFF", 2) == 0))
         return weft_fail(WEFT_ERROR_FORMAT, "%s: is UTF-16, expected UTF-8", csv->path);
-    else if (size >= 2 && memcmp(csv->from, "\x1F\x8B", 2) == 0)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: is compressed by gzip; unpack it first (gunzip)", csv->path);
     csv->rows_from = weft_csv_skip_blank(csv->rows_from, csv->end);
     if (csv->rows_from == csv->end)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: is empty, expected a header line", csv->path);
@@ -150,6 +149,26 @@ static weft_status parse(weft_csv *csv, const weft_csv_options *options)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: a quote or line end cannot be the delimiter", csv->path);
     weft_status status = read_header(csv);
     return status == WEFT_OK ? weft_csv_scan(csv, options ? options->threads : 0) : status;
+}
+
+/* What gzip makes of a table is seldom a fortieth of it: what unpacks to more than this is meant to fill the memory. */
+static size_t most_unpacked(size_t packed)
+{
+    return ((size_t)64 << 20) + 200 * packed;
+}
+
+static weft_status unpack(weft_csv *csv)
+{
+    size_t packed = (size_t)(csv->end - csv->from), size;
+    if (!weft_is_gzip(csv->from, packed))
+        return WEFT_OK;
+    weft_status status = weft_gzip_unpack(csv->from, packed, csv->path, most_unpacked(packed), &csv->unpacked, &size);
+    if (status != WEFT_OK)
+        return status;
+    weft_map_close(&csv->map);
+    csv->from = csv->unpacked;
+    csv->end = csv->from + size;
+    return WEFT_OK;
 }
 
 /* Takes the map over, also on failure. */
@@ -167,7 +186,9 @@ static weft_status new_table(const char *name, weft_map map, const void *bytes, 
         csv->end = csv->from + size;
         csv->last_row = -1;
         csv->piece_size = piece_size;
-        status = parse(csv, options);
+        status = unpack(csv);
+        if (status == WEFT_OK)
+            status = parse(csv, options);
     }
     if (status != WEFT_OK) {
         weft_csv_free(csv);
@@ -206,6 +227,7 @@ void weft_csv_free(weft_csv *csv)
         if (csv->values)
             free(csv->values[c]);
     }
+    free(csv->unpacked);
     free(csv->names);
     free(csv->by_name);
     free(csv->column);

@@ -1,6 +1,7 @@
 /* CSV by RFC 4180 and as people write it: quotes with doubled quotes, line breaks inside quotes, CRLF or LF, BOM, delimiter
  * sniffed among , ; tab |. A header is required; names are trimmed, unique, not empty. The first bad row is named by its line
- * number in the file (and column). The file is mapped and scanned once; columns are kept as numbers as long as every cell is one.
+ * number in the file (and column). The file is mapped (one packed by
+ * gzip is unpacked in memory) and scanned once; columns are kept as numbers as long as every cell is one.
  */
 #ifndef WEFT_IO_CSV_H
 #define WEFT_IO_CSV_H

@@ -16,7 +16,8 @@
 
 struct weft_csv {
     char *path;
-    weft_map map;     /* empty for bytes in memory */
+    weft_map map;     /* empty for bytes in memory, and once they are unpacked */
+    char *unpacked;   /* NULL unless the file is packed by gzip */
     const char *from; /* the file's first byte */
     const char *end;
     const char *rows_from; /* where the header's line ends */

@@ -167,7 +167,9 @@ reject "lonely.csv|\"y\"|column" lonely.csv
 sed '1s/^a//' good.csv >unnamed.csv
 reject "unnamed.csv|column 1 of 3|no name|header" unnamed.csv
 printf '\037\213\010\000' >packed.csv
-reject "packed.csv|gzip|gunzip" packed.csv
+reject "packed.csv|gzip data end too early" packed.csv
+head -c 100000000 /dev/zero | gzip -c >bomb.csv
+reject "bomb.csv|unpacks to more than 82 MB" bomb.csv
 printf 'a,b,y\n1,\377\376,3\n' >latin.csv
 reject "latin.csv" latin.csv
 head -c 2000 /dev/zero >zeros.csv

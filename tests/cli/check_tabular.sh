@@ -174,6 +174,9 @@ for task in regression binary multiclass; do
     sed 's/$/\r/' flat.csv >crlf.csv
     ran tabular predict $task crlf.csv --out again.csv --neighbors 3
     cmp -s p.csv again.csv || wrong "predict $task from CRLF: other bytes"
+    gzip -c flat.csv >flat.csv.gz
+    ran tabular predict $task flat.csv.gz --out again.csv --neighbors 3 --force
+    cmp -s p.csv again.csv || wrong "predict $task from a file packed by gzip: other bytes"
     rm again.csv
     awk 'NR == 1 { print; next } { line[NR] = $0 } END { for (i = NR; i > 1; i--) print line[i] }' flat.csv >back.csv
     ran tabular predict $task back.csv --out again.csv --neighbors 3
