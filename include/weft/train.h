@@ -179,6 +179,9 @@ WEFT_API weft_status weft_run_log_mark(weft_run_log *, const char *status, const
 WEFT_API bool weft_run_finished(const char *folder);
 /* Removes run.json and the checkpoint, so that a new run can begin where one was left unfinished. */
 WEFT_API weft_status weft_run_forget(const char *folder);
+/* The same with its metrics.jsonl and model.safetensors, and the folder when nothing else is in it; none there is fine. */
+WEFT_API weft_status weft_run_remove(const char *folder);
+WEFT_API bool weft_run_begun(const char *folder); /* there is a run.json */
 
 /* ---- The training loop. ---------------------------------------------------------------------------------------------------- */
 

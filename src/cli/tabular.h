@@ -185,6 +185,9 @@ void cli_tabular_warn(const char *lines);
 /* --config: keys of config.json over what is there, and three of training. A key that is neither is an error. */
 weft_status cli_tabular_config(const char *path, weft_tabular_config *, weft_fit_options *);
 
+/* Whether it names a key. */
+weft_status cli_tabular_config_names(const char *path, const char *key, bool *out);
+
 /* report.html of a training run, filled as the run goes on. */
 typedef struct weft_report_run {
     weft_report *page;
@@ -201,6 +204,8 @@ void weft_report_run_member(weft_report_run *); /* the epochs that follow are an
 void weft_report_run_epoch(weft_report_run *, double train_loss, double val_value);
 /* The epochs of metrics.jsonl in place of those added: all of them, also where the run was resumed. */
 weft_status weft_report_run_load(weft_report_run *, const char *folder);
+/* How the frequency scale was chosen; score[k] is of weft_scales[k]. */
+void weft_report_run_scales(weft_report_run *, const weft_tabular_config *, const double *score);
 void weft_report_run_training(weft_report_run *, const weft_train_result *, double seconds);
 void weft_report_run_predictions(weft_report_run *, const weft_tabular_config *, const weft_schema *, const weft_rows_data *rows,
                                  const double *value, const weft_metrics *);

@@ -52,6 +52,15 @@ static weft_status check_keys(weft_json_value root, const char *path)
     return WEFT_OK;
 }
 
+weft_status cli_tabular_config_names(const char *path, const char *key, bool *out)
+{
+    weft_json *json = NULL;
+    weft_status status = weft_json_read(path, &json);
+    *out = status == WEFT_OK && weft_json_kind_of(weft_json_get(weft_json_root(json), key)) != WEFT_JSON_NULL;
+    weft_json_free(json);
+    return status;
+}
+
 weft_status cli_tabular_config(const char *path, weft_tabular_config *config, weft_fit_options *fit)
 {
     weft_json *json = NULL;

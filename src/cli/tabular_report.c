@@ -1,6 +1,7 @@
 /* report.html of a training run: what was learnt from which columns, the curves, and how good the predictions are. */
 #include "base/files.h"
 #include "cli/tabular.h"
+#include "tabular/scales.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -108,6 +109,23 @@ static void curves(const weft_report_run *r, const char *name, const double *val
         snprintf(names[k], 32, "member %d", k + 1);
         out[k] = (weft_series){r->members > 1 ? names[k] : name, NULL, values + r->first[k], (size_t)(end - r->first[k])};
     }
+}
+
+void weft_report_run_scales(weft_report_run *r, const weft_tabular_config *c, const double *score)
+{
+    weft_report_column columns[] = {{"frequency scale", WEFT_COLUMN_NUMBER, 3}, {r->measure->title, WEFT_COLUMN_NUMBER, 5}};
+    weft_report_cell cells[WEFT_SCALES][2];
+    memset(cells, 0, sizeof cells);
+    for (int k = 0; k < WEFT_SCALES; k++) {
+        cells[k][0].number = weft_scales[k];
+        cells[k][1].number = weft_measure_score(r->measure, score[k]);
+    }
+    weft_report_heading(r->page, 3, "How fast the waves may be that numbers are embedded in");
+    weft_report_paragraph(r->page,
+                          "Steps and thresholds want fast ones, smooth targets slow ones. A few epochs with each decided by the "
+                          "validation rows: %.3g.",
+                          c->num_embeddings.frequency_scale);
+    weft_report_table(r->page, "Best validation score of these epochs", columns, 2, &cells[0][0], WEFT_SCALES);
 }
 
 void weft_report_run_training(weft_report_run *r, const weft_train_result *result, double seconds)

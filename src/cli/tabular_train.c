@@ -3,6 +3,8 @@
 #include "cli/cli.h"
 #include "cli/tabular.h"
 #include "tabular/ensemble.h"
+#include "tabular/presets.h"
+#include "tabular/scales.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -56,6 +58,8 @@ typedef struct train_run {
     weft_progress *progress;
     weft_report_run report;
     int64_t members; /* of an ensemble */
+    bool chooses_scale;
+    double scale_score[WEFT_SCALES];
     const char *out;
     bool begun; /* `out` holds an unfinished run */
 } train_run;
@@ -73,6 +77,11 @@ static weft_status configure(train_run *t)
             return weft_fail(WEFT_ERROR_ARGUMENT, "--context-freeze: an MLP looks at no training rows");
         t->fit.context_freeze = cli_int(a, "context-freeze");
     }
+    bool named = false;
+    if (status == WEFT_OK && cli_text(a, "config"))
+        status = cli_tabular_config_names(cli_text(a, "config"), "num_embeddings", &named);
+    t->chooses_scale = !named && t->folder.config.num_embeddings.kind != WEFT_NUMERIC_NONE &&
+                       weft_tabular_preset_leaves_scale(cli_text(a, "arch"));
     if (cli_given(a, "ensemble"))
         t->folder.config.members = cli_int(a, "ensemble");
     t->members = t->folder.config.members;
@@ -127,6 +136,33 @@ static weft_status on_finish(void *user)
 
 /* ---- the run ---- */
 
+/* A few epochs with each frequency scale, where none is given. */
+static weft_status choose_scale(train_run *t, weft_engine *engine)
+{
+    cli_arguments *a = t->arguments;
+    const weft_measure *measure = weft_fit_measure(&t->folder.config, &t->fit);
+    weft_status status =
+        weft_scale_choose(engine, &t->folder.config, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL], &t->fit, t->scale_score);
+    weft_progress_free(t->progress);
+    t->progress = NULL;
+    if (status != WEFT_OK)
+        return status;
+    weft_json_add_key(cli_json(a), "frequency_scales");
+    weft_json_open_list(cli_json(a));
+    for (int k = 0; k < WEFT_SCALES; k++) {
+        double value = weft_measure_score(measure, t->scale_score[k]);
+        cli_say(a, "frequency scale %-5g validation %s %.5g after at most %d epochs%s\n", weft_scales[k], measure->title, value,
+                WEFT_SCALE_EPOCHS, weft_scales[k] == t->folder.config.num_embeddings.frequency_scale ? "  taken" : "");
+        weft_json_open_object(cli_json(a));
+        cli_json_number(a, "frequency_scale", weft_scales[k]);
+        cli_json_number(a, "score", value);
+        weft_json_close_object(cli_json(a));
+    }
+    weft_json_close_list(cli_json(a));
+    cli_say(a, "\n");
+    return WEFT_OK;
+}
+
 /* epochs: of all members together; best_epoch: of the first (the report says those of the others) */
 static void tell_epochs(train_run *t, const weft_train_result *results, double seconds)
 {
@@ -153,6 +189,8 @@ static weft_status tell_results(train_run *t, weft_engine *engine, const weft_tr
     weft_status status = weft_report_run_load(&t->report, t->out);
     if (status != WEFT_OK)
         return status;
+    if (t->chooses_scale)
+        weft_report_run_scales(&t->report, &t->folder.config, t->scale_score);
     weft_report_run_training(&t->report, results, seconds);
     status = cli_tabular_parts(a, engine, &t->folder.config, t->folder.params, &t->prepared, t->rows, &t->fit, &t->report);
     if (status == WEFT_OK)
@@ -201,8 +239,14 @@ static weft_status train(train_run *t)
     if (t->fit.resume && (status = check_resumed(t)) != WEFT_OK)
         return status;
     if (t->begun && !t->fit.resume &&
-        ((status = weft_run_forget(t->out)) != WEFT_OK || (status = weft_members_forget(t->out)) != WEFT_OK))
+        ((status = weft_run_forget(t->out)) != WEFT_OK || (status = weft_members_forget(t->out)) != WEFT_OK ||
+         (status = weft_scales_forget(t->out)) != WEFT_OK))
         return status;
+    if (t->fit.resume) /* a run that chose one goes on with its trainings, or with what they came to */
+        t->chooses_scale &= weft_scales_begun(t->out);
+    if (t->chooses_scale && (status = choose_scale(t, engine)) != WEFT_OK)
+        return status;
+    t->fit.resume &= !t->chooses_scale || weft_run_begun(t->out);
     weft_train_result *results = calloc((size_t)t->members, sizeof *results);
     if (!results)
         return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
@@ -213,6 +257,8 @@ static weft_status train(train_run *t)
     weft_progress_free(t->progress);
     t->progress = NULL;
     if (status == WEFT_OK)
+        status = weft_scales_forget(t->out);
+    if (status == WEFT_OK)
         status = tell_results(t, engine, results, weft_clock() - begin);
     free(results);
     return status;
@@ -221,7 +267,7 @@ static weft_status train(train_run *t)
 /* Refuses a folder that holds a model or an unfinished run, unless it was said what to do with it. */
 static weft_status check_folder(cli_arguments *a, const char *out, bool *begun)
 {
-    *begun = (weft_checkpoint_exists(out) && !weft_run_finished(out)) || weft_members_begun(out);
+    *begun = (weft_checkpoint_exists(out) && !weft_run_finished(out)) || weft_members_begun(out) || weft_scales_begun(out);
     if (cli_flag(a, "resume")) /* the run's own files decide; a kill in a run's last moment leaves both it and the model */
         return WEFT_OK;
     if (*begun && !cli_flag(a, "force"))

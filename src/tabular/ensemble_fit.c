@@ -32,39 +32,22 @@ bool weft_members_begun(const char *folder)
     return begun;
 }
 
-/* Frees `path`, too; NULL: it could not be made. */
-static weft_status remove_file(char *path)
-{
-    weft_status status = path ? weft_file_remove(path) : WEFT_ERROR_MEMORY;
-    free(path);
-    return status;
-}
-
 weft_status weft_members_forget(const char *folder)
 {
-    static const char *const files[] = {"model.safetensors", "metrics.jsonl"};
     weft_status status = WEFT_OK;
-    char *path;
-    for (int64_t k = 0; status == WEFT_OK; k++) {
-        if (!(path = inside(folder, k, NULL)))
-            return WEFT_ERROR_MEMORY;
-        bool there = weft_path_is_folder(path);
-        if (there)
-            status = weft_run_forget(path);
-        for (size_t i = 0; there && status == WEFT_OK && i < sizeof files / sizeof files[0]; i++)
-            status = remove_file(inside(folder, k, files[i]));
-        if (there)
-            (void)rmdir(path);
+    bool there = true;
+    for (int64_t k = 0; status == WEFT_OK && there; k++) {
+        char *path = inside(folder, k, NULL);
+        there = path && weft_path_is_folder(path);
+        status = path ? weft_run_remove(path) : WEFT_ERROR_MEMORY;
         free(path);
-        if (!there)
-            break;
     }
-    if (status == WEFT_OK)
-        status = remove_file(inside(folder, -1, "settings.json"));
-    if (status == WEFT_OK && (path = inside(folder, -1, NULL))) {
+    char *path = inside(folder, -1, NULL);
+    if (status == WEFT_OK && path && weft_path_is_folder(path)) {
+        status = weft_fit_drop_settings(path);
         (void)rmdir(path);
-        free(path);
     }
+    free(path);
     return status;
 }
 
@@ -82,23 +65,8 @@ typedef struct team {
 /* The settings of a run that goes on are those it began with, also where its members are trained already. */
 static weft_status keep_settings(const team *t)
 {
-    char *path = inside(t->options->folder, -1, "settings.json"), *kept = NULL, *folder = inside(t->options->folder, -1, NULL);
-    weft_text text = {0};
-    size_t size;
-    weft_status status = path && folder ? WEFT_OK : WEFT_ERROR_MEMORY;
-    if (status == WEFT_OK && t->options->resume && weft_path_exists(path)) {
-        status = weft_file_read(path, (size_t)1 << 20, &kept, &size);
-        if (status == WEFT_OK)
-            status = weft_fit_same_settings(t->config, t->options, kept);
-    } else if (status == WEFT_OK) {
-        weft_fit_settings(t->config, t->options, &text);
-        status = text.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path) : weft_folder_make(folder);
-        if (status == WEFT_OK)
-            status = weft_file_write(path, text.data, text.length);
-    }
-    weft_text_free(&text);
-    free(kept);
-    free(path);
+    char *folder = inside(t->options->folder, -1, NULL);
+    weft_status status = folder ? weft_fit_keep_settings(folder, t->config, t->options) : WEFT_ERROR_MEMORY;
     free(folder);
     return status;
 }
@@ -109,23 +77,21 @@ static weft_status train_member(const team *t, int64_t k, weft_params **params, 
     o.seed += (uint64_t)k;
     o.finish = NULL;
     char *folder = o.folder ? inside(o.folder, k, NULL) : NULL,
-         *model = o.folder ? inside(o.folder, k, "model.safetensors") : NULL,
-         *begun = o.folder ? inside(o.folder, k, "run.json") : NULL;
-    weft_status status = !o.folder || (folder && model && begun) ? WEFT_OK : WEFT_ERROR_MEMORY;
+         *model = o.folder ? inside(o.folder, k, "model.safetensors") : NULL;
+    weft_status status = !o.folder || (folder && model) ? WEFT_OK : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK && o.folder && weft_run_finished(folder)) {
         status = weft_params_open(model, params);
         if (status == WEFT_OK)
             status = weft_fit_result(folder, result);
     } else if (status == WEFT_OK) {
         o.folder = folder;
-        o.resume = o.resume && folder && weft_path_exists(begun);
+        o.resume = o.resume && folder && weft_run_begun(folder);
         status = weft_params_new(params);
         if (status == WEFT_OK)
             status = weft_fit(t->engine, t->config, *params, t->train, t->val, &o, result);
     }
     free(folder);
     free(model);
-    free(begun);
     return status;
 }
 

@@ -89,6 +89,10 @@ void weft_fit_settings(const weft_tabular_config *, const weft_fit_options *, we
 weft_status weft_settings_same(const char *folder, const char *kept, const char *now); /* of two such texts */
 weft_status weft_fit_same_settings(const weft_tabular_config *, const weft_fit_options *, const char *kept);
 
+/* Writes FOLDER/settings.json, for trainings in folders below it; when resuming, compares with what is there. */
+weft_status weft_fit_keep_settings(const char *folder, const weft_tabular_config *, const weft_fit_options *);
+weft_status weft_fit_drop_settings(const char *folder);
+
 /* What run.json says of a run that is finished. */
 weft_status weft_fit_result(const char *folder, weft_train_result *out);
 

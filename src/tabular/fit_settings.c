@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char settings_file[] = "settings.json";
+
 void weft_fit_settings(const weft_tabular_config *config, const weft_fit_options *options, weft_text *out)
 {
     weft_json_writer w = weft_json_to(out, 0);
@@ -73,6 +75,36 @@ weft_status weft_fit_same_settings(const weft_tabular_config *config, const weft
     weft_status status = now.failed ? weft_fail(WEFT_ERROR_MEMORY, "training: memory is short")
                                     : weft_settings_same(options->folder, kept, now.data);
     weft_text_free(&now);
+    return status;
+}
+
+weft_status weft_fit_keep_settings(const char *folder, const weft_tabular_config *config, const weft_fit_options *options)
+{
+    char *path = weft_path_join(folder, settings_file), *kept = NULL;
+    weft_text text = {0};
+    size_t size;
+    weft_status status = path ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    if (status == WEFT_OK && options->resume && weft_path_exists(path)) {
+        status = weft_file_read(path, (size_t)1 << 20, &kept, &size);
+        if (status == WEFT_OK)
+            status = weft_fit_same_settings(config, options, kept);
+    } else if (status == WEFT_OK) {
+        weft_fit_settings(config, options, &text);
+        status = text.failed ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", path) : weft_folder_make(folder);
+        if (status == WEFT_OK)
+            status = weft_file_write(path, text.data, text.length);
+    }
+    weft_text_free(&text);
+    free(kept);
+    free(path);
+    return status;
+}
+
+weft_status weft_fit_drop_settings(const char *folder)
+{
+    char *path = weft_path_join(folder, settings_file);
+    weft_status status = path ? weft_file_remove(path) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
+    free(path);
     return status;
 }
 

@@ -14,6 +14,7 @@ static const struct {
     int64_t n_blocks, d_layer;        /* MLP */
     double dropout;                   /* MLP */
     double lr, weight_decay;
+    bool leaves_scale; /* where it is not chosen by training, it is what stands in `embedding` */
 } presets[] = {
     {"tabr-s",
      WEFT_TABULAR_TABR,
@@ -25,10 +26,11 @@ static const struct {
      0,
      0,
      3.121273641315169e-4,
-     1.2260352006404615e-6},
-    {"tabr", WEFT_TABULAR_TABR, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.24}, 128, 0.32, 0.3, 0, 0, 0, 7e-4, 0},
-    {"mlp-plr", WEFT_TABULAR_MLP, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.05}, 0, 0, 0, 3, 384, 0.25, 5e-4, 1e-5},
-    {"mlp", WEFT_TABULAR_MLP, {0}, 0, 0, 0, 4, 512, 0.1, 3.121273641315169e-4, 1.2260352006404615e-6},
+     1.2260352006404615e-6,
+     false},
+    {"tabr", WEFT_TABULAR_TABR, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.24}, 128, 0.32, 0.3, 0, 0, 0, 7e-4, 0, true},
+    {"mlp-plr", WEFT_TABULAR_MLP, {WEFT_NUMERIC_PLR_LITE, 24, 48, 0.05}, 0, 0, 0, 3, 384, 0.25, 5e-4, 1e-5, false},
+    {"mlp", WEFT_TABULAR_MLP, {0}, 0, 0, 0, 4, 512, 0.1, 3.121273641315169e-4, 1.2260352006404615e-6, false},
 };
 
 bool weft_tabular_preset(const char *name, bool numbers, weft_tabular_config *c, weft_fit_options *fit)
@@ -52,5 +54,13 @@ bool weft_tabular_preset(const char *name, bool numbers, weft_tabular_config *c,
         fit->weight_decay = presets[i].weight_decay;
         return true;
     }
+    return false;
+}
+
+bool weft_tabular_preset_leaves_scale(const char *name)
+{
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
+        if (strcmp(name, presets[i].name) == 0)
+            return presets[i].leaves_scale;
     return false;
 }

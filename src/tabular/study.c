@@ -3,10 +3,12 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "tabular/scales.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 weft_status weft_study_memory_short(const weft_study *s)
@@ -194,15 +196,34 @@ void weft_study_settings(const weft_study *s, int64_t trial, weft_tabular_config
 
 /* ---- choosing a trial ---- */
 
-/* The first trial is the model as it is without tuning, so that tuning never ends with less; the others are suggested. */
+static int frequency_axis(const weft_space *space)
+{
+    int i = 0;
+    while (i < space->count && strcmp(space->axis[i].name, "frequency_scale") != 0)
+        i++;
+    return i < space->count ? i : -1;
+}
+
+/* The first trials are the model as it is without tuning, so that tuning never ends with less, and what else that may be: where
+ * numbers are embedded, with the other frequency scale of scales.h. The others are suggested. */
+static bool is_start(const weft_study *s, int64_t number, double *values)
+{
+    const weft_space *space = s->options.space;
+    int axis = frequency_axis(space);
+    if (number > (axis >= 0))
+        return false;
+    weft_space_read(space, s->options.config, s->options.fit, values);
+    if (number == 1)
+        values[axis] = weft_scales[values[axis] == weft_scales[0]];
+    return true;
+}
+
 static weft_status choose_values(const weft_study *s, double *values)
 {
     const weft_space *space = s->options.space;
     int64_t number = s->table.count, ended = 0;
-    if (number == 0) {
-        weft_space_read(space, s->options.config, s->options.fit, values);
+    if (is_start(s, number, values))
         return WEFT_OK;
-    }
     weft_tpe_trial *trials = malloc((size_t)number * sizeof *trials);
     if (!trials)
         return weft_study_memory_short(s);

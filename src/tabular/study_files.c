@@ -48,25 +48,17 @@ static weft_status remove_file(char *path)
 weft_status weft_study_drop_ensemble(const char *path)
 {
     weft_status status = weft_members_forget(path);
-    if (status == WEFT_OK)
-        status = weft_run_forget(path);
-    if (status == WEFT_OK)
-        status = remove_file(weft_path_join(path, "metrics.jsonl"));
-    (void)rmdir(path);
-    return status;
+    return status == WEFT_OK ? weft_run_remove(path) : status;
 }
 
 weft_status weft_study_remove_trial(const char *folder, int64_t trial)
 {
-    static const char *const files[] = {"model.safetensors", "metrics.jsonl"};
     char *path = weft_study_path(folder, trial, NULL), *ensemble = weft_study_path(folder, trial, "ensemble");
     weft_status status = path && ensemble ? WEFT_OK : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK && weft_path_is_folder(ensemble))
         status = weft_study_drop_ensemble(ensemble);
-    if (status == WEFT_OK && weft_path_is_folder(path))
-        status = weft_run_forget(path);
-    for (size_t i = 0; i < sizeof files / sizeof files[0] && status == WEFT_OK; i++)
-        status = remove_file(weft_study_path(folder, trial, files[i]));
+    if (status == WEFT_OK)
+        status = weft_run_remove(path);
     if (status == WEFT_OK)
         status = remove_file(weft_study_path(folder, trial, ".lock"));
     if (path)

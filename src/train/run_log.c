@@ -284,16 +284,41 @@ weft_status weft_run_log_mark(weft_run_log *log, const char *status, const char 
     return write_again(log, status, summary);
 }
 
+/* FOLDER/NAME, where it is there. */
+static weft_status remove_inside(const char *folder, const char *name)
+{
+    char *path = weft_path_join(folder, name);
+    weft_status status = path ? weft_file_remove(path) : weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", folder);
+    free(path);
+    return status;
+}
+
 weft_status weft_run_forget(const char *folder)
 {
     weft_status status = weft_checkpoint_remove(folder);
-    char *path = weft_path_join(folder, "run.json");
-    if (!path)
-        return weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", folder);
+    return status == WEFT_OK ? remove_inside(folder, "run.json") : status;
+}
+
+weft_status weft_run_remove(const char *folder)
+{
+    if (!weft_path_is_folder(folder))
+        return WEFT_OK;
+    weft_status status = weft_run_forget(folder);
     if (status == WEFT_OK)
-        status = weft_file_remove(path);
-    free(path);
+        status = remove_inside(folder, "metrics.jsonl");
+    if (status == WEFT_OK)
+        status = remove_inside(folder, "model.safetensors");
+    if (status == WEFT_OK)
+        (void)rmdir(folder); /* what the user has put there stays */
     return status;
+}
+
+bool weft_run_begun(const char *folder)
+{
+    char *path = weft_path_join(folder, "run.json");
+    bool begun = path && weft_path_exists(path);
+    free(path);
+    return begun;
 }
 
 /* ---- metrics.jsonl ---- */
