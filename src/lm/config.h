@@ -122,6 +122,8 @@ void weft_lm_config_match(weft_lm_config *, const weft_params *);
 
 /* Looks among `params` for a classification head; where there is one it becomes the model's. */
 bool weft_lm_config_match_classifier(weft_lm_config *, const weft_params *);
+/* Is that a tensor which some files hold once more under a second name, and which the model reads under the first? */
+bool weft_lm_is_second_copy(const weft_lm_config *, const char *name);
 /* Is that the name, without a prefix, of something that stands beside the base model: a head? */
 bool weft_lm_stands_outside(const weft_lm_config *, const char *name);
 

@@ -95,26 +95,55 @@ bool weft_lm_config_match_classifier(weft_lm_config *c, const weft_params *p)
     return true;
 }
 
+/* Where each encoder's masked-word head keeps a decoder of its own. */
+static const struct {
+    const char *family, *decoder, *decoder_bias, *bias;
+} decoders[] = {
+    {"bert", "cls.predictions.decoder", "cls.predictions.decoder.bias", "cls.predictions.bias"},
+    {"roberta", "lm_head.decoder", "lm_head.decoder.bias", "lm_head.bias"},
+    {"distilbert", "vocab_projector", NULL, "vocab_projector.bias"},
+};
+
+enum { DECODERS = sizeof decoders / sizeof decoders[0] };
+
 /* The masked-word head's table and bias are those of its decoder where the configuration unties it from the embeddings; some old
  * files have the bias there alone. */
 static void match_decoder(weft_lm_config *c, const weft_params *p)
 {
-    static const struct {
-        const char *family, *decoder, *decoder_bias, *bias;
-    } rows[] = {
-        {"bert", "cls.predictions.decoder", "cls.predictions.decoder.bias", "cls.predictions.bias"},
-        {"roberta", "lm_head.decoder", "lm_head.decoder.bias", "lm_head.bias"},
-        {"distilbert", "vocab_projector", NULL, "vocab_projector.bias"},
-    };
     weft_tensor t;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(rows[i].family, c->family->model_type) != 0)
+    for (int i = 0; i < DECODERS; i++) {
+        if (strcmp(decoders[i].family, c->family->model_type) != 0)
             continue;
-        c->mlm_table = !c->tied && find(p, c->outside, rows[i].decoder, "weight", &t) ? rows[i].decoder : NULL;
-        const bool own = c->mlm_table || !find(p, c->outside, rows[i].bias, "", &t);
-        c->mlm_bias =
-            own && rows[i].decoder_bias && find(p, c->outside, rows[i].decoder_bias, "", &t) ? rows[i].decoder_bias : NULL;
+        c->mlm_table = !c->tied && find(p, c->outside, decoders[i].decoder, "weight", &t) ? decoders[i].decoder : NULL;
+        const bool own = c->mlm_table || !find(p, c->outside, decoders[i].bias, "", &t);
+        c->mlm_bias = own && decoders[i].decoder_bias && find(p, c->outside, decoders[i].decoder_bias, "", &t)
+                          ? decoders[i].decoder_bias
+                          : NULL;
     }
+}
+
+/* Is `name` PREFIX.MODULE.weight? */
+static bool is_weight_of(const char *name, const char *prefix, const char *module)
+{
+    char full[256];
+    snprintf(full, sizeof full, "%s%s%s.weight", prefix, prefix[0] ? "." : "", module);
+    return strcmp(name, full) == 0;
+}
+
+bool weft_lm_is_second_copy(const weft_lm_config *c, const char *name)
+{
+    if (!c->family->encoder)
+        return c->tied && is_weight_of(name, c->outside, c->family->names->head);
+    for (int i = 0; i < DECODERS; i++) {
+        char bias[256];
+        if (strcmp(decoders[i].family, c->family->model_type) != 0)
+            continue;
+        snprintf(bias, sizeof bias, "%s%s%s", c->outside, c->outside[0] ? "." : "",
+                 decoders[i].decoder_bias ? decoders[i].decoder_bias : "");
+        return (!c->mlm_table && is_weight_of(name, c->outside, decoders[i].decoder)) ||
+               (!c->mlm_bias && decoders[i].decoder_bias && strcmp(name, bias) == 0);
+    }
+    return false;
 }
 
 void weft_lm_config_match(weft_lm_config *c, const weft_params *p)

@@ -254,7 +254,7 @@ weft_status weft_lm_merge(const weft_lm *lm, weft_params **out)
     }
     for (int64_t i = 0; i < weft_params_count(lm->params) && status == WEFT_OK; i++) {
         const char *name = weft_params_at(lm->params, i, &t);
-        if (!weft_params_get(merged, name, &there))
+        if (!weft_params_get(merged, name, &there) && !weft_lm_is_second_copy(&lm->config, name)) /* which would be of before */
             status = weft_params_share(merged, name, t);
     }
     if (status == WEFT_OK)

@@ -1,4 +1,5 @@
-/* An adapter that is opened and saved again has the names, shapes and bits of the file that it came from. */
+/* An adapter that is opened and saved again has the names, shapes and bits of the file that it came from; merged, it leaves no
+ * old copy of what it changed. */
 #include "lm_case.h"
 
 #include "lm/folder.h"
@@ -37,8 +38,64 @@ static void comes_back(void **state)
     case_close(&c);
 }
 
+/* Some files hold the masked-word head's bias and its tied table a second time. What an adapter changes stands in one of them,
+ * and a reader that prefers the other would have the old one. */
+static void no_second_copy(void **state)
+{
+    (void)state;
+    lm_case c = case_open("bert");
+    weft_lm *lm;
+    weft_arrays *set;
+    weft_params *merged;
+    weft_tensor t, bias = tensor_of(c.golden, "cls.predictions.bias");
+    static float changed[4096];
+    char adapter[600];
+    const int64_t vocab = bias.dims.size[0];
+    snprintf(adapter, sizeof adapter, "%s/adapter", c.folder);
+    MUST(weft_folder_make(adapter));
+    MUST(weft_arrays_new(&set));
+    for (int64_t i = 0; i < weft_arrays_count(c.golden); i++) {
+        weft_array a = weft_arrays_at(c.golden, i);
+        if (is_weight(a.name))
+            MUST(weft_arrays_add(set, a.name, a.tensor));
+    }
+    MUST(weft_arrays_add(set, "cls.predictions.decoder.bias", bias));
+    MUST(weft_arrays_add(set, "cls.predictions.decoder.weight", tensor_of(c.golden, "bert.embeddings.word_embeddings.weight")));
+    char *model = weft_path_join(c.folder, "model.safetensors"), *file = weft_path_join(adapter, "adapter_model.safetensors");
+    MUST(weft_safetensors_save(set, model));
+    weft_arrays_free(set);
+    for (int64_t i = 0; i < vocab; i++)
+        changed[i] = (float)element(bias, i) + 1;
+    const weft_tensor q = tensor_of(c.golden, "bert.encoder.layer.0.attention.self.query.weight");
+    static float zeros[4096];
+    MUST(weft_arrays_new(&set));
+    MUST(weft_arrays_add(set, "base_model.model.cls.predictions.bias", (weft_tensor){changed, WEFT_F32, DIMS(vocab)}));
+    MUST(weft_arrays_add(set, "base_model.model.cls.predictions.decoder.bias", (weft_tensor){changed, WEFT_F32, DIMS(vocab)}));
+    MUST(weft_arrays_add(set, "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight",
+                         (weft_tensor){zeros, WEFT_F32, DIMS(2, q.dims.size[1])}));
+    MUST(weft_arrays_add(set, "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight",
+                         (weft_tensor){zeros, WEFT_F32, DIMS(q.dims.size[0], 2)}));
+    MUST(weft_safetensors_save(set, file));
+    weft_arrays_free(set);
+    write_text(
+        adapter, "adapter_config.json",
+        "{\"peft_type\": \"LORA\", \"r\": 2, \"target_modules\": [\"query\"], \"bias\": \"all\", \"layers_to_transform\": [0]}");
+    MUST(weft_lm_open(test_engine(), c.folder, &(weft_lm_options){.adapter = adapter}, &lm));
+    MUST(weft_lm_merge(lm, &merged));
+    assert_true(weft_params_get(merged, "cls.predictions.bias", &t));
+    assert_memory_equal(t.data, changed, (size_t)vocab * sizeof *changed);
+    assert_false(weft_params_get(merged, "cls.predictions.decoder.bias", &t));
+    assert_false(weft_params_get(merged, "cls.predictions.decoder.weight", &t));
+    assert_true(weft_params_get(merged, "bert.embeddings.word_embeddings.weight", &t));
+    weft_params_free(merged);
+    weft_lm_free(lm);
+    free(model);
+    free(file);
+    case_close(&c);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_back)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_back), cmocka_unit_test(no_second_copy)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
