@@ -1,5 +1,8 @@
 /* After training: what the model says of each part, and how sure it may be. */
+#include "base/files.h"
 #include "cli/tabular.h"
+
+#include <stdlib.h>
 
 /* Scores of one part; what the model said of it goes to *said. */
 static weft_status evaluate_part(cli_arguments *a, const weft_prepared *prepared, const weft_tabular_folder *f,
@@ -41,6 +44,17 @@ static weft_status report_part(const weft_prepared *prepared, const weft_tabular
     return status;
 }
 
+/* FOLDER/split.csv, so that the rows which training has not seen can be found again; none stays of an older model. */
+static weft_status keep_split(const char *folder, const weft_text *split)
+{
+    char *path = weft_path_join(folder, "split.csv");
+    weft_status status = !path         ? weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder)
+                         : split->data ? weft_file_write(path, split->data, split->length)
+                                       : weft_file_remove(path);
+    free(path);
+    return status;
+}
+
 weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_tabular_config *config, weft_params *params,
                               const weft_prepared *prepared, weft_rows_data *const rows_of[WEFT_PARTS],
                               const weft_fit_options *fit, weft_report_run *report)
@@ -64,6 +78,8 @@ weft_status cli_tabular_parts(cli_arguments *a, weft_engine *engine, const weft_
                                       &trained.calibration);
     if (status == WEFT_OK && fit->folder)
         status = weft_tabular_folder_calibrate(fit->folder, trained.calibration);
+    if (status == WEFT_OK && fit->folder)
+        status = keep_split(fit->folder, &prepared->split);
     int shown = rows_of[WEFT_PART_TEST] ? WEFT_PART_TEST : WEFT_PART_VAL;
     if (status == WEFT_OK)
         status = report_part(prepared, &trained, model, rows_of[shown], shown, &said[shown], fit->seed, report);

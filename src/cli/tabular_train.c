@@ -307,7 +307,7 @@ const cli_command cli_tabular_train = {
         "The kind of each column is inferred and printed. Training stops when the validation score has not become better for "
         "more than --patience epochs; the best weights are kept. A run that was interrupted or killed goes on with --resume.\n\n"
         "DIR gets config.json, model.safetensors, schema.json, candidates.safetensors (TabR: the training rows), "
-        "calibration.safetensors, run.json, metrics.jsonl and report.html.",
+        "calibration.safetensors, split.csv (the part of each row, for eval --split), run.json, metrics.jsonl and report.html.",
     .positionals = files,
     .options = options,
     .example = "weft tabular train houses.csv --target price --out houses\nweft tabular predict houses new.csv --out prices.csv "

@@ -57,6 +57,20 @@ static weft_status split_rows(const weft_prepare_options *o, weft_csv *csv, weft
     return status;
 }
 
+/* Rows in no part, whose target is missing, count as training rows, where they will be left out again. */
+static weft_status write_split(const weft_split *split, int64_t rows, weft_text *out)
+{
+    static const char header[] = "split\n";
+    const size_t begin = sizeof header - 1;
+    weft_text_add(out, "%s", header);
+    for (int64_t i = 0; i < rows; i++)
+        weft_text_add(out, "%d\n", WEFT_PART_TRAIN);
+    for (int part = 0; part < WEFT_PARTS && !out->failed; part++)
+        for (int64_t i = 0; i < split->count[part]; i++)
+            out->data[begin + 2 * (size_t)split->rows[part][i]] = (char)('0' + part);
+    return out->failed ? weft_fail(WEFT_ERROR_MEMORY, "a split of %lld rows: memory is short", (long long)rows) : WEFT_OK;
+}
+
 /* Takes the rows without a target out of the parts, so that they are counted and told of once. */
 static weft_status drop_unlabelled(const weft_prepare_options *o, weft_csv *csv, weft_split *split, weft_text *warnings)
 {
@@ -130,6 +144,8 @@ weft_status weft_prepare(const weft_prepare_options *options, weft_prepared *out
     if (status == WEFT_OK)
         status = split_rows(o, csv, &split);
     if (status == WEFT_OK)
+        status = o->val ? WEFT_OK : write_split(&split, weft_csv_rows(csv), &out->split);
+    if (status == WEFT_OK)
         status = drop_unlabelled(o, csv, &split, &out->warnings);
     if (status == WEFT_OK)
         status = weft_schema_infer(csv, &o->schema, split.rows[WEFT_PART_TRAIN], split.count[WEFT_PART_TRAIN], &out->schema);
@@ -158,6 +174,7 @@ void weft_prepared_free(weft_prepared *p)
     weft_schema_free(p->schema);
     for (int i = 0; i < WEFT_PARTS; i++)
         weft_table_free(p->part[i]);
+    weft_text_free(&p->split);
     weft_text_free(&p->warnings);
     *p = (weft_prepared){0};
 }

@@ -19,6 +19,7 @@ typedef struct weft_prepare_options {
 typedef struct weft_prepared {
     weft_schema *schema;
     weft_table *part[WEFT_PARTS]; /* test is NULL where there is none */
+    weft_text split;              /* a split file that parts the rows of `data` so; data is NULL where val is a file of its own */
     weft_text warnings;           /* what the user should know of the table, a sentence a line; data is NULL when there is none */
 } weft_prepared;
 

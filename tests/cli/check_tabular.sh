@@ -132,7 +132,7 @@ for task in regression binary multiclass; do
         part $name | has_keys "train $task, $name" $metrics
     done
     said=$(part test | sed 's/, "confusion.*//')
-    kept="calibration.safetensors candidates.safetensors config.json metrics.jsonl model.safetensors report.html run.json schema.json"
+    kept="calibration.safetensors candidates.safetensors config.json metrics.jsonl model.safetensors report.html run.json schema.json split.csv"
     # shellcheck disable=SC2012
     [ "$(ls -A $task | sort | tr '\n' ' ')" = "$kept " ] || wrong "train $task left $(ls -A $task), expected $kept"
     [ "$(wc -l <$task/metrics.jsonl)" -eq 8 ] || wrong "train $task: metrics.jsonl has not 8 lines"
@@ -143,6 +143,14 @@ for task in regression binary multiclass; do
     has_keys "eval $task" $metrics rows <out
     grep -q '"rows": 50' out || wrong "eval $task: not 50 rows"
     case $(cat out) in *"$said"*) ;; *) wrong "eval $task says $(cut -c 1-200 out), training said $said" ;; esac
+
+    # The parts are kept, those that were given and those that were drawn.
+    cmp -s split.csv $task/split.csv || wrong "train $task: its split.csv is not the one that was given"
+    ran tabular train table.csv --target y --out drawn --config model.json --context-size 8 --epochs 2 --json
+    said=$(part test | sed 's/, "confusion.*//')
+    ran tabular eval drawn table.csv --split drawn/split.csv --part test --json
+    case $(cat out) in *"$said"*) ;; *) wrong "eval --split drawn/split.csv of $task says $(cut -c 1-200 out), training said $said" ;; esac
+    rm -r drawn
 
     # A training row does not look at itself when the training part is measured.
     ran tabular train table.csv --target y --out again --split split.csv --config model.json --context-size 8 --epochs 2 --json
