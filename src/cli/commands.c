@@ -20,6 +20,7 @@
     ROW(lm_generate) \
     ROW(lm_perplexity) \
     ROW(lm_classify) \
+    ROW(lm_embed) \
     ROW(lm_tokenize) \
     ROW(lm_tokenizer_learn) \
     ROW(lm_chat_template) \

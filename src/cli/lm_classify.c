@@ -266,7 +266,7 @@ static weft_status flush(job *j)
 static weft_status add(void *user, weft_json_value record, const char *where)
 {
     job *j = user;
-    weft_status status = cli_lm_examples_add(&j->examples, record, where);
+    weft_status status = cli_lm_examples_add(&j->examples, record, NULL, where);
     if (status == WEFT_OK)
         status = keep(j, record, where);
     return status == WEFT_OK && j->examples.texts.texts == TEXTS_AT_ONCE ? flush(j) : status;
@@ -349,16 +349,10 @@ static weft_status classify(job *j)
     status = cli_lm_examples_read(a, add, j);
     if (status == WEFT_OK)
         status = flush(j);
-    weft_progress_free(j->examples.progress);
-    j->examples.progress = NULL;
+    if (status == WEFT_OK)
+        status = cli_lm_examples_finish(&j->examples);
     if (!out)
         weft_json_close_list(cli_json(a));
-    if (status == WEFT_OK && j->rows == 0)
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: holds no text",
-                           is_stream(cli_text(a, "data")) ? "standard input" : cli_text(a, "data"));
-    if (status == WEFT_OK && j->examples.texts.cut)
-        weft_log(WEFT_LOG_WARNING, "%lld texts are longer than the model reads (or --length) and were cut off",
-                 (long long)j->examples.texts.cut);
     cli_json_integer(a, "rows", j->rows);
     return status;
 }

@@ -113,13 +113,14 @@ weft_status cli_lm_examples_open(cli_arguments *a, int64_t longest, cli_lm_examp
 void cli_lm_examples_close(cli_lm_examples *e)
 {
     weft_progress_free(e->progress);
+    weft_text_free(&e->whole);
     weft_lm_texts_free(&e->texts);
     weft_lm_text_reader_free(e->reader);
     weft_tokenizer_free(e->tokenizer);
     weft_lm_free(e->lm);
 }
 
-weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, const char *where)
+weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, const char *prefix, const char *where)
 {
     size_t length, second_length, repaired = 0;
     const weft_json_value pair = weft_json_get(record, "text_pair");
@@ -128,6 +129,15 @@ weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, cons
     const char *second = weft_json_bytes(pair, &second_length);
     if (!text || (weft_json_present(pair) && !second))
         return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {\"text\": \"…\"} or {\"text\": \"…\", \"text_pair\": \"…\"}", where);
+    if (prefix) {
+        e->whole.length = 0;
+        weft_text_add(&e->whole, "%s", prefix);
+        weft_text_bytes(&e->whole, text, length);
+        if (e->whole.failed)
+            return weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", where);
+        text = e->whole.data ? e->whole.data : "";
+        length = e->whole.length;
+    }
     weft_status status = weft_lm_text_reader_add(e->reader, text, length, second, second_length, &e->texts, &repaired);
     if (status != WEFT_OK)
         return weft_fail_in(status, "%s", where);
@@ -152,4 +162,17 @@ weft_status cli_lm_examples_run(cli_lm_examples *e, weft_lm_pooling pooling, dou
     e->done += e->texts.texts;
     e->texts.texts = e->texts.count = 0;
     return status;
+}
+
+weft_status cli_lm_examples_finish(cli_lm_examples *e)
+{
+    const char *path = cli_text(e->arguments, "data");
+    weft_progress_free(e->progress);
+    e->progress = NULL;
+    if (e->done == 0)
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: holds no text", strcmp(path, "-") == 0 ? "standard input" : path);
+    if (e->texts.cut)
+        weft_log(WEFT_LOG_WARNING, "%lld %s longer than the model reads (or --length) and cut off", (long long)e->texts.cut,
+                 e->texts.cut == 1 ? "text is" : "texts are");
+    return WEFT_OK;
 }

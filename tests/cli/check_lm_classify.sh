@@ -79,7 +79,7 @@ fails 1 'dog.jsonl line 1: label "dog" is none of the classifier' lm classify cl
 long="cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat cat"
 works lm classify classifier --text "$long" --logits --json
 cp out whole
-grep -q "1 texts are longer" err || wrong "nobody says that a text was cut: $(cat err)"
+grep -q "1 text is longer" err || wrong "nobody says that a text was cut: $(cat err)"
 works lm classify classifier --text "$(echo "$long" | cut -c 1-119)" --logits --json # 30 words and what stands around them
 [ -s err ] && wrong "30 words fit: $(cat err)"
 cmp -s out whole || wrong "cut at 32 tokens and 32 tokens differ"

@@ -1,0 +1,18 @@
+/* What a folder of sentence-transformers says beside the model's own files: how vectors of tokens become one of the text. */
+#ifndef WEFT_LM_SENTENCE_H
+#define WEFT_LM_SENTENCE_H
+
+#include "lm/pool.h"
+
+typedef struct weft_lm_sentence {
+    bool described;          /* there is a modules.json or a 1_Pooling/config.json */
+    weft_lm_pooling pooling; /* mean where nothing says otherwise */
+    bool normalize;          /* to length 1; where nothing is described: yes */
+    int64_t longest;         /* tokens a text; 0: not said */
+} weft_lm_sentence;
+
+/* modules.json, 1_Pooling/config.json, sentence_bert_config.json of FOLDER. A module or a pooling that is not known is an error,
+ * the pooling one not where `pooling_given`: then the caller knows better. */
+weft_status weft_lm_sentence_read(const char *folder, bool pooling_given, weft_lm_sentence *out);
+
+#endif
