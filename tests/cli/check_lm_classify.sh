@@ -71,6 +71,8 @@ printf '%s\n' '{"text": "the cat", "label": 0}' '{"text": "rat"}' '{"text": "rat
 works lm classify classifier --data some.jsonl --json
 holds '"metrics": {"rows": 1,'
 holds '"rows": 3'
+echo '{"text": "and the rat sat on the mat of the rat", "label": 2}' | "$weft" lm classify classifier --data - --json >out 2>err
+holds '"accuracy": 1.0'
 echo '{"text": "the cat", "label": "dog"}' >dog.jsonl
 fails 1 'dog.jsonl line 1: label "dog" is none of the classifier' lm classify classifier --data dog.jsonl --out dog.csv
 [ -e dog.csv ] && wrong "a failed run left a table"
@@ -97,6 +99,37 @@ works lm classify several --data several.jsonl --json
 holds '"problem_type": "multi_label_classification"'
 holds '"labels": ["a, cat"]'
 holds '"metrics": {"rows": 2, "accuracy": '
+# what is told of them, reckoned again from the probabilities: truths by name, by number and as numbers a class
+cat >truths <<'END'
+1 0 0
+0 1 0
+1 0 1
+0 0 0
+0 1 1
+1 1 0
+END
+printf '%s\n' '{"text": "the cat sat on the mat", "labels": ["a, cat"]}' '{"text": "number of", "labels": [1]}' \
+    '{"text": "and the rat sat", "labels": ["rat", "a, cat"]}' '{"text": "the mat", "labels": []}' \
+    '{"text": "of number", "labels": [0, 1, 1]}' '{"text": "cat and rat", "labels": [1.0, 1.0, 0.0]}' >several.jsonl
+works lm classify several --data several.jsonl --threshold 0.4 --out several.out.csv --json
+sed 1d several.out.csv | awk -F, '{ print $(NF - 2), $(NF - 1), $NF }' | paste -d ' ' - truths | awk '
+    { right = 1
+      for (k = 1; k <= 3; k++) {
+          says = $k > 0.4; is = $(k + 3) == 1
+          hits[k] += says && is; said[k] += says; there[k] += is
+          loss -= is ? log($k) : log(1 - $k)
+          if (says != is) right = 0
+      }
+      whole += right }
+    END { for (k = 1; k <= 3; k++) {
+              h += hits[k]; s += said[k]; t += there[k]
+              if (said[k] + there[k]) { macro += 2 * hits[k] / (said[k] + there[k]); n++ }
+          }
+          print whole / NR; print 2 * h / (s + t); print macro / n; print loss / (3 * NR) }' >reckoned
+for key in accuracy micro_f1 macro_f1 logloss; do
+    sed -n "s/.*\"$key\": \([0-9.e-]*\).*/\1/p" out
+done | paste reckoned - | awk 'NF != 2 || ($1 - $2) ^ 2 > 1e-9 { exit 1 } END { exit NR != 4 }' ||
+    wrong "metrics of several labels: $(cat out), reckoned again $(cat reckoned)"
 printf 'text,label\nthe cat sat on the mat,"a, cat|rat"\n' >several.csv
 works lm classify several --data several.csv --threshold 0 --out - && tail -n 1 out | grep -q '^"a, cat|none|rat",' || wrong "$(cat out)"
 printf 'text,label\nthe cat,cow\n' >cow.csv
