@@ -120,7 +120,7 @@ void weft_report_run_scales(weft_report_run *r, const weft_tabular_config *c, co
         cells[k][0].number = weft_scales[k];
         cells[k][1].number = weft_measure_score(r->measure, score[k]);
     }
-    weft_report_heading(r->page, 3, "How fast the waves may be that numbers are embedded in");
+    weft_report_heading(r->page, 3, "Frequency scale of the embedded numbers");
     weft_report_paragraph(r->page,
                           "Steps and thresholds want fast ones, smooth targets slow ones. A few epochs with each decided by the "
                           "validation rows: %.3g.",
