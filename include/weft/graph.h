@@ -244,10 +244,11 @@ typedef struct weft_rope_options {
 } weft_rope_options;
 WEFT_API weft_value weft_rope(weft_graph *, weft_value x, weft_value positions, const weft_rope_options *);
 
-/* Cross-entropy of each row of logits = hidden [rows, width] · tableᵀ, table [classes, width], without the logits in memory as a
- * whole: −log softmax(logits)[label], [rows]; 0 for rows without a label. labels [rows]: an index, or weft_labels. smoothing ε:
- * the target is 1 − ε of the label and ε of all classes alike; cap > 0: logits ← cap · tanh(logits / cap). */
-WEFT_API weft_value weft_cross_entropy_rows(weft_graph *, weft_value hidden, weft_value table, weft_value labels,
+/* Cross-entropy of each row of logits = hidden [rows, width] · tableᵀ + bias, table [classes, width], bias [classes] or {0},
+ * without the logits in memory as a whole: −log softmax(logits)[label], [rows]; 0 for rows without a label. labels [rows]: an
+ * index, or weft_labels. smoothing ε: the target is 1 − ε of the label and ε of all classes alike; cap > 0: logits ← cap ·
+ * tanh(logits / cap). */
+WEFT_API weft_value weft_cross_entropy_rows(weft_graph *, weft_value hidden, weft_value table, weft_value bias, weft_value labels,
                                             double smoothing, double cap);
 
 /* Retrieval (TabR, spec 2.6 and 2.10); index [rows, m] points into table's rows. */

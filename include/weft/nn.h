@@ -81,9 +81,10 @@ WEFT_API weft_value weft_cross_entropy(weft_graph *, weft_value logits, weft_val
 /* Cross-entropy row by row: −log softmax(logits)[label], [rows], 0 for rows without a label; labels an index or weft_labels
  * [rows]. smoothing ε: the target is 1 − ε of the label and ε of all classes alike. */
 WEFT_API weft_value weft_row_losses(weft_graph *, weft_value logits, weft_value labels, double smoothing);
-/* The same of logits = hidden [rows, width] · tableᵀ, table [classes, width], capped where cap > 0. */
-WEFT_API weft_value weft_row_losses_from(weft_graph *, weft_value hidden, weft_value table, weft_value labels, double smoothing,
-                                         double cap);
+/* The same of logits = hidden [rows, width] · tableᵀ + bias, table [classes, width], bias [classes] or {0}, capped where cap > 0.
+ */
+WEFT_API weft_value weft_row_losses_from(weft_graph *, weft_value hidden, weft_value table, weft_value bias, weft_value labels,
+                                         double smoothing, double cap);
 WEFT_API weft_value weft_row_losses_soft(weft_graph *, weft_value logits, weft_value targets); /* −Σ targets · log softmax */
 /* The mean of losses [rows] over the rows that have a label; 0 when none has. */
 WEFT_API weft_value weft_mean_labelled(weft_graph *, weft_value losses, weft_value labels);

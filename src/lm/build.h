@@ -76,8 +76,10 @@ weft_value weft_lm_hidden(weft_lm_builder *);
 weft_value weft_lm_outputs(weft_lm_builder *, bool single);
 
 /* Heads of an encoder on its last stream [batch, tokens, width]. */
-weft_value weft_lm_pooled(weft_lm_builder *, weft_value x);          /* [batch, width] */
-weft_value weft_lm_mlm_logits(weft_lm_builder *, weft_value x);      /* [batch, tokens, vocab] */
+weft_value weft_lm_pooled(weft_lm_builder *, weft_value x);     /* [batch, width] */
+weft_value weft_lm_mlm_logits(weft_lm_builder *, weft_value x); /* [batch, tokens, vocab] */
+/* Losses of all its rows against labels [batch · tokens], without a matrix of logits: [batch · tokens]. */
+weft_value weft_lm_mlm_losses(weft_lm_builder *, weft_value x, weft_value labels);
 weft_value weft_lm_nsp_logits(weft_lm_builder *, weft_value pooled); /* [batch, 2] */
 weft_value weft_lm_class_logits(weft_lm_builder *, weft_value x);    /* [batch, classes]; of a decoder too, at its rows */
 

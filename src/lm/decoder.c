@@ -194,5 +194,5 @@ weft_value weft_lm_row_losses(weft_lm_builder *b, weft_value h, weft_value label
 {
     if (head_is_adapted(b))
         return weft_row_losses(b->g, head(b, h), labels, 0);
-    return weft_row_losses_from(b->g, h, head_table(b), labels, 0, b->c->logit_cap);
+    return weft_row_losses_from(b->g, h, head_table(b), (weft_value){0}, labels, 0, b->c->logit_cap);
 }

@@ -43,7 +43,8 @@ weft_value weft_lm_pooled(weft_lm_builder *b, weft_value x)
     return y;
 }
 
-weft_value weft_lm_mlm_logits(weft_lm_builder *b, weft_value x)
+/* What is multiplied by the table: [batch, tokens, width]. */
+static weft_value mlm_rows(weft_lm_builder *b, weft_value x, weft_value *table, weft_value *bias)
 {
     weft_graph *g = b->g;
     const weft_lm_config *c = b->c;
@@ -52,7 +53,7 @@ weft_value weft_lm_mlm_logits(weft_lm_builder *b, weft_value x)
     weft_value h = weft_activate(g, weft_lm_linear(b, x, n->mlm_dense, c->width, true, c->init_range),
                                  strcmp(n->family, "roberta") == 0 ? WEFT_ACT_GELU : c->activation);
     h = weft_lm_normalize(b, h, n->mlm_norm);
-    weft_value bias = weft_param(g, c->mlm_bias ? c->mlm_bias : n->mlm_bias, WEFT_ZEROS, DIMS(c->vocab));
+    *bias = weft_param(g, c->mlm_bias ? c->mlm_bias : n->mlm_bias, WEFT_ZEROS, DIMS(c->vocab));
     weft_lm_leave(b);
     char name[160];
     if (c->mlm_table)
@@ -60,9 +61,22 @@ weft_value weft_lm_mlm_logits(weft_lm_builder *b, weft_value x)
     else
         weft_lm_enter_base(b, -1);
     snprintf(name, sizeof name, "%s.weight", c->mlm_table ? c->mlm_table : c->family->names->embedding);
-    weft_value table = weft_param(g, name, WEFT_NORMAL(c->init_range), DIMS(c->vocab, c->width));
+    *table = weft_param(g, name, WEFT_NORMAL(c->init_range), DIMS(c->vocab, c->width));
     weft_lm_leave(b);
-    return weft_product(g, h, table, bias);
+    return h;
+}
+
+weft_value weft_lm_mlm_logits(weft_lm_builder *b, weft_value x)
+{
+    weft_value table, bias, h = mlm_rows(b, x, &table, &bias);
+    return weft_product(b->g, h, table, bias);
+}
+
+weft_value weft_lm_mlm_losses(weft_lm_builder *b, weft_value x, weft_value labels)
+{
+    weft_value table, bias, h = mlm_rows(b, x, &table, &bias);
+    h = weft_reshape(b->g, h, DIMS(b->form.batch * b->form.tokens, b->c->width));
+    return weft_row_losses_from(b->g, h, table, bias, labels, 0, 0);
 }
 
 weft_value weft_lm_nsp_logits(weft_lm_builder *b, weft_value pooled)

@@ -56,7 +56,7 @@ static weft_value token_losses(weft_lm_pass *p, weft_lm_builder *b, weft_value x
     }
     weft_value labels = weft_labels(g, "labels", DIMS(places), vocab);
     if (b->c->family->encoder)
-        return weft_row_losses(g, weft_reshape(g, weft_lm_mlm_logits(b, x), DIMS(places, vocab)), labels, 0);
+        return weft_lm_mlm_losses(b, x, labels);
     if (!p->form.teacher)
         return weft_lm_row_losses(b, weft_reshape(g, weft_lm_final(b, x), DIMS(places, b->c->width)), labels);
     weft_value taught = weft_input(g, "taught", WEFT_F32, DIMS(places, vocab));

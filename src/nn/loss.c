@@ -29,14 +29,16 @@ weft_value weft_row_losses(weft_graph *g, weft_value logits, weft_value labels, 
     return weft_sub(g, weft_scale(g, losses, 1 - smoothing), weft_scale(g, all, smoothing));
 }
 
-weft_value weft_row_losses_from(weft_graph *g, weft_value hidden, weft_value table, weft_value labels, double smoothing,
-                                double cap)
+weft_value weft_row_losses_from(weft_graph *g, weft_value hidden, weft_value table, weft_value bias, weft_value labels,
+                                double smoothing, double cap)
 {
     if (!weft_check(g, "cross_entropy", hidden) || !weft_check(g, "cross_entropy", table))
         return (weft_value){0};
     if (!weft_node_of(g, hidden)->extent.count.id)
-        return weft_cross_entropy_rows(g, hidden, table, labels, smoothing, cap);
+        return weft_cross_entropy_rows(g, hidden, table, bias, labels, smoothing, cap);
     weft_value logits = weft_matmul_nt(g, hidden, table); /* rows used in part */
+    if (bias.id)
+        logits = weft_add(g, logits, bias);
     return weft_row_losses(g, cap > 0 ? weft_softcap(g, logits, cap) : logits, labels, smoothing);
 }
 

@@ -141,26 +141,29 @@ static weft_value labels_operand(trial *t, int64_t rows, int64_t classes)
     return v;
 }
 
-static weft_value losses_of(trial *t, weft_value labels, weft_value hidden, weft_value table)
+static weft_value losses_of(trial *t, weft_value labels, weft_value hidden, weft_value table, weft_value bias)
 {
     const double smoothing = below(t, 2) ? 0 : 0.1, cap = below(t, 2) ? 0 : 1.5;
     t->unusable = true;
-    return weft_cross_entropy_rows(t->g, hidden, table, labels, smoothing, cap);
+    return weft_cross_entropy_rows(t->g, hidden, table, bias, labels, smoothing, cap);
 }
 
 static weft_value build_cross_entropy(trial *t)
 {
     const int64_t rows = rows_from(t, 0), width = few(t, 1), classes = size_from(t, 1);
     weft_value hidden = operand(t, DIMS(rows, width), ANY, ROWS), table = operand(t, DIMS(classes, width), ANY, 0);
+    weft_value bias = below(t, 2) ? operand(t, DIMS(classes), ANY, 0) : (weft_value){0};
     t->macs = rows * width * classes;
-    return losses_of(t, labels_operand(t, rows, classes), hidden, table);
+    return losses_of(t, labels_operand(t, rows, classes), hidden, table, bias);
 }
 
 static weft_value build_cross_entropy_grad(trial *t)
 {
     const int64_t rows = rows_from(t, 0), width = few(t, 1), classes = size_from(t, 1);
     weft_value hidden = operand(t, DIMS(rows, width), ANY, ROWS), table = operand(t, DIMS(classes, width), ANY, 0), dx;
-    weft_value losses = losses_of(t, labels_operand(t, rows, classes), hidden, table), dy = operand(t, DIMS(rows), ANY, ROWS);
+    weft_value bias = below(t, 2) ? operand(t, DIMS(classes), ANY, 0) : (weft_value){0};
+    weft_value losses = losses_of(t, labels_operand(t, rows, classes), hidden, table, bias),
+               dy = operand(t, DIMS(rows), ANY, ROWS);
     check(t, weft_gradient(t->g, losses, dy, &hidden, 1, &dx));
     t->macs = 3 * rows * width * classes;
     return dx;

@@ -8,24 +8,28 @@ enum { ROWS = 40, CLASSES = 600000, WIDTH = 2 };
 static void many_classes_in_several_runs(void **state)
 {
     (void)state;
-    float hidden[ROWS * WIDTH], *table = malloc(CLASSES * WIDTH * sizeof *table);
+    float hidden[ROWS * WIDTH], *table = malloc(CLASSES * (WIDTH + 1) * sizeof *table), *bias = table + CLASSES * WIDTH;
     int64_t labels[ROWS];
+    double log_sum[ROWS];
     for (int i = 0; i < ROWS * WIDTH; i++)
         hidden[i] = (float)(i * 37 % 41) / 20 - 1;
     for (int i = 0; i < CLASSES * WIDTH; i++)
         table[i] = (float)(i * 7919LL % 2003) / 1000 - 1;
+    for (int i = 0; i < CLASSES; i++)
+        bias[i] = (float)(i * 104729LL % 1009) / 1000 - 0.5F;
     for (int i = 0; i < ROWS; i++)
         labels[i] = i == 7 ? WEFT_IGNORE : i * 14557 % CLASSES;
     running r[2];
-    weft_value out[2][3];
+    weft_value out[2][4];
     for (int k = 0; k < 2; k++) { /* all rows; the last one alone */
         const int64_t rows = k ? 1 : ROWS, from = k ? ROWS - 1 : 0;
         weft_graph *g = weft_graph_new(WEFT_F32);
         weft_value h = weft_input(g, "h", WEFT_F32, DIMS(rows, WIDTH)), w = weft_input(g, "w", WEFT_F32, DIMS(CLASSES, WIDTH));
-        weft_value l = weft_labels(g, "l", DIMS(rows), CLASSES);
-        out[k][0] = weft_cross_entropy_rows(g, h, w, l, 0, 0);
-        fine(weft_gradient(g, out[k][0], (weft_value){0}, (weft_value[]){h, w}, 2, out[k] + 1));
-        r[k] = run_of(g, out[k], 3);
+        weft_value l = weft_labels(g, "l", DIMS(rows), CLASSES), b = weft_input(g, "b", WEFT_F32, DIMS(CLASSES));
+        out[k][0] = weft_cross_entropy_rows(g, h, w, b, l, 0, 0);
+        fine(weft_gradient(g, out[k][0], (weft_value){0}, (weft_value[]){h, w, b}, 3, out[k] + 1));
+        r[k] = run_of(g, out[k], 4);
+        fine(weft_bind(r[k].s, "b", floats(bias, DIMS(CLASSES))));
         fine(weft_bind(r[k].s, "h", floats(hidden + from * WIDTH, DIMS(rows, WIDTH))));
         fine(weft_bind(r[k].s, "w", floats(table, DIMS(CLASSES, WIDTH))));
         fine(weft_bind(r[k].s, "l", integers(labels + from, DIMS(rows))));
@@ -36,14 +40,24 @@ static void many_classes_in_several_runs(void **state)
         double sum = 0, own = 0;
         for (int c = 0; c < CLASSES; c++) {
             double z = (double)hidden[i * WIDTH] * (double)table[c * WIDTH] +
-                       (double)hidden[i * WIDTH + 1] * (double)table[c * WIDTH + 1];
+                       (double)hidden[i * WIDTH + 1] * (double)table[c * WIDTH + 1] + (double)bias[c];
             sum += exp(z);
             own = c == labels[i] ? z : own;
         }
+        log_sum[i] = log(sum);
         double want = i == 7 ? 0 : log(sum) - own;
         assert_true(fabs((double)result_at(&r[0], out[0][0], i) - want) < 1e-5);
     }
     assert_true(result_at(&r[0], out[0][0], ROWS - 1) == result_at(&r[1], out[1][0], 0));
+    for (int c = 0; c < CLASSES; c += 60013) { /* dbias: of each class the probabilities, less one where it is the label */
+        double want = 0;
+        for (int i = 0; i < ROWS; i++) {
+            double z = (double)hidden[i * WIDTH] * (double)table[c * WIDTH] +
+                       (double)hidden[i * WIDTH + 1] * (double)table[c * WIDTH + 1] + (double)bias[c];
+            want += i == 7 ? 0 : exp(z - log_sum[i]) - (c == labels[i]);
+        }
+        assert_true(fabs((double)result_at(&r[0], out[0][3], c) - want) < 1e-6 * (1 + fabs(want)));
+    }
     for (int j = 0; j < WIDTH; j++) {
         double sum = 0, size = 0;
         for (int c = 0; c < CLASSES; c++) {
