@@ -112,7 +112,9 @@ typedef struct weft_bpe_options {
     const char *pattern;        /* how text is cut before pairs are counted: "gpt2", "llama3" or "qwen2"; NULL: "gpt2" */
     const char *const *special; /* special tokens [special_count], which get the first ids */
     int special_count;
-    const char *bos, *eos, *pad; /* what tokenizer_config.json calls so, each one of `special`; NULL: none */
+    /* What tokenizer_config.json calls so, each one of `special`; NULL: none. With cls and sep the tokenizer puts them around a
+     * text, and sep behind the second one of a pair. */
+    const char *bos, *eos, *pad, *cls, *sep, *mask;
     void (*progress)(void *user, int64_t done, int64_t total); /* of learning, in tokens; NULL: not told */
     void *user;
 } weft_bpe_options;

@@ -21,7 +21,9 @@ static const cli_option options[] = {
     {.name = "special",
      .value = "A,B",
      .kind = CLI_LIST,
-     .help = "special tokens, which get the first ids (default: <|endoftext|>); the first one ends texts"},
+     .help =
+         "special tokens, which get the first ids (default: <|endoftext|>). [CLS], [SEP], [MASK] and [PAD], or <s>, </s>, <mask> "
+         "and <pad>, are what they are called; else the first one ends texts"},
     {.name = "pattern",
      .value = "NAME",
      .kind = CLI_CHOICE,
@@ -61,6 +63,34 @@ static void tell(void *user, int64_t done, int64_t total)
     weft_progress_update(((job *)user)->progress, done, "%s", "");
 }
 
+/* Each special token's part by its name; the first one without a part ends texts. */
+static void name_parts(weft_bpe_options *o)
+{
+    const struct {
+        const char *name;
+        const char **parts[2];
+    } names[] = {{"[CLS]", {&o->cls}}, {"[SEP]", {&o->sep}}, {"[MASK]", {&o->mask}},      {"<mask>", {&o->mask}},
+                 {"[PAD]", {&o->pad}}, {"<pad>", {&o->pad}}, {"<s>", {&o->bos, &o->cls}}, {"</s>", {&o->eos, &o->sep}}};
+    bool masked = false, first = true;
+    for (int i = 0; i < o->special_count; i++)
+        masked = masked || strcmp(o->special[i], "<mask>") == 0;
+    for (int i = 0; i < o->special_count; i++) {
+        const char *token = o->special[i];
+        size_t k = 0;
+        while (k < sizeof names / sizeof names[0] && strcmp(names[k].name, token) != 0)
+            k++;
+        if (k < sizeof names / sizeof names[0]) {
+            *names[k].parts[0] = token;
+            if (names[k].parts[1] && masked) /* as RoBERTa has them; elsewhere they begin and end texts alone */
+                *names[k].parts[1] = token;
+        } else if (first && strcmp(token, "[UNK]") != 0 && strcmp(token, "<unk>") != 0) {
+            o->bos = o->bos ? o->bos : token;
+            o->eos = o->eos ? o->eos : token;
+            first = false;
+        }
+    }
+}
+
 static weft_status learn(job *j)
 {
     cli_arguments *a = j->arguments;
@@ -72,10 +102,9 @@ static weft_status learn(job *j)
                           .pattern = cli_text(a, "pattern"),
                           .special = special,
                           .special_count = specials,
-                          .bos = specials ? special[0] : NULL,
-                          .eos = specials ? special[0] : NULL,
                           .progress = tell,
                           .user = j};
+    name_parts(&o);
     if (o.vocabulary < 256 + specials)
         return cli_misuse(a, "--vocab-size %lld: 256 bytes and %d special tokens are %d already", (long long)o.vocabulary,
                           specials, 256 + specials);
@@ -117,13 +146,16 @@ const cli_command cli_lm_tokenizer_learn = {
     .name = "lm",
     .action = "tokenizer",
     .summary = "learn a tokenizer from text",
-    .description = "A byte-level BPE, as GPT-2, Llama 3 and Qwen2 have: every text can be spelled, as the 256 bytes are tokens; "
-                   "again and again "
-                   "the pair of neighbours that occurs most often becomes a token. The same text gives the same tokenizer.\n\n"
-                   "DIR gets tokenizer.json and tokenizer_config.json, which Hugging Face's tokenizers and transformers read.",
+    .description =
+        "A byte-level BPE, as GPT-2, Llama 3 and Qwen2 have: every text can be spelled, as the 256 bytes are tokens; "
+        "again and again "
+        "the pair of neighbours that occurs most often becomes a token. The same text gives the same tokenizer.\n\n"
+        "DIR gets tokenizer.json and tokenizer_config.json, which Hugging Face's tokenizers and transformers read. For an "
+        "encoder name [CLS], [SEP], [MASK] and [PAD] as special tokens: the first two then stand around every text.",
     .positionals = files,
     .options = options,
     .example = "weft lm tokenizer stories.txt more.jsonl --vocab-size 4096 --out stories\n"
-               "weft lm tokenize stories --text \"Once upon a time\"",
+               "weft lm tokenize stories --text \"Once upon a time\"\n"
+               "weft lm tokenizer stories.txt --vocab-size 8000 --special '[PAD],[CLS],[SEP],[MASK]' --out words",
     .run = run,
 };

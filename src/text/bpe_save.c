@@ -1,5 +1,6 @@
 /* Writing a learnt tokenizer as tokenizer.json and tokenizer_config.json, as `tokenizers` and `transformers` read them. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -109,6 +110,58 @@ static void model(weft_json_writer *w, const weft_bpe_trainer *t)
     weft_json_close_object(w);
 }
 
+/* {KIND: {"id": …, "type_id": 0}}, a step of a template: transformers gives such a tokenizer's models no other types. */
+static void step(weft_json_writer *w, const char *kind, const char *id)
+{
+    weft_json_open_object(w);
+    weft_json_add_key(w, kind);
+    weft_json_open_object(w);
+    key_string(w, "id", id);
+    weft_json_add_key(w, "type_id");
+    weft_json_add_integer(w, 0);
+    weft_json_close_object(w);
+    weft_json_close_object(w);
+}
+
+/* [CLS] A [SEP], and [CLS] A [SEP] B [SEP]. */
+static void around_texts(weft_json_writer *w, const weft_bpe_trainer *t)
+{
+    const char *const ends[] = {t->options.cls, t->options.sep};
+    weft_json_open_object(w);
+    key_string(w, "type", "TemplateProcessing");
+    for (int pair = 0; pair < 2; pair++) {
+        weft_json_add_key(w, pair ? "pair" : "single");
+        weft_json_open_list(w);
+        step(w, "SpecialToken", t->options.cls);
+        for (int i = 0; i <= pair; i++) {
+            step(w, "Sequence", i ? "B" : "A");
+            step(w, "SpecialToken", t->options.sep);
+        }
+        weft_json_close_list(w);
+    }
+    weft_json_add_key(w, "special_tokens");
+    weft_json_open_object(w);
+    for (int i = 0; i < 2; i++) {
+        int id = 0;
+        while (id < t->options.special_count && strcmp(t->options.special[id], ends[i]) != 0)
+            id++;
+        weft_json_add_key(w, ends[i]);
+        weft_json_open_object(w);
+        key_string(w, "id", ends[i]);
+        weft_json_add_key(w, "ids");
+        weft_json_open_list(w);
+        weft_json_add_integer(w, id);
+        weft_json_close_list(w);
+        weft_json_add_key(w, "tokens");
+        weft_json_open_list(w);
+        weft_json_add_string(w, ends[i]);
+        weft_json_close_list(w);
+        weft_json_close_object(w);
+    }
+    weft_json_close_object(w);
+    weft_json_close_object(w);
+}
+
 static void tokenizer_json(const weft_bpe_trainer *t, weft_text *out)
 {
     weft_json_writer w = weft_json_to(out, 1);
@@ -122,7 +175,10 @@ static void tokenizer_json(const weft_bpe_trainer *t, weft_text *out)
     weft_json_add_key(&w, "pre_tokenizer");
     pre_tokenizer(&w, t->scan);
     weft_json_add_key(&w, "post_processor");
-    byte_level(&w, true);
+    if (t->options.cls && t->options.sep)
+        around_texts(&w, t);
+    else
+        byte_level(&w, true);
     weft_json_add_key(&w, "decoder");
     byte_level(&w, true);
     weft_json_add_key(&w, "model");
@@ -133,7 +189,9 @@ static void tokenizer_json(const weft_bpe_trainer *t, weft_text *out)
 
 static void config_json(const weft_bpe_trainer *t, weft_text *out)
 {
-    const char *const named[][2] = {{"bos_token", t->options.bos}, {"eos_token", t->options.eos}, {"pad_token", t->options.pad}};
+    const char *const named[][2] = {{"bos_token", t->options.bos}, {"eos_token", t->options.eos},
+                                    {"pad_token", t->options.pad}, {"cls_token", t->options.cls},
+                                    {"sep_token", t->options.sep}, {"mask_token", t->options.mask}};
     weft_json_writer w = weft_json_to(out, 1);
     weft_json_open_object(&w);
     key_string(&w, "tokenizer_class", "PreTrainedTokenizerFast");

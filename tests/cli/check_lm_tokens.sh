@@ -51,6 +51,24 @@ expect 0 "" lm tokenize words --text "<|endoftext|>" --json
 same '{"vocabulary": 280, "results": [{"ids": [0]}], "tokens": 1}'
 "$weft" lm tokenize words --text "<|endoftext|>" --literal --json | grep -q '"ids": \[0\]' && { echo "--literal found a special token"; bad=1; }
 
+# special tokens by their names: an encoder's stand around texts and pairs, and it trains on its words
+expect 0 "" lm tokenizer text.txt --vocab-size 270 --special '[PAD],[CLS],[SEP],[MASK]' --out encoder --quiet
+expect 0 "" lm tokenize encoder --text a --json
+same '{"vocabulary": 270, "results": [{"ids": [1, 68, 2]}], "tokens": 3}'
+for part in pad_token cls_token sep_token mask_token; do
+    grep -q "\"$part\": \"\[" encoder/tokenizer_config.json || { echo "no $part: $(cat encoder/tokenizer_config.json)"; bad=1; }
+done
+grep -q eos_token encoder/tokenizer_config.json && { echo "[PAD] ends texts"; bad=1; }
+echo '{"model_type": "roberta", "vocab_size": 270, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+ "num_attention_heads": 2, "max_position_embeddings": 34, "pad_token_id": 0}' >config.json
+expect 0 "" lm train --data text.txt --tokenizer encoder --config config.json --length 32 --steps 1 --out masked --quiet
+expect 0 "" lm embed masked --text the --pair cat --json --quiet
+expect 0 "" lm tokenizer text.txt --vocab-size 270 --special '<s>,<pad>,</s>,<mask>' --out roberta --quiet
+expect 0 "" lm tokenize roberta --text a --no-special --json
+same '{"vocabulary": 270, "results": [{"ids": [68]}], "tokens": 1}'
+expect 0 "" lm tokenize roberta --text a --json
+same '{"vocabulary": 270, "results": [{"ids": [0, 68, 2]}], "tokens": 3}'
+
 # what is wrong with the command line: 2
 expect 2 "one of --text TEXT" lm tokenize words
 expect 2 "not several" lm tokenize words --text a --decode 1
