@@ -89,7 +89,7 @@ void weft_describe(const weft_plan *plan, weft_text *out)
                       s->op->kind == WEFT_OP_UNARY || s->op->kind == WEFT_OP_BINARY ? "elementwise" : s->op->name,
                       weft_dims_text(s->out[0].dims, dims));
         if (s->program) {
-            weft_text_add(out, s->program->producer ? " then" : " ");
+            weft_text_add(out, s->program->producers == 2 ? " twice, then" : s->program->producers ? " then" : " ");
             for (int k = 0; k < s->program->count; k++)
                 weft_text_add(out, " %s", s->program->instruction[k].op->name);
         }

@@ -56,6 +56,9 @@ static void collect(weft_planner *p, weft_group *group, int32_t id, int *operand
             collect(p, group, x, operands);
         } else if (alone && !group->producer && in->op->takes_program && same_form(in, root) && in->output_count == 1) {
             group->producer = x;
+        } else if (alone && group->producer && !group->partner && same_form(in, root) &&
+                   weft_products_pair(p, (weft_value){group->producer}, (weft_value){x})) {
+            group->partner = x;
         }
     }
 }
@@ -80,11 +83,19 @@ void weft_group_values(weft_planner *p)
         collect(p, group, id, &operands);
         /* random rows are drawn whole, and a product's tiles are not whole rows */
         if (group->producer && group->draws && !p->graph->nodes[group->producer].op->whole_rows)
-            group->producer = 0;
+            group->producer = group->partner = 0;
         if (group->producer)
             p->group_of[group->producer] = group;
+        if (group->partner)
+            p->group_of[group->partner] = group;
         qsort(group->member, (size_t)group->count, sizeof *group->member, by_number);
     }
+}
+
+weft_value weft_partner_of(const weft_planner *p, weft_value producer)
+{
+    const weft_group *group = p->group_of[producer.id];
+    return (weft_value){group && group->producer == producer.id ? group->partner : 0};
 }
 
 bool weft_read_whole(const weft_planner *p, int32_t leaf)

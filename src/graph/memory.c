@@ -21,9 +21,10 @@ static bool may_write_over(const weft_plan *plan, int32_t step, int k)
     const weft_step *s = plan->steps[step];
     const weft_buffer *out = &plan->buffers[s->out[0].buffer],
                       *in = s->in[k].buffer >= 0 ? &plan->buffers[s->in[k].buffer] : NULL;
-    if (!in || in->kind != WEFT_BUFFER_ARENA || in->last != step || in->bytes != out->bytes || s->in[k].offset != 0)
+    if (!in || in->kind != WEFT_BUFFER_ARENA || in->last != step || in->bytes != out->bytes || s->in[k].offset != 0 ||
+        s->in[k].dtype != s->out[0].dtype)
         return false;
-    if (s->program ? s->program->producer || s->program->mode[k] != WEFT_STRIP_FULL : s->writes_over != k + 1)
+    if (s->program ? s->program->producers > 0 || s->program->mode[k] != WEFT_STRIP_FULL : s->writes_over != k + 1)
         return false;
     for (int j = 0; j < s->in_count; j++)
         if (j != k && s->in[j].buffer == s->in[k].buffer)

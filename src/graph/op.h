@@ -45,6 +45,7 @@ struct weft_op {
     bool smooth;         /* the op table's test differentiates it twice */
     bool takes_program;  /* its steps run elementwise ops on each piece they have written */
     int storage_operand; /* 1 + the number of the operand that may be stored as BF16 or F16; 0: none */
+    bool writes_rounded; /* its step writes its result in BF16 where only bf16 products read it (round_rows.c) */
     bool whole_rows;     /* … and such a piece is whole rows of the last axis */
     bool reads_states;   /* takes operands of type BF16 and F16 (states) */
     /* checks the operands and sets dims, dtype (preset to the graph's), output_count; poisons on a mistake */

@@ -2,7 +2,7 @@
  * Without leading axes on b, the leading axes of a are rows. Used extents: of a's rows (or of the batch), and, where both are
  * transposed products over rows (weight gradients), of k. */
 #include "graph/graph.h"
-#include "graph/planner.h"
+#include "graph/program.h"
 
 typedef struct product {
     int64_t batch, m, n, k;
@@ -81,6 +81,9 @@ static int64_t matmul_macs(const weft_graph *g, const weft_node *n)
 }
 
 /* ---- steps: pack b, then the tiles ---- */
+
+/* Operands of the product: a, b, b's panels, and those of a product beside it (weft_partner_of). */
+enum { PARTNER = 3 };
 
 /* attributes.i[3] of both: what becomes of b. */
 enum { PACKED_EACH_RUN, PACKED_ONCE, AS_STORED };
@@ -215,17 +218,27 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
     for (int64_t item = first; item < end; item++) {
         gemm_call one = call;
         move_to(&one, item);
-        int64_t part = each == 1 ? 0 : piece % each;
-        weft_gemm_area area = each == 1 ? (weft_gemm_area){0, one.one.m, 0, one.one.n} : t->area(&one.one, part);
+        int64_t number = each == 1 ? 0 : piece % each;
+        weft_gemm_area area = each == 1 ? (weft_gemm_area){0, one.one.m, 0, one.one.n} : t->area(&one.one, number);
         if (area.row0 >= call.rows)
             continue;
         const int64_t row = item * one.one.m, last = area.row1 < call.rows ? area.row1 : call.rows;
+        const weft_area part = {row + area.row0, row + last, area.column0, area.column1};
         if (s->program)
-            weft_program_expect(s, run, row + area.row0, row + last, area.column0, area.column1);
-        t->run(&one.one, part, run->scratch[thread]);
-        if (s->program) {
-            weft_program_run(s, run, row + area.row0, row + last, area.column0, area.column1, thread);
+            weft_program_expect(s, run, &part);
+        if (s->made_bytes) {
+            one.one.own_c = true;
+            one.one.c_row = area.column1 - area.column0;
+            one.one.c = weft_made(s, run, 0, thread);
         }
+        t->run(&one.one, number, run->scratch[thread]);
+        if (s->program && s->program->producers > 1) { /* the partner differs in its panels alone */
+            one.one.packed = weft_at(run, &s->in[PARTNER]);
+            one.one.c = weft_made(s, run, 1, thread);
+            t->run(&one.one, number, run->scratch[thread]);
+        }
+        if (s->program)
+            weft_program_run(s, run, &part, thread);
     }
 }
 
@@ -239,6 +252,20 @@ static void need_scratch(weft_planner *p, weft_gemm one, bool used_k)
         one.k = k;
         weft_need_scratch(p, t->scratch_bytes(&one));
     }
+}
+
+/* The largest piece of c. */
+static size_t piece_elements(const weft_planner *p, const weft_gemm *one)
+{
+    const weft_gemm_table *t = weft_planner_engine(p)->kernels->gemm;
+    const int64_t pieces = t->pieces(one);
+    int64_t most = 0;
+    for (int64_t i = 0; i < pieces; i++) {
+        const weft_gemm_area area = t->area(one, i);
+        const int64_t elements = (area.row1 - area.row0) * (area.column1 - area.column0);
+        most = elements > most ? elements : most;
+    }
+    return (size_t)most;
 }
 
 /* Bytes of b's panels, and the scratch of the product, however b turns out to be stored. */
@@ -260,6 +287,49 @@ static bool pays_to_round(const weft_planner *p, const product *size, bool ta, i
 {
     enum { ROWS = 32, COLUMNS = 128 };
     return weft_planner_engine(p)->kernels->bf16 && !ta && batch == 1 && size->m >= ROWS && size->n >= COLUMNS && size->k > 0;
+}
+
+bool weft_product_rounds(const weft_planner *p, weft_value v, int operand)
+{
+    const weft_graph *g = weft_planner_graph(p);
+    const weft_node *n = weft_node_of(g, v);
+    if (n->op != &weft_ops_matmul[0] || operand != 0 || !n->attributes.i[2] || n->inputs[0].id == n->inputs[1].id)
+        return false;
+    product size = measure(&g->nodes[n->inputs[0].id].dims, &g->nodes[n->inputs[1].id].dims, n->attributes.i[0] != 0,
+                           n->attributes.i[1] != 0);
+    const int64_t batch = size.shared_b ? 1 : size.batch;
+    if (size.shared_b)
+        size.m *= size.batch;
+    return pays_to_round(p, &size, n->attributes.i[0] != 0, batch);
+}
+
+/* Products of one rounded left side, whose plans and panels are then of one form. */
+bool weft_products_pair(const weft_planner *p, weft_value a, weft_value b)
+{
+    const weft_graph *g = weft_planner_graph(p);
+    const weft_node *x = weft_node_of(g, a), *y = weft_node_of(g, b);
+    return x->op == y->op && weft_product_rounds(p, a, 0) && weft_product_rounds(p, b, 0) && x->inputs[0].id == y->inputs[0].id &&
+           x->attributes.i[1] == y->attributes.i[1] &&
+           weft_dims_equal(g->nodes[x->inputs[1].id].dims, g->nodes[y->inputs[1].id].dims) && g->packing != WEFT_PACK_NEVER;
+}
+
+/* Emits the step that packs b into panels, before the product v of `batch` items, and answers where they are. */
+static weft_slot pack_before(weft_planner *p, weft_value v, const weft_slot *a, const weft_slot *b,
+                             const weft_attributes *attributes, bool kept, size_t bytes, int64_t batch)
+{
+    const weft_slot packed = kept ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
+    weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
+    if (!pack)
+        return packed;
+    pack->attributes = *attributes;
+    pack->attributes.i[3] = kept ? PACKED_ONCE : PACKED_EACH_RUN;
+    pack->in_count = 2;
+    pack->in[0] = *a;
+    pack->in[1] = *b;
+    pack->out_count = 1;
+    pack->out[0] = packed;
+    pack->packs_parameter = kept;
+    return packed;
 }
 
 void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_value, weft_slot b, const weft_slot *c,
@@ -299,22 +369,17 @@ void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_
     }
     const int64_t packing = one.as_stored ? AS_STORED : one.kept ? PACKED_ONCE : PACKED_EACH_RUN;
     weft_slot packed = panels && panels->buffer >= 0 ? *panels : (weft_slot){.buffer = -1};
-    if (bytes && packed.buffer < 0) { /* a step before the product packs b into panels */
-        packed = one.kept ? weft_place_packed(p, bytes) : weft_place_scratch(p, bytes * (size_t)batch);
-        weft_step *pack = weft_step_empty(p, v, pack_pieces, pack_run);
-        if (!pack)
-            return;
-        pack->attributes = attributes;
-        pack->attributes.i[3] = packing;
-        pack->in_count = 2;
-        pack->in[0] = a;
-        pack->in[1] = b;
-        pack->out_count = 1;
-        pack->out[0] = packed;
-        pack->packs_parameter = one.kept;
-    }
+    if (bytes && packed.buffer < 0)
+        packed = pack_before(p, v, &a, &b, &attributes, one.kept, bytes, batch);
     if (panels)
         *panels = packed;
+    const weft_value partner = c ? (weft_value){0} : weft_partner_of(p, v);
+    weft_slot beside = {.buffer = -1};
+    if (partner.id) {
+        const weft_value right = weft_operand_of(weft_planner_graph(p), partner, 1);
+        const weft_slot place = weft_place_of(p, right);
+        beside = pack_before(p, partner, &a, &place, &attributes, weft_is_kept(p, right) && weft_may_pack(p, bytes), bytes, 1);
+    }
     weft_step *run = weft_step_empty(p, v, matmul_pieces, matmul_run);
     if (!run)
         return;
@@ -324,10 +389,14 @@ void weft_emit_product(weft_planner *p, weft_value v, weft_slot a, weft_value b_
     run->in[0] = a;
     run->in[1] = b;
     run->in[2] = packed;
+    if (partner.id)
+        run->in[run->in_count++] = beside;
     if (c)
         run->out[run->out_count++] = *c;
     else
         weft_step_outputs(p, run, v);
+    if (run->program && (partner.id || run->program->rounded))
+        weft_keep_made(p, run, piece_elements(p, &one), weft_planner_engine(p)->kernels->gemm->scratch_bytes(&one));
 }
 
 static void matmul_emit(weft_planner *p, weft_value v)

@@ -146,12 +146,11 @@ static int64_t row_pieces(const weft_step *s, const weft_run_state *run)
 
 static void row_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
-    (void)thread;
     int64_t n = row_width(s), rows = rows_of(s), all = row_total(s, run);
     int64_t r0 = piece * rows, r1 = r0 + rows < all ? r0 + rows : all;
-    size_t at = (size_t)(r0 * n) * weft_dtype_size(s->out[0].dtype);
+    size_t at = (size_t)(r0 * n) * weft_dtype_size(s->in[0].dtype);
     const char *x = (const char *)weft_at(run, &s->in[0]) + at;
-    char *y = (char *)weft_at(run, &s->out[0]) + at;
+    char *y = s->made_bytes ? weft_made(s, run, 0, thread) : (char *)weft_at(run, &s->out[0]) + at;
     const void *w = s->in_count > 1 ? weft_at(run, &s->in[1]) : NULL, *b = s->in_count > 2 ? weft_at(run, &s->in[2]) : NULL;
     double eps = s->attributes.f[0], offset = s->attributes.f[1];
     const weft_vector_table *t = run->vector;
@@ -185,20 +184,26 @@ static void row_run(const weft_step *s, const weft_run_state *run, int64_t piece
     }
     }
     if (s->program)
-        weft_program_run(s, run, r0, r1, 0, n, thread);
+        weft_program_run(s, run, &(weft_area){r0, r1, 0, n}, thread);
+    else if (s->made_bytes)
+        weft_write_rounded(run, &s->out[0], (const float *)(const void *)y, r0, r1 - r0, 0, n);
 }
 
 static void row_emit(weft_planner *p, weft_value v)
 {
     weft_step *s = weft_step_new(p, v, row_pieces, row_run);
-    if (s)
-        s->attributes = weft_node_of(weft_planner_graph(p), v)->attributes;
+    if (!s)
+        return;
+    s->attributes = weft_node_of(weft_planner_graph(p), v)->attributes;
+    if (s->out[0].dtype != s->in[0].dtype) /* rounded behind the op */
+        weft_keep_made(p, s, (size_t)(rows_of(s) * row_width(s)), 0);
 }
 
 #define FORWARD(text, class, rule) \
     { \
         .name = text, .kind = WEFT_OP_KERNEL, .decompose = class, .extent = WEFT_EXTENT_SAME, .smooth = true, \
-        .shape = rows_alike, .gradient = rule, .emit = row_emit, .takes_program = true, .whole_rows = true \
+        .shape = rows_alike, .gradient = rule, .emit = row_emit, .takes_program = true, .whole_rows = true, \
+        .writes_rounded = true \
     }
 #define BACKWARD(text, rule) \
     { \

@@ -60,7 +60,8 @@ static int32_t root_buffer(weft_planner *p, weft_value v, int output)
         return *slot;
     const weft_node *n = weft_node_of(p->graph, v);
     weft_dims dims = output ? n->more[output - 1] : n->dims;
-    size_t bytes = (size_t)weft_dims_count(dims) * weft_dtype_size(n->dtype);
+    const bool rounded = !output && p->in_bf16[v.id];
+    size_t bytes = rounded ? weft_rounded_bytes(dims) : (size_t)weft_dims_count(dims) * weft_dtype_size(n->dtype);
     weft_buffer_kind kind = WEFT_BUFFER_ARENA;
     if (n->op == weft_op_constant || n->op == weft_op_iota)
         kind = WEFT_BUFFER_CONSTANT;
@@ -85,6 +86,8 @@ weft_slot weft_place_of(weft_planner *p, weft_value v)
         n = weft_node_of(p->graph, v);
     }
     place.buffer = root_buffer(p, v, output);
+    if (!output && p->in_bf16[v.id])
+        place.dtype = WEFT_BF16;
     return place;
 }
 
@@ -352,8 +355,10 @@ static bool planner_open(weft_planner *p)
     p->live = calloc(count, 1);
     p->fed = calloc(count, 1);
     p->fetched = calloc(count, 1);
+    p->in_bf16 = calloc(count, 1);
     p->group_of = calloc(count, sizeof *p->group_of);
-    if (!p->buffer_of || !p->leaf_of || !p->inverse_of || !p->uses || !p->live || !p->fed || !p->fetched || !p->group_of)
+    if (!p->buffer_of || !p->leaf_of || !p->inverse_of || !p->uses || !p->live || !p->fed || !p->fetched || !p->in_bf16 ||
+        !p->group_of)
         return false;
     memset(p->buffer_of, -1, count * WEFT_MAX_OUTPUTS * sizeof *p->buffer_of);
     memset(p->leaf_of, -1, count * sizeof *p->leaf_of);
@@ -376,6 +381,7 @@ static void planner_close(weft_planner *p)
     free(p->live);
     free(p->fed);
     free(p->fetched);
+    free(p->in_bf16);
     free(p->group_of);
 }
 
@@ -443,6 +449,7 @@ weft_status weft_compile_consuming(weft_engine *engine, weft_graph *g, const wef
     if (fine) {
         status = WEFT_ERROR_MEMORY;
         weft_group_values(&p);
+        weft_find_rounded(&p);
         emit_steps(&p);
         for (int i = 0; i < n && !p.failed; i++)
             plan->fetch_places[i] = weft_place_of(&p, fetches[i]);

@@ -53,7 +53,7 @@ typedef struct weft_planner weft_planner;
 typedef int64_t (*weft_pieces_function)(const weft_step *, const weft_run_state *);
 typedef void (*weft_piece_function)(const weft_step *, const weft_run_state *, int64_t piece, int thread);
 
-enum { WEFT_STEP_INPUTS = 14, WEFT_STEP_OUTPUTS = 4, WEFT_STRIP = 2048, WEFT_STREAM_FROM = 32 << 20 };
+enum { WEFT_STEP_INPUTS = 16, WEFT_STEP_OUTPUTS = 4, WEFT_STRIP = 2048, WEFT_STREAM_FROM = 32 << 20 };
 
 struct weft_step {
     const weft_op *op;
@@ -67,6 +67,7 @@ struct weft_step {
     struct weft_program *program; /* elementwise ops on what each piece has just written, or all there is */
     bool packs_parameter;         /* skipped while the parameter has not changed */
     int writes_over;              /* its result may lie where operand writes_over − 1 does; 0: none may */
+    size_t made_at, made_bytes;   /* of a thread's scratch: where each producer leaves its piece; 0 bytes: in the result */
 };
 
 struct weft_plan {
@@ -123,6 +124,16 @@ void weft_emit_product(weft_planner *, weft_value v, weft_slot a, weft_value b_v
  * once a place. x itself where it may change. */
 weft_slot weft_place_rounded(weft_planner *, weft_value v, weft_slot x);
 int64_t weft_rounded_stride(int64_t k);
+size_t weft_rounded_bytes(weft_dims);
+/* Whether value x, an operand of product v, is read by v as such rows. */
+bool weft_product_rounds(const weft_planner *, weft_value v, int operand);
+/* Writes columns from `column` on of rows from `row` on of such a result: x [rows, columns] dense. */
+void weft_write_rounded(const weft_run_state *, const weft_slot *, const float *x, int64_t row, int64_t rows, int64_t column,
+                        int64_t columns);
+
+/* The product that runs beside a group's producer on the same pieces, or {0}; and whether two products may. */
+weft_value weft_partner_of(const weft_planner *, weft_value producer);
+bool weft_products_pair(const weft_planner *, weft_value a, weft_value b);
 
 /* Whether somebody reads output k ≥ 1 of v, and where it then lies. */
 bool weft_output_wanted(weft_planner *, weft_value v, int k, weft_slot *out);
@@ -176,9 +187,23 @@ static inline int64_t weft_piece_elements(int64_t total, weft_dtype dtype, int64
     return total * size > WEFT_STREAM_FROM ? WEFT_STREAM_BYTES / size : small;
 }
 
-/* Runs the step's program on rows [r0, r1) × columns [c0, c1) of its result. */
-void weft_program_run(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1, int thread);
+/* A part of a step's result: rows [row0, row1) × columns [column0, column1). Producers have left theirs there, or densely in the
+ * thread's scratch (made_at). */
+typedef struct weft_area {
+    int64_t row0, row1, column0, column1;
+} weft_area;
+
+/* Has a step's producers leave up to `elements` of a piece each in the thread's scratch, behind `bytes` that they work in. */
+void weft_keep_made(weft_planner *, weft_step *, size_t elements, size_t bytes);
+
+static inline void *weft_made(const weft_step *s, const weft_run_state *run, int producer, int thread)
+{
+    return (char *)run->scratch[thread] + s->made_at + (size_t)producer * s->made_bytes;
+}
+
+/* Runs the step's program on a part of its result. */
+void weft_program_run(const weft_step *s, const weft_run_state *run, const weft_area *part, int thread);
 /* Asks for what it will read there, while something else is computed. */
-void weft_program_expect(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1);
+void weft_program_expect(const weft_step *s, const weft_run_state *run, const weft_area *part);
 
 #endif

@@ -17,10 +17,14 @@ struct weft_planner {
     bool *live, *fed, *fetched;
     weft_group **group_of; /* [values] the group that computes it (producers too) */
     weft_rounded *rounded; /* a list */
+    bool *in_bf16;         /* [values] written rounded: nobody but bf16 products reads them */
 };
 
 /* Which elementwise values run together, and behind which producer: fills group_of. */
 void weft_group_values(weft_planner *);
+
+/* Which values are written rounded: fills in_bf16; after weft_group_values. */
+void weft_find_rounded(weft_planner *);
 
 /* Whether somebody reads a random leaf otherwise than by strips or in a pair kernel, so that it must be written out. */
 bool weft_read_whole(const weft_planner *, int32_t leaf);

@@ -49,8 +49,11 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
     weft_dims whole = weft_shape(g, (weft_value){group->root});
     program->columns = whole.rank ? whole.size[whole.rank - 1] : 1;
     program->rows = program->columns ? weft_dims_count(whole) / program->columns : 0;
-    program->producer = group->producer != 0;
-    program->flat = true;
+    program->producers = group->partner ? 2 : group->producer ? 1 : 0;
+    program->rounded = s->out[0].dtype != g->dtype;
+    program->element = weft_dtype_size(g->dtype);
+    program->flat = !program->rounded;
+    program->dense = true;
     for (int i = 0; i < s->in_count; i++) /* the producer's own operands are not the program's */
         program->mode[i] = (weft_strip_mode)-1;
     int slot_of[WEFT_PROGRAM_MOST];
@@ -71,12 +74,12 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
             in->bound = add_operand(s, weft_place_of_leaf(p, (weft_value){in->leaf}), WEFT_STRIP_FULL);
             if (n->attributes.i[1])
                 in->keys = add_operand(s, weft_place_of(p, (weft_value){(int32_t)n->attributes.i[1]}), WEFT_STRIP_COLUMN);
-            program->flat = false;
+            program->flat = program->dense = false;
         }
         for (int i = 0; i < n->input_count; i++) {
             weft_value x = n->inputs[i];
-            if (x.id == group->producer) {
-                in->source[i] = -1;
+            if (x.id == group->producer || x.id == group->partner) {
+                in->source[i] = x.id == group->producer ? -1 : -2;
                 continue;
             }
             int member = -1;
@@ -91,7 +94,8 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
             }
             weft_strip_mode mode = mode_of(weft_shape(g, x), whole);
             program->flat &= mode == WEFT_STRIP_FULL || mode == WEFT_STRIP_ONE;
-            in->source[i] = -2 - add_operand(s, weft_place_of(p, x), mode);
+            program->dense &= mode == WEFT_STRIP_ONE;
+            in->source[i] = -3 - add_operand(s, weft_place_of(p, x), mode);
         }
         for (int f = 0; f < freed_count; f++)
             free_slot[freed[f]] = true;
@@ -107,9 +111,17 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
         }
     }
     program->count = group->count;
-    size_t e = weft_dtype_size(g->dtype);
-    weft_need_scratch(p, (size_t)(program->strips + s->in_count + 1) * WEFT_STRIP * e);
+    program->scratch_bytes = (size_t)(program->strips + s->in_count + 1 + program->rounded) * WEFT_STRIP * program->element;
+    weft_need_scratch(p, program->scratch_bytes);
     return true;
+}
+
+void weft_keep_made(weft_planner *p, weft_step *s, size_t elements, size_t bytes)
+{
+    const size_t own = s->program ? s->program->scratch_bytes : 0, size = weft_dtype_size(weft_planner_graph(p)->dtype);
+    s->made_at = ((own > bytes ? own : bytes) + 63) & ~(size_t)63;
+    s->made_bytes = (elements * size + 63) & ~(size_t)63;
+    weft_need_scratch(p, s->made_at + s->made_bytes * (size_t)(s->program && s->program->producers > 1 ? 2 : 1));
 }
 
 /* ---- running ---- */
@@ -118,7 +130,8 @@ typedef struct strip {
     const weft_step *s;
     const weft_run_state *run;
     size_t e;
-    char *scratch;                    /* strips, then copies of repeated operands */
+    char *scratch;                    /* strips, copies of repeated operands, one number repeated, a result to be rounded */
+    const char *made[2];              /* what the producers wrote */
     const char *at[WEFT_STEP_INPUTS]; /* operands for this strip … */
     int64_t stride[WEFT_STEP_INPUTS]; /* … and how they advance */
     char *out;
@@ -128,12 +141,12 @@ typedef struct strip {
 static const char *source_at(const strip *t, int source, int64_t *stride)
 {
     *stride = 1;
-    if (source == -1)
-        return t->out;
+    if (source < 0 && source >= -2)
+        return t->made[-1 - source];
     if (source >= 0)
         return t->scratch + (size_t)source * WEFT_STRIP * t->e;
-    *stride = t->stride[-2 - source];
-    return t->at[-2 - source];
+    *stride = t->stride[-3 - source];
+    return t->at[-3 - source];
 }
 
 static void draw(const strip *t, const weft_instruction *in, char *y)
@@ -251,43 +264,58 @@ static void set_operands(strip *t, int64_t r, int64_t rows, int64_t c0)
     }
 }
 
-void weft_program_run(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1, int thread)
+/* The strip's result, computed in scratch, to its place. */
+static void write_rounded(const strip *t, int64_t column)
+{
+    const int64_t columns = t->n / t->rows;
+    weft_write_rounded(t->run, &t->s->out[0], (const float *)(const void *)t->out, t->row, t->rows, column, columns);
+}
+
+void weft_program_run(const weft_step *s, const weft_run_state *run, const weft_area *part, int thread)
 {
     const weft_program *program = s->program;
-    int64_t columns = program->columns;
-    size_t e = weft_dtype_size(s->out[0].dtype);
+    const int64_t columns = program->columns, width = part->column1 - part->column0;
+    const size_t e = program->element;
     strip t = {.s = s, .run = run, .e = e, .scratch = run->scratch[thread]};
-    char *out = weft_at(run, &s->out[0]);
-    bool whole = c0 == 0 && c1 == columns;
-    int64_t together = whole && columns > 0 && columns <= WEFT_STRIP / 2 ? WEFT_STRIP / columns : 1;
-    if (together > 1 && columns > 256 && !program->flat)
+    char *const out =
+        program->rounded ? t.scratch + (size_t)(program->strips + s->in_count + 1) * WEFT_STRIP * e : weft_at(run, &s->out[0]);
+    const bool whole = width == columns, apart = s->made_bytes > 0,
+               run_on = whole || (apart && program->dense && program->rounded);
+    int64_t together = run_on && width > 0 && width <= WEFT_STRIP / 2 ? WEFT_STRIP / width : 1;
+    if (together > 1 && width > 256 && !program->flat && !program->dense)
         together = 1; /* long rows need no repeated copies */
-    for (int64_t r = r0; r < r1; r += together) {
-        int64_t rows = r + together < r1 ? together : r1 - r;
-        for (int64_t c = c0; c < c1; c += WEFT_STRIP) {
-            int64_t n = c + WEFT_STRIP < c1 ? WEFT_STRIP : c1 - c;
+    for (int64_t r = part->row0; r < part->row1; r += together) {
+        const int64_t rows = r + together < part->row1 ? together : part->row1 - r;
+        for (int64_t c = part->column0; c < part->column1; c += WEFT_STRIP) {
+            const int64_t n = c + WEFT_STRIP < part->column1 ? WEFT_STRIP : part->column1 - c;
             t.row = r;
             t.rows = rows;
-            t.n = rows > 1 ? rows * columns : n;
-            t.out = out + (size_t)(r * columns + c) * e;
+            t.n = rows > 1 ? rows * width : n;
+            t.out = program->rounded ? out : out + (size_t)(r * columns + c) * e;
+            for (int k = 0; k < program->producers; k++)
+                t.made[k] = apart ? (const char *)weft_made(s, run, k, thread) +
+                                        (size_t)((r - part->row0) * width + c - part->column0) * e
+                                  : t.out;
             set_operands(&t, r, rows, c);
             run_strip(&t);
+            if (program->rounded)
+                write_rounded(&t, c);
         }
     }
 }
 
 /* Short runs of many rows are what the processor does not foresee. Into the second cache: the first is the producer's. */
-void weft_program_expect(const weft_step *s, const weft_run_state *run, int64_t r0, int64_t r1, int64_t c0, int64_t c1)
+void weft_program_expect(const weft_step *s, const weft_run_state *run, const weft_area *part)
 {
     enum { LINE = 64, MOST_BYTES = 128 << 10 };
-    const int64_t e = (int64_t)weft_dtype_size(s->out[0].dtype), columns = s->program->columns, bytes = (c1 - c0) * e;
-    if ((r1 - r0) * bytes > MOST_BYTES)
+    const int64_t e = (int64_t)s->program->element, columns = s->program->columns, bytes = (part->column1 - part->column0) * e;
+    if ((part->row1 - part->row0) * bytes > MOST_BYTES)
         return;
     for (int i = 0; i < s->in_count; i++) {
         if (s->program->mode[i] != WEFT_STRIP_FULL || s->in[i].buffer < 0 || !run->base[s->in[i].buffer])
             continue;
-        const char *x = (const char *)weft_at(run, &s->in[i]) + c0 * e;
-        for (int64_t r = r0; r < r1; r++)
+        const char *x = (const char *)weft_at(run, &s->in[i]) + part->column0 * e;
+        for (int64_t r = part->row0; r < part->row1; r++)
             for (int64_t byte = 0; byte < bytes; byte += LINE)
                 __builtin_prefetch(x + r * columns * e + byte, 0, 2);
     }
@@ -317,10 +345,10 @@ void weft_program_piece(const weft_step *s, const weft_run_state *run, int64_t p
     if (!s->program->flat) {
         int64_t rows = columns ? count / columns : 0, each = weft_rows_per_piece(columns, piece_of(s));
         int64_t r0 = piece * each, r1 = r0 + each < rows ? r0 + each : rows;
-        weft_program_run(s, run, r0, r1, 0, columns, thread);
+        weft_program_run(s, run, &(weft_area){r0, r1, 0, columns}, thread);
         return;
     }
-    size_t e = weft_dtype_size(s->out[0].dtype);
+    const size_t e = s->program->element;
     strip t = {.s = s, .run = run, .e = e, .scratch = run->scratch[thread], .rows = 1};
     char *out = weft_at(run, &s->out[0]);
     int64_t begin = piece * piece_of(s), end = begin + piece_of(s) < count ? begin + piece_of(s) : count;

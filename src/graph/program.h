@@ -14,7 +14,7 @@ typedef struct weft_instruction {
     int kind; /* weft_op_kind; LEAF: a random leaf to draw */
     int sub;
     double p;
-    int source[3]; /* ≥ 0: a strip in scratch; -1: the producer's result; ≤ -2: operand -2 - k of the step */
+    int source[3]; /* ≥ 0: a strip in scratch; -1, -2: the producers' results; ≤ -3: operand -3 - k of the step */
     int target;    /* strip in scratch, or -1: the result */
     int32_t leaf;  /* random leaf's value … */
     weft_law law;  /* … and law */
@@ -26,14 +26,17 @@ typedef struct weft_program {
     int count, strips;
     int64_t rows, columns; /* of the result: columns is its last axis */
     bool flat;             /* every operand whole or one number: rows do not matter */
-    bool producer;
+    bool dense;            /* no operand but the producers' results and single numbers: a piece's rows are one run */
+    bool rounded;          /* the result is written in BF16 (round_rows.c) */
+    int producers;
+    size_t element, scratch_bytes; /* of the numbers it computes with; of a thread's scratch, from its beginning */
     weft_instruction instruction[WEFT_PROGRAM_MOST];
     weft_strip_mode mode[WEFT_STEP_INPUTS];
 } weft_program;
 
 /* Elementwise values that will run as one program. */
 typedef struct weft_group {
-    int32_t root, producer; /* producer 0: none */
+    int32_t root, producer, partner; /* 0: none; the partner is a product beside the producer */
     int count;
     bool draws;
     int32_t member[WEFT_PROGRAM_MOST];

@@ -19,6 +19,7 @@ typedef struct weft_gemm {
     bool accumulate;    /* C += instead of C = */
     bool kept;          /* B is packed once for many products: pack it however few rows A has, and BF16 or F16 as they are */
     bool as_stored;     /* B is never packed whole: pieces read it in place, or rearrange the panels that they need */
+    bool own_c;         /* C is the piece's own: its first element is that of the piece's area */
     bool a_rounded;     /* with bf16: A is stored in BF16, by rows of whole pairs, zero behind an odd k (round_rows makes it) */
     const void *a;
     int64_t a_row, a_column; /* element strides; one of them is 1 */

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "graph/graph_case.h"
 #include "graph/program.h"
+#include "weft/nn.h"
 
 enum { MOST_INPUTS = 64 };
 
@@ -198,7 +199,7 @@ static void fused_is_alone(void **state)
         for (int32_t i = 0; i < fused.plan->step_count; i++) {
             const weft_program *p = fused.plan->steps[i]->program;
             programs += p && p->count > 1;
-            behind += p && p->producer;
+            behind += p && p->producers > 0;
             longest = p && p->count > longest ? p->count : longest;
         }
         end(&fused, false);
@@ -208,6 +209,92 @@ static void fused_is_alone(void **state)
     assert_true(programs > expressions() / 2); /* the test has met what it is about */
     assert_true(behind > expressions() / 20);
     assert_true(longest > 6);
+}
+
+/* ---- products in bf16 ---- */
+
+typedef struct gated_case {
+    int64_t rows, used, k, n;
+    weft_activation gate;
+    bool bias, drop;
+} gated_case;
+
+/* x + (act(h G + b) · (h U)) D of h = norm(x): what products read alone is rounded where it is made, and both halves of the gate
+ * are multiplied side by side. */
+static weft_value gated_half(weft_graph *g, const gated_case *c)
+{
+    weft_value x = weft_input(g, "x", WEFT_F32, DIMS(c->rows, c->k));
+    if (c->used < c->rows)
+        x = weft_used(g, x, weft_count_input(g, "rows", c->rows));
+    weft_value h = weft_normalize_rms(g, x, weft_input(g, "w", WEFT_F32, DIMS(c->k)), 0, 1e-5);
+    weft_value a = weft_matmul_nt(g, h, weft_input(g, "gate", WEFT_F32, DIMS(c->n, c->k)));
+    weft_value b = weft_matmul_nt(g, h, weft_input(g, "up", WEFT_F32, DIMS(c->n, c->k)));
+    if (c->bias)
+        a = weft_add(g, a, weft_input(g, "bias", WEFT_F32, DIMS(c->n)));
+    weft_value y = weft_mul(g, weft_activate(g, a, c->gate), b);
+    if (c->drop)
+        y = weft_mul(g, y, weft_input(g, "scale", WEFT_F32, DIMS(c->rows, 1)));
+    return weft_add(g, x, weft_matmul_nt(g, y, weft_input(g, "down", WEFT_F32, DIMS(c->k, c->n))));
+}
+
+static void bind_gated(running *r, const gated_case *c, float *numbers)
+{
+    weft_entry e;
+    int64_t at = 0;
+    for (int i = 0; i < weft_graph_entries(r->g, -1, &e); i++) {
+        weft_graph_entries(r->g, i, &e);
+        if (strcmp(e.kind, "input") != 0 || e.dtype != WEFT_F32)
+            continue;
+        fine(weft_bind(r->s, e.name, floats(numbers + at, e.dims)));
+        at += weft_dims_count(e.dims);
+    }
+    if (c->used < c->rows)
+        fine(weft_set(r->s, "rows", c->used));
+}
+
+static void rounding_where_it_is_made_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 1 << 21 };
+    float *numbers = malloc(NUMBERS * sizeof *numbers);
+    assert_non_null(numbers);
+    for (int64_t i = 0; i < NUMBERS; i++)
+        numbers[i] = (float)(i * 7919 % 4001) / 1000 - 2;
+    static const gated_case cases[] = {
+        {64, 64, 160, 160, WEFT_ACT_SILU, false, false},   {130, 130, 133, 131, WEFT_ACT_SILU, false, false},
+        {513, 513, 192, 640, WEFT_ACT_GELU, false, false}, {150, 40, 140, 2500, WEFT_ACT_SILU, false, false},
+        {150, 0, 140, 300, WEFT_ACT_SILU, false, false},   {48, 48, 129, 257, WEFT_ACT_GELU_TANH, true, false},
+        {200, 199, 128, 256, WEFT_ACT_RELU, false, true},  {31, 31, 160, 160, WEFT_ACT_SILU, false, false},
+        {40, 40, 2100, 128, WEFT_ACT_SILU, true, true},
+    };
+    int64_t paired = 0, rounded = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const gated_case *c = &cases[i];
+        weft_graph *g = weft_graph_new(WEFT_F32);
+        weft_graph_bf16(g, true);
+        weft_value y = gated_half(g, c), all[64];
+        int count = 0;
+        for (int32_t id = 1; id <= y.id; id++)
+            if (g->nodes[id].op->kind != WEFT_OP_LEAF)
+                all[count++] = (weft_value){id};
+        running fused = run_of(g, &y, 1), alone = run_of(g, all, count);
+        bind_gated(&fused, c, numbers);
+        bind_gated(&alone, c, numbers);
+        fine(run_dirty(&fused));
+        fine(run_dirty(&alone));
+        if (!same(result(&fused, y), result(&alone, y), c->used * c->k))
+            fail_msg("case %d: the fused plan gives another result", (int)i);
+        for (int32_t k = 0; k < fused.plan->step_count; k++) {
+            const weft_program *p = fused.plan->steps[k]->program;
+            paired += p && p->producers == 2;
+            rounded += p && p->rounded;
+        }
+        end(&fused, false);
+        end(&alone, true);
+    }
+    if (engine->kernels->bf16)
+        assert_true(paired >= 7 && rounded >= 7);
+    free(numbers);
 }
 
 /* What one run drew, bound in another. */
@@ -312,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fused_is_alone),
+        cmocka_unit_test(rounding_where_it_is_made_changes_no_bit),
         cmocka_unit_test(bound_masks_are_drawn_masks),
         cmocka_unit_test(draws_depend_on_seed_and_step),
         cmocka_unit_test(row_keys_go_with_the_rows),

@@ -20,7 +20,7 @@
 
 enum {
     BLOCK = WEFT_ATTENTION_BLOCK,
-    ROW_BLOCK = 48,      /* queries at once */
+    ROW_BLOCK = 24,      /* queries at once: their scores with a block's keys lie in the first cache */
     SCORES = BLOCK + 16, /* stride of a row of scores: rows fall in different sets of the first cache */
     WIDEST = 2 * LANES
 };

@@ -81,6 +81,31 @@ static double rough_exponentials(int64_t wide, real *s, real top)
 #endif
 }
 
+/* The same, and the weights as pairs for the second product, packed over the scores they come from. */
+#if WEFT_REAL_BITS == 32 && defined(WEFT_LEVEL_v4)
+__attribute__((target("avx512bf16"))) static double exponential_pairs(int64_t wide, real *s, real top)
+{
+    vec sum = splat(0);
+    for (int64_t j = 0; j < wide; j += 2 * LANES) {
+        const vec first = exp_roughly(load(s + j) - splat(top)), second = exp_roughly(load(s + j + LANES) - splat(top));
+        sum += first;
+        sum += second;
+        _mm512_storeu_si512(s + j / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    }
+    vd part[PARTS];
+    widen_vec(sum, part);
+    for (int p = 1; p < PARTS; p++)
+        part[0] += part[p];
+    return sum_d(part[0]);
+}
+#else
+static double exponential_pairs(int64_t wide, real *s, real top)
+{
+    (void)wide, (void)s, (void)top;
+    return 0; /* there are no pairs at this level */
+}
+#endif
+
 /* y = y · old + sums · new, or y = sums for a query's first block. */
 static void join(int64_t size, real *y, const real *sums, double old, double new)
 {
@@ -134,10 +159,12 @@ static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r
             memset(row, 0, (size_t)wide * sizeof *row);
         else if (kind == REAL_ELEMENT)
             sum[r] = exponentials(wide, row, top[r]);
-        else
+        else if (kind == GEMM_PAIRS)
+            sum[r] = exponential_pairs(wide, row, top[r]);
+        else {
             sum[r] = rough_exponentials(wide, row, top[r]);
-        if (kind != REAL_ELEMENT)
             pack_row(kind, row, count, row);
+        }
     }
     product(kind, rows, t->value, steps_of(kind, count), GEMM_BY_ROWS, s->scores, SCORES,
             v->first + steps_of(kind, skip) * v->step, v->column, v->step, s->sums, values, false);
@@ -154,6 +181,16 @@ static void forward_rows(const weft_attention_task *t, int64_t query0, int64_t r
         const double most = top[r] > state->top ? top[r] : state->top, old = exp(state->top - most), new = exp(top[r] - most);
         join(t->value, y, s->sums + r * values, old, new);
         *state = (row_state){most, state->sum * old + sum[r] * new};
+    }
+}
+
+/* Asks for rows r0 … r1 of the queries: they stand too far apart for the processor to foresee the next. */
+static void expect_queries(const weft_attention_task *t, int64_t query0, int64_t r0, int64_t r1)
+{
+    for (int64_t r = r0; r < r1; r++) {
+        const real *q = (const real *)t->q + (query0 + r / t->group) * t->q_token + r % t->group * t->q_head;
+        for (int64_t i = 0; i < t->head; i += 64 / (int64_t)sizeof *q)
+            __builtin_prefetch(q + i, 0, 2);
     }
 }
 
@@ -174,8 +211,11 @@ static void forward_some(const weft_attention_task *t, int64_t query0, int64_t q
             v = (value_block){(const real *)t->v + b.from * t->v_token, 1, t->v_token};
         else
             pack_along_keys(kind, t->v, t->v_dtype, t->v_token, t->value, b.from, b.to, s->values);
-        for (int64_t r = 0; r < rows; r += ROW_BLOCK)
-            forward_rows(t, query0, r, r + ROW_BLOCK < rows ? r + ROW_BLOCK : rows, &b, &v, s);
+        for (int64_t r = 0, end; r < rows; r = end) {
+            end = r + ROW_BLOCK < rows ? r + ROW_BLOCK : rows;
+            expect_queries(t, query0, end, end + ROW_BLOCK < rows ? end + ROW_BLOCK : rows);
+            forward_rows(t, query0, r, end, &b, &v, s);
+        }
     }
     for (int64_t r = 0; r < rows; r++) {
         const int64_t i = query0 + r / t->group, g = r % t->group;

@@ -273,14 +273,20 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
     const layout at = layout_of(plan);
     char *space = scratch;
     panel p = {.c_row = plan->swapped ? 1 : g->c_row, .c_column = plan->swapped ? g->c_row : 1};
-    char *c = (char *)g->c + part.row0 * p.c_row * plan->size;
-    /* Little depth: writing C is the work, so go along its rows; the panels fit the first cache. */
+    /* C's first row that the piece writes, and the line of right that its first column is of */
+    char *c = (char *)g->c + (g->own_c ? 0 : part.row0 * p.c_row * plan->size);
+    const int64_t column0 = g->own_c ? part.column0 : 0;
+    /* Little depth: writing C is the work, so go along its rows; the panels fit the first cache. Panels that are there: the
+     * tallest tile's part of left stays in the first cache while they pass. */
     const int64_t rows = part.row1 - part.row0;
-    const int64_t rows_at_once = plan->depth <= 32 && (plan->packed || plan->direct) ? 2 * GEMM_TALLEST : rows + GEMM_TALLEST;
+    const int64_t rows_at_once = plan->depth <= 32 && (plan->packed || plan->direct) ? 2 * GEMM_TALLEST
+                                 : plan->packed && plan->packed_size == plan->size   ? GEMM_TALLEST
+                                                                                     : rows + GEMM_TALLEST;
     if (plan->depth == 0 && !g->accumulate) {
         const weft_gemm_area zeros = plan->swapped ? swap_area(part) : part;
+        const int64_t row0 = g->own_c ? zeros.row0 : 0, first = g->own_c ? 0 : zeros.column0;
         for (int64_t i = zeros.row0; i < zeros.row1; i++)
-            memset((char *)g->c + (i * g->c_row + zeros.column0) * plan->size, 0,
+            memset((char *)g->c + ((i - row0) * g->c_row + first) * plan->size, 0,
                    (size_t)((zeros.column1 - zeros.column0) * plan->size));
     }
     for (int64_t from = 0; from < plan->depth; from += plan->block) {
@@ -292,7 +298,7 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
             for (int64_t column = part.column0; column < part.column1; column += plan->width) {
                 p.narrow = width_of(plan, column, &p.width);
                 p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
-                p.c = c + (row * p.c_row + column * p.c_column) * plan->size;
+                p.c = c + (row * p.c_row + (column - column0) * p.c_column) * plan->size;
                 take_right(plan, g->packed, column, from, to, space + at.panel, &p);
                 const int64_t in_row = plan->m == 1 ? run_row(plan, &p, part.column1 - column) : 0;
                 if (in_row > 0) {

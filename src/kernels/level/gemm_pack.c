@@ -385,6 +385,10 @@ void WEFT_LEVEL_NAME(weft_gemm_pack_panel)(const gemm_operand *x, gemm_element k
         transpose(at(x, line0, from), x->line, count, to - from, kind, out, width);
         return;
     }
+    if (kind == GEMM_PAIRS && x->dtype == WEFT_BF16 && x->line % 2 == 0 && x->depth % 2 == 0) { /* pairs as they stand */
+        transpose(at(x, line0, 2 * from), x->line / 2, count, to - from, kind, out, width);
+        return;
+    }
     float lines[PANEL * RUN];
     for (int64_t p = from; p < to; p += RUN) {
         const int64_t depth = to - p < RUN ? to - p : RUN;
