@@ -151,8 +151,9 @@ static weft_status choose_scale(train_run *t, weft_engine *engine)
     weft_json_open_list(cli_json(a));
     for (int k = 0; k < WEFT_SCALES; k++) {
         double value = weft_measure_score(measure, t->scale_score[k]);
-        cli_say(a, "frequency scale %-5g validation %s %.5g after at most %d epochs%s\n", weft_scales[k], measure->title, value,
-                WEFT_SCALE_EPOCHS, weft_scales[k] == t->folder.config.num_embeddings.frequency_scale ? "  taken" : "");
+        cli_say(a, "frequency scale %-5g validation %s %.5g after %lld epochs%s\n", weft_scales[k], measure->title, value,
+                (long long)weft_scale_epochs(t->rows[WEFT_PART_TRAIN]->rows, &t->fit),
+                weft_scales[k] == t->folder.config.num_embeddings.frequency_scale ? "  taken" : "");
         weft_json_open_object(cli_json(a));
         cli_json_number(a, "frequency_scale", weft_scales[k]);
         cli_json_number(a, "score", value);

@@ -20,6 +20,14 @@ static char *inside(const char *folder, int k)
     return NULL;
 }
 
+int64_t weft_scale_epochs(int64_t train_rows, const weft_fit_options *options)
+{
+    enum { STEPS = 600, LEAST = 3, MOST = 12 };
+    const int64_t steps = (train_rows + options->batch_size - 1) / options->batch_size, full = (STEPS + steps - 1) / steps;
+    const int64_t epochs = full < LEAST ? LEAST : full > MOST ? MOST : full;
+    return options->max_epochs > 0 && options->max_epochs < epochs ? options->max_epochs : epochs;
+}
+
 bool weft_scales_begun(const char *folder)
 {
     char *path = inside(folder, -1);
@@ -59,7 +67,7 @@ static weft_status try_scale(weft_engine *engine, const weft_tabular_config *con
     } else if (status == WEFT_OK) {
         o.folder = folder;
         o.resume = o.resume && folder && weft_run_begun(folder);
-        o.max_epochs = o.max_epochs > 0 && o.max_epochs < WEFT_SCALE_EPOCHS ? o.max_epochs : WEFT_SCALE_EPOCHS;
+        o.max_epochs = weft_scale_epochs(train->rows, options);
         o.epoch = NULL;
         o.enough = NULL;
         o.member = NULL;
