@@ -122,7 +122,7 @@ void weft_report_run_scales(weft_report_run *r, const weft_tabular_config *c, co
     }
     weft_report_heading(r->page, 3, "Frequency scale of the embedded numbers");
     weft_report_paragraph(r->page,
-                          "Steps and thresholds want fast ones, smooth targets slow ones. A few epochs with each decided by the "
+                          "Steps and thresholds want fast waves, smooth targets slow ones. A few epochs with each decided by the "
                           "validation rows: %.3g.",
                           c->num_embeddings.frequency_scale);
     weft_report_table(r->page, "Best validation score of these epochs", columns, 2, &cells[0][0], WEFT_SCALES);

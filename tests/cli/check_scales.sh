@@ -46,7 +46,7 @@ for n in 4 8; do
     { [ "$(taken alone)" = "$(better)" ] && [ -n "$(better)" ]; } || wrong "$n steps: took the scale $(taken alone) of $(cut -c 1-200 out)"
 done
 [ ! -e alone/scales ] || wrong "the trainings with each scale are left behind"
-grep -q 'waves' alone/report.html || wrong "report.html does not tell how the scale was chosen"
+grep -q 'Frequency scale' alone/report.html || wrong "report.html does not tell how the scale was chosen"
 train team --task regression --ensemble 2 || wrong "an ensemble: $(cat err)"
 [ "$(taken team)" = "$(taken alone)" ] || wrong "an ensemble took the scale $(taken team), its first member alone $(taken alone)"
 
