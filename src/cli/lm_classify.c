@@ -1,8 +1,7 @@
 /* weft lm classify: the classes of texts, by a model with a classification head. */
 #include "base/files.h"
+#include "cli/lm_answer.h"
 #include "cli/lm_examples.h"
-#include "cli/lm_judge.h"
-#include "io/csv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,167 +47,41 @@ typedef struct job {
     cli_arguments *arguments;
     cli_lm_examples examples;
     weft_lm_classes classes;
-    weft_lm_problem problem;
+    cli_lm_answers answers;
     cli_lm_judge judge;
-    int64_t n, top; /* classes; shown */
-    double threshold;
-    bool logits, table; /* table: a CSV; else JSON lines */
-    double *numbers;    /* [TEXTS_AT_ONCE, n] */
-    double *shown;      /* [n]: logits, while they are judged as probabilities */
-    int64_t *order;     /* [n] */
+    int64_t n;       /* classes */
+    bool table;      /* the file is a CSV; else JSON lines */
+    double *numbers; /* [TEXTS_AT_ONCE, n] */
+    double *shown;   /* [n]: logits, while they are judged as probabilities */
     kept_record *records;
     int64_t rows;
     weft_output *file; /* NULL: shown */
     weft_text line;
 } job;
 
-/* ---- one answer ---- */
-
-/* Classes by their numbers, largest first; equal ones by class. */
-static void sort_classes(const job *j, const double *x)
-{
-    for (int64_t i = 0; i < j->n; i++)
-        j->order[i] = i;
-    for (int64_t i = 0; i < j->top; i++) {
-        int64_t best = i;
-        for (int64_t k = i + 1; k < j->n; k++) {
-            const double a = x[j->order[k]], b = x[j->order[best]];
-            if (a > b || (a == b && j->order[k] < j->order[best]))
-                best = k;
-        }
-        const int64_t moved = j->order[best];
-        memmove(j->order + i + 1, j->order + i, (size_t)(best - i) * sizeof *j->order);
-        j->order[i] = moved;
-    }
-}
-
-static bool is_there(const job *j, double number)
-{
-    if (!j->logits)
-        return number > j->threshold;
-    cli_lm_probabilities(WEFT_LM_PROBLEM_MULTI_LABEL, 1, &number);
-    return number > j->threshold;
-}
-
-/* {"label": …, "score": …}: of one label the likeliest; "labels" of those each by itself; "value" of a number; with more than one
- * wanted, or by themselves, "scores" too. */
-static void add_answer(const job *j, const double *x, weft_json_writer *w)
-{
-    char *const *names = j->classes.names;
-    const bool several = j->problem == WEFT_LM_PROBLEM_MULTI_LABEL, number = j->problem == WEFT_LM_PROBLEM_REGRESSION;
-    weft_json_open_object(w);
-    if (several) {
-        weft_json_add_key(w, "labels");
-        weft_json_open_list(w);
-        for (int64_t k = 0; k < j->n; k++)
-            if (is_there(j, x[k]))
-                weft_json_add_string(w, names[k]);
-        weft_json_close_list(w);
-    } else if (!number) {
-        weft_json_add_key(w, "label");
-        weft_json_add_string(w, names[j->order[0]]);
-        weft_json_add_key(w, "score");
-        weft_json_add_float(w, (float)x[j->order[0]]);
-    } else if (j->n == 1) {
-        weft_json_add_key(w, "value");
-        weft_json_add_float(w, (float)x[0]);
-    }
-    if (several || (number && j->n > 1) || j->top > 1) {
-        weft_json_add_key(w, "scores");
-        weft_json_open_list(w);
-        for (int64_t i = 0; i < j->top; i++) {
-            const int64_t k = number ? i : j->order[i];
-            weft_json_open_object(w);
-            weft_json_add_key(w, "label");
-            weft_json_add_string(w, names[k]);
-            weft_json_add_key(w, "score");
-            weft_json_add_float(w, (float)x[k]);
-            weft_json_close_object(w);
-        }
-        weft_json_close_list(w);
-    }
-    weft_json_close_object(w);
-}
-
-static void add_field(job *j, const char *text)
-{
-    weft_csv_add_field(&j->line, text, strlen(text));
-}
-
-static void add_number(job *j, double x)
-{
-    weft_json_writer w = weft_json_to(&j->line, 0);
-    weft_json_add_float(&w, (float)x);
-}
-
-/* prediction, then a column a class; of several numbers a column each. */
-static void add_header(job *j)
-{
-    const bool number = j->problem == WEFT_LM_PROBLEM_REGRESSION, alone = number && j->n == 1;
-    if (!number || alone)
-        weft_text_add(&j->line, "prediction");
-    for (int64_t k = 0; k < j->n && !alone; k++) {
-        weft_text name = {0};
-        weft_text_add(&name, "%s%s", number ? "prediction_" : j->logits ? "logit_" : "p_", j->classes.names[k]);
-        weft_text_add(&j->line, "%s", number && k == 0 ? "" : ",");
-        add_field(j, name.data ? name.data : "");
-        j->line.failed |= name.failed;
-        weft_text_free(&name);
-    }
-    weft_text_add(&j->line, "\n");
-}
-
-static void add_row(job *j, const double *x)
-{
-    const bool number = j->problem == WEFT_LM_PROBLEM_REGRESSION;
-    weft_text labels = {0};
-    bool first = true;
-    for (int64_t k = 0; k < j->n && j->problem == WEFT_LM_PROBLEM_MULTI_LABEL; k++)
-        if (is_there(j, x[k])) {
-            weft_text_add(&labels, "%s%s", first ? "" : "|", j->classes.names[k]);
-            first = false;
-        }
-    if (!number)
-        add_field(j, j->problem == WEFT_LM_PROBLEM_SINGLE_LABEL ? j->classes.names[j->order[0]] : labels.data ? labels.data : "");
-    for (int64_t k = 0; k < j->n; k++) {
-        weft_text_add(&j->line, "%s", number && k == 0 ? "" : ",");
-        add_number(j, x[k]);
-    }
-    weft_text_add(&j->line, "\n");
-    j->line.failed |= labels.failed;
-    weft_text_free(&labels);
-}
-
-/* For people: a line a text. */
-static void say(const job *j, const double *x)
-{
-    for (int64_t i = 0; i < j->top; i++) {
-        const int64_t k = j->problem == WEFT_LM_PROBLEM_REGRESSION ? i : j->order[i];
-        const bool alone = j->problem == WEFT_LM_PROBLEM_REGRESSION && j->n == 1;
-        cli_say(j->arguments, "%s%s%s%.4g", i ? "\t" : "", alone ? "" : j->classes.names[k], alone ? "" : " ", x[k]);
-    }
-    cli_say(j->arguments, "\n");
-}
-
 static weft_status write_answer(job *j, const double *x)
 {
-    sort_classes(j, x);
+    cli_lm_answer_take(&j->answers, x);
     j->line.length = 0;
-    if (!j->file) {
-        say(j, x);
-        if (cli_wants_json(j->arguments))
-            add_answer(j, x, cli_json(j->arguments));
+    if (!j->file && cli_wants_json(j->arguments)) {
+        cli_lm_answer_json(&j->answers, x, cli_json(j->arguments));
         return WEFT_OK;
     }
-    if (j->table) {
-        add_row(j, x);
+    if (!j->file) {
+        cli_lm_answer_line(&j->answers, x, &j->line);
+    } else if (j->table) {
+        cli_lm_answer_row(&j->answers, x, &j->line);
     } else {
         weft_json_writer w = weft_json_to(&j->line, 0);
-        add_answer(j, x, &w);
+        cli_lm_answer_json(&j->answers, x, &w);
         weft_text_add(&j->line, "\n");
     }
-    return j->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short")
-                          : weft_output_write(j->file, j->line.data, j->line.length);
+    if (j->line.failed)
+        return weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
+    if (j->file)
+        return weft_output_write(j->file, j->line.data, j->line.length);
+    cli_say(j->arguments, "%s", j->line.data);
+    return WEFT_OK;
 }
 
 /* ---- all of them ---- */
@@ -250,11 +123,11 @@ static weft_status flush(job *j)
     weft_status status = count ? cli_lm_examples_run(&j->examples, WEFT_LM_POOL_CLASSES, j->numbers) : WEFT_OK;
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         double *x = j->numbers + i * j->n;
-        if (j->logits)
+        if (j->answers.logits)
             memcpy(j->shown, x, (size_t)j->n * sizeof *x);
-        cli_lm_probabilities(j->problem, j->n, x);
+        cli_lm_probabilities(j->answers.problem, j->n, x);
         status = judge(j, &j->records[i], x);
-        if (j->logits)
+        if (j->answers.logits)
             memcpy(x, j->shown, (size_t)j->n * sizeof *x);
     }
     for (int64_t i = 0; i < count && status == WEFT_OK; i++)
@@ -290,7 +163,7 @@ static weft_status open_output(job *j, const char *path)
     weft_status status =
         is_stream(path) ? weft_output_stream(STDOUT_FILENO, "standard output", &j->file) : weft_output_open(path, &j->file);
     if (status == WEFT_OK && j->table) {
-        add_header(j);
+        cli_lm_answer_header(&j->answers, &j->line);
         status = j->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short")
                                 : weft_output_write(j->file, j->line.data, j->line.length);
     }
@@ -307,18 +180,24 @@ static weft_status open_model(job *j)
         status = weft_lm_classes_open(&j->classes, cli_positional_at(a, 0), cli_text(a, "adapter"), j->n);
     if (status != WEFT_OK)
         return status;
-    j->problem = cli_lm_problem(&j->examples.lm->config);
-    j->judge = (cli_lm_judge){.problem = j->problem, .classes = &j->classes, .count = j->n};
-    j->top = cli_int(a, "top-k");
-    if (j->top == 0 || j->top > j->n || (!cli_given(a, "top-k") && j->problem != WEFT_LM_PROBLEM_SINGLE_LABEL))
-        j->top = j->n;
-    j->threshold = cli_number(a, "threshold");
-    j->logits = cli_flag(a, "logits");
+    const weft_lm_problem problem = cli_lm_problem(&j->examples.lm->config);
+    int64_t top = cli_int(a, "top-k");
+    if (top == 0 || top > j->n || problem == WEFT_LM_PROBLEM_REGRESSION ||
+        (problem == WEFT_LM_PROBLEM_MULTI_LABEL && !cli_given(a, "top-k")))
+        top = j->n;
+    j->judge = (cli_lm_judge){.problem = problem, .classes = &j->classes, .count = j->n};
+    j->answers = (cli_lm_answers){.classes = &j->classes,
+                                  .problem = problem,
+                                  .count = j->n,
+                                  .top = top,
+                                  .threshold = cli_number(a, "threshold"),
+                                  .logits = cli_flag(a, "logits")};
     j->numbers = malloc((size_t)(TEXTS_AT_ONCE * j->n) * sizeof *j->numbers);
     j->shown = malloc((size_t)j->n * sizeof *j->shown);
-    j->order = malloc((size_t)j->n * sizeof *j->order);
+    j->answers.order = malloc((size_t)j->n * sizeof *j->answers.order);
     j->records = calloc(TEXTS_AT_ONCE, sizeof *j->records);
-    return j->numbers && j->shown && j->order && j->records ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
+    return j->numbers && j->shown && j->answers.order && j->records ? WEFT_OK
+                                                                    : weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
 }
 
 static void tell_problem(job *j)
@@ -326,7 +205,7 @@ static void tell_problem(job *j)
     static const char *const names[] = {[WEFT_LM_PROBLEM_SINGLE_LABEL] = "single_label_classification",
                                         [WEFT_LM_PROBLEM_REGRESSION] = "regression",
                                         [WEFT_LM_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
-    cli_json_string(j->arguments, "problem_type", names[j->problem]);
+    cli_json_string(j->arguments, "problem_type", names[j->answers.problem]);
 }
 
 static weft_status classify(job *j)
@@ -379,7 +258,7 @@ static weft_status run(cli_arguments *a)
         weft_output_abandon(j.file);
     }
     if (status == WEFT_OK && !(out && is_stream(out)))
-        status = cli_lm_judge_tell(&j.judge, a, j.threshold);
+        status = cli_lm_judge_tell(&j.judge, a, j.answers.threshold);
     for (int64_t i = 0; j.records && i < TEXTS_AT_ONCE; i++) {
         weft_text_free(&j.records[i].label);
         weft_text_free(&j.records[i].where);
@@ -390,7 +269,7 @@ static weft_status run(cli_arguments *a)
     weft_text_free(&j.line);
     free(j.numbers);
     free(j.shown);
-    free(j.order);
+    free(j.answers.order);
     free(j.records);
     return status;
 }

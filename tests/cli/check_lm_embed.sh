@@ -104,6 +104,8 @@ fails 1 "expected one of the poolings" lm embed sentence --text rat --json
 works lm embed sentence --text rat --pooling max --json
 echo '[{"idx": 2, "path": "2_Dense", "type": "sentence_transformers.models.Dense"}]' >sentence/modules.json
 fails 1 'module 0 is "sentence_transformers.models.Dense"' lm embed sentence --text rat --json
+echo '[{"path": "../1_Pooling", "type": "sentence_transformers.models.Pooling"}]' >sentence/modules.json
+fails 1 'module 0 has the path "../1_Pooling"' lm embed sentence --text rat --json
 echo '[' >sentence/modules.json
 fails 1 "sentence/modules.json" lm embed sentence --text rat --json
 
