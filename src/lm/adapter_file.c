@@ -169,20 +169,25 @@ static bool ends_in(const char *name, const char *end)
     return n >= k && strcmp(name + n - k, end) == 0;
 }
 
-/* "base_model.model.NAME" of a tensor that is put in place of the base's, as the graph spells it. */
-static void graph_name(weft_lm_adapter *a, const weft_lm_config *c, const char *name, char out[WEFT_LM_ADAPTER_NAME])
+/* NAME of "base_model.model.NAME" without PEFT's places: of the layer that it stands beside, of one that is trained whole. */
+static void without_places(const char *name, char out[WEFT_LM_ADAPTER_NAME])
 {
-    /* PEFT's places: of the layer that it stands beside, of one that is trained whole */
     static const char *const places[] = {".base_layer", ".modules_to_save.default", ".modules_to_save"};
-    static const char *const old_norms[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
-    static const char lm_head[] = "lm_head";
-    char rest[WEFT_LM_ADAPTER_NAME];
-    snprintf(rest, sizeof rest, "%s", name + strlen(WEFT_LM_ADAPTER_PREFIX));
+    snprintf(out, WEFT_LM_ADAPTER_NAME, "%s", name + strlen(WEFT_LM_ADAPTER_PREFIX));
     for (int i = 0; i < 3; i++) {
-        char *middle = strstr(rest, places[i]);
+        char *middle = strstr(out, places[i]);
         if (middle)
             memmove(middle, middle + strlen(places[i]), strlen(middle + strlen(places[i])) + 1);
     }
+}
+
+/* A tensor that is put in place of the base's, as the graph spells it. */
+static void graph_name(weft_lm_adapter *a, const weft_lm_config *c, const char *name, char out[WEFT_LM_ADAPTER_NAME])
+{
+    static const char *const old_norms[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
+    static const char lm_head[] = "lm_head";
+    char rest[WEFT_LM_ADAPTER_NAME];
+    without_places(name, rest);
     if (c->family->names->head && strcmp(c->family->names->head, lm_head) != 0 && strcmp(rest, "lm_head.weight") == 0) {
         a->head = lm_head; /* GPT-NeoX's embed_out as transformers 5 calls it */
         snprintf(rest, sizeof rest, "%s.weight", c->family->names->head);
@@ -204,13 +209,15 @@ static bool is_second(const weft_lm_config *c, const char *name)
     static const struct {
         const char *end;
         bool decoders;
-    } biases[] = {{".cls.predictions.decoder.bias", true},
-                  {".cls.predictions.bias", false},
-                  {".lm_head.decoder.bias", true},
-                  {".lm_head.bias", false}};
+    } biases[] = {{"cls.predictions.decoder.bias", true},
+                  {"cls.predictions.bias", false},
+                  {"lm_head.decoder.bias", true},
+                  {"lm_head.bias", false}};
+    char bare[WEFT_LM_ADAPTER_NAME];
+    without_places(name, bare);
     bool second = strstr(name, ".original_module.") != NULL;
     for (size_t i = 0; i < sizeof biases / sizeof biases[0] && c->head_kinds & WEFT_LM_MLM; i++)
-        second |= ends_in(name, biases[i].end) && biases[i].decoders != (c->mlm_bias != NULL);
+        second |= ends_in(bare, biases[i].end) && biases[i].decoders != (c->mlm_bias != NULL);
     return second;
 }
 
