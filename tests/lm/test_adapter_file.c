@@ -94,8 +94,70 @@ static void no_second_copy(void **state)
     case_close(&c);
 }
 
+/* PEFT's names of a masked-word head that was trained whole: its bias comes by two of them, of which the model reads one, tied or
+ * not. */
+static void both_names_of_a_bias(void **state)
+{
+    (void)state;
+    static float changed[4096], zeros[4096];
+    for (int tied = 0; tied < 2; tied++) {
+        lm_case c = case_open("roberta");
+        weft_lm *lm;
+        weft_arrays *set;
+        weft_tensor t, bias = tensor_of(c.golden, "lm_head.bias");
+        const weft_tensor q = tensor_of(c.golden, "roberta.encoder.layer.0.attention.self.query.weight");
+        const int64_t vocab = bias.dims.size[0];
+        char adapter[600], config[4096];
+        snprintf(adapter, sizeof adapter, "%s/adapter", c.folder);
+        MUST(weft_folder_make(adapter));
+        char *model = weft_path_join(c.folder, "model.safetensors"), *file = weft_path_join(adapter, "adapter_model.safetensors");
+        const char *own = strchr(weft_arrays_metadata(c.golden, "config"), '{') + 1;
+        assert_null(strstr(own, "tie_word_embeddings"));
+        assert_true(snprintf(config, sizeof config, "{\"tie_word_embeddings\": %s, %s", tied ? "true" : "false", own) <
+                    (int)sizeof config);
+        write_text(c.folder, "config.json", config);
+        MUST(weft_arrays_new(&set));
+        for (int64_t i = 0; i < weft_arrays_count(c.golden); i++) {
+            weft_array a = weft_arrays_at(c.golden, i);
+            if (is_weight(a.name))
+                MUST(weft_arrays_add(set, a.name, a.tensor));
+        }
+        MUST(weft_arrays_add(set, "lm_head.decoder.bias", bias));
+        MUST(weft_arrays_add(set, "lm_head.decoder.weight", tensor_of(c.golden, "roberta.embeddings.word_embeddings.weight")));
+        MUST(weft_safetensors_save(set, model));
+        weft_arrays_free(set);
+        for (int64_t i = 0; i < vocab; i++)
+            changed[i] = (float)element(bias, i) + 1;
+        const weft_tensor trained = {changed, WEFT_F32, DIMS(vocab)};
+        MUST(weft_arrays_new(&set));
+        MUST(weft_arrays_add(set, "base_model.model.lm_head.modules_to_save.bias", trained));
+        MUST(weft_arrays_add(set, "base_model.model.lm_head.modules_to_save.default.decoder.bias", trained));
+        MUST(weft_arrays_add(set, "base_model.model.lm_head.original_module.bias", bias));
+        MUST(weft_arrays_add(set, "base_model.model.roberta.encoder.layer.0.attention.self.query.lora_A.weight",
+                             (weft_tensor){zeros, WEFT_F32, DIMS(2, q.dims.size[1])}));
+        MUST(weft_arrays_add(set, "base_model.model.roberta.encoder.layer.0.attention.self.query.lora_B.weight",
+                             (weft_tensor){zeros, WEFT_F32, DIMS(q.dims.size[0], 2)}));
+        MUST(weft_safetensors_save(set, file));
+        weft_arrays_free(set);
+        write_text(adapter, "adapter_config.json",
+                   "{\"peft_type\": \"LORA\", \"r\": 2, \"target_modules\": [\"query\"], \"bias\": \"all\", "
+                   "\"modules_to_save\": [\"lm_head\"], \"layers_to_transform\": [0]}");
+        MUST(weft_lm_open(test_engine(), c.folder, &(weft_lm_options){.adapter = adapter}, &lm));
+        const char *read = tied ? "lm_head.bias" : "lm_head.decoder.bias",
+                   *other = tied ? "lm_head.decoder.bias" : "lm_head.bias";
+        assert_true(weft_params_get(lm->adapter->params, read, &t));
+        assert_memory_equal(t.data, changed, (size_t)vocab * sizeof *changed);
+        assert_false(weft_params_get(lm->adapter->params, other, &t));
+        weft_lm_free(lm);
+        free(model);
+        free(file);
+        case_close(&c);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_back), cmocka_unit_test(no_second_copy)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_back), cmocka_unit_test(no_second_copy),
+                                       cmocka_unit_test(both_names_of_a_bias)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
