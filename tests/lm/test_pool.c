@@ -233,8 +233,8 @@ static void classes(void **state)
     static const char *const keys[] = {
         "\"pad_token_id\": 0",
         "\"pad_token_id\": null",
-        "\"pad_token_id\": 1, \"rope_parameters\": {\"rope_type\": \"longrope\", \"rope_theta\": 10000.0, \"factor\": 4.0, "
-        "\"original_max_position_embeddings\": 11, \"short_factor\": [1, 1, 1, 1], \"long_factor\": [1.5, 2, 3, 4]}",
+        ("\"pad_token_id\": 1, \"rope_parameters\": {\"rope_type\": \"longrope\", \"rope_theta\": 10000.0, \"factor\": 4.0, "
+         "\"original_max_position_embeddings\": 11, \"short_factor\": [1, 1, 1, 1], \"long_factor\": [1.5, 2, 3, 4]}"),
     };
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
         weft_lm *lm;
