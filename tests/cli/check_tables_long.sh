@@ -12,17 +12,19 @@ data=$(readlink -f "$data")
 
 # table NAME LEAST: mean accuracy
 table() {
-    row=$(grep "^$1	" "$source/bench/tables.tsv")
+    name=$1
+    least=$2
+    row=$(grep "^$name	" "$source/bench/tables.tsv")
+    set -- "$data/$name.csv" --target "$(echo "$row" | cut -f 2)" --task "$(echo "$row" | cut -f 3)" --split "$data/$name.split.csv"
     drop=$(echo "$row" | cut -f 4)
-    set -- "$1" "$2" "$(echo "$row" | cut -f 2)" "$(echo "$row" | cut -f 3)"
-    "$weft" tabular train "$data/$1.csv" --target "$3" --task "$4" --split "$data/$1.split.csv" ${drop:+--drop "${drop#-}"} --ensemble 3 \
-        --out "$1" --quiet --json >out 2>err || {
-        wrong "$1: $(cat err)"
+    [ "$drop" = - ] || set -- "$@" --drop "$drop"
+    "$weft" tabular train "$@" --ensemble 3 --out "$name" --quiet --json >out 2>err || {
+        wrong "$name: $(cat err)"
         return
     }
     mean=$(sed 's/.*"members_alone": \[\([^]]*\)\].*/\1/' out | grep -o '"accuracy": [0-9.]*' | awk '{ s += $2 } END { printf "%.4f", s / NR }')
-    echo "$1: $mean, aimed at $2"
-    awk -v mean="$mean" -v least="$2" 'BEGIN { exit !(mean >= least) }' || wrong "$1: the mean accuracy is $mean, aimed at $2"
+    echo "$name: $mean, aimed at $least"
+    awk -v mean="$mean" -v least="$least" 'BEGIN { exit !(mean >= least) }' || wrong "$name: the mean accuracy is $mean, aimed at $least"
 }
 
 table penguins 0.98
