@@ -159,9 +159,9 @@ weft_status cli_tabular_labelled(cli_arguments *, const char *path, const weft_s
     }
 weft_status cli_tabular_check_split(cli_arguments *); /* wrong usage: --part without --split */
 
-/* A model is surer of rows that it looks at than it will be of new ones: a warning where rows to fit something on have an
- * identical training row. */
-weft_status cli_tabular_warn_of_training_rows(const char *folder, const weft_tabular_folder *, const weft_table *);
+/* The labelled rows of file 1, to fit something of the model in folder 0 on. A model is surer of rows that it looks at than it
+ * will be of new ones: a warning where some have an identical training row. */
+weft_status cli_tabular_rows_to_fit(cli_arguments *, const weft_tabular_folder *, weft_rows_data **out);
 
 /* Where another threshold than 0.5 was chosen: what it gives on these rows, an object "decision" of the result. */
 void cli_tabular_decision(cli_arguments *, const weft_tabular_folder *, const weft_rows_data *rows, const weft_predictions *);

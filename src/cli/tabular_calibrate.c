@@ -31,7 +31,6 @@ static void show(cli_arguments *a, const weft_tabular_folder *f, const weft_cali
 static weft_status run(cli_arguments *arguments)
 {
     cli_tabular_model m = {0};
-    weft_table *table = NULL;
     weft_rows_data *rows = NULL;
     weft_predictions said = {0}, own = {0};
     weft_calibration *c = NULL;
@@ -40,11 +39,7 @@ static weft_status run(cli_arguments *arguments)
     if (status == WEFT_OK)
         status = cli_tabular_open(arguments, folder, &m);
     if (status == WEFT_OK)
-        status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
-    if (status == WEFT_OK)
-        status = cli_tabular_warn_of_training_rows(folder, &m.folder, table);
-    if (status == WEFT_OK)
-        status = weft_rows_from_table(&m.folder.config, table, &rows);
+        status = cli_tabular_rows_to_fit(arguments, &m.folder, &rows);
     if (status == WEFT_OK)
         status = weft_tabular_predict(m.model, rows, false, 0, &said);
     const weft_rows_data *candidates = m.folder.candidates;
@@ -62,7 +57,6 @@ static weft_status run(cli_arguments *arguments)
     weft_predictions_free(&said);
     weft_predictions_free(&own);
     weft_rows_free(rows);
-    weft_table_free(table);
     cli_tabular_close(&m);
     return status;
 }

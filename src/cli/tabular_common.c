@@ -61,7 +61,7 @@ void cli_tabular_warn(const char *lines)
         weft_log(WEFT_LOG_WARNING, "%.*s", (int)(end - lines), lines);
 }
 
-weft_status cli_tabular_warn_of_training_rows(const char *folder, const weft_tabular_folder *f, const weft_table *table)
+static weft_status warn_of_training_rows(const char *folder, const weft_tabular_folder *f, const weft_table *table)
 {
     if (!f->candidates)
         return WEFT_OK;
@@ -135,4 +135,16 @@ void cli_tabular_number(weft_text *out, double value)
     weft_json_add_float(&w, (float)value);
     weft_text_add(out, "%s", number.data ? number.data : "");
     weft_text_free(&number);
+}
+
+weft_status cli_tabular_rows_to_fit(cli_arguments *a, const weft_tabular_folder *f, weft_rows_data **out)
+{
+    weft_table *table = NULL;
+    weft_status status = cli_tabular_labelled(a, cli_positional_at(a, 1), f->schema, &table);
+    if (status == WEFT_OK)
+        status = warn_of_training_rows(cli_positional_at(a, 0), f, table);
+    if (status == WEFT_OK)
+        status = weft_rows_from_table(&f->config, table, out);
+    weft_table_free(table);
+    return status;
 }

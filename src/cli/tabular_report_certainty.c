@@ -73,7 +73,7 @@ static void sets_table(weft_report_run *r, const weft_tabular_folder *f, const w
 static weft_status thresholds(weft_report_run *r, const weft_tabular_folder *f, const weft_rows_data *rows, const double *p)
 {
     enum { MEASURES = 3 };
-    static const char *const shown[MEASURES] = {"precision", "recall", "f1"};
+    static const char *const shown[MEASURES] = {"f1", "precision", "recall"};
     weft_decision *list;
     int64_t count;
     weft_status status = weft_decision_all(p, rows->label, rows->rows, &list, &count);
@@ -81,19 +81,14 @@ static weft_status thresholds(weft_report_run *r, const weft_tabular_folder *f, 
     if (status == WEFT_OK && !x)
         status = weft_fail(WEFT_ERROR_MEMORY, "a report: memory is short");
     weft_series series[MEASURES];
-    for (int s = 0, k = 0; s < WEFT_DECISION_MEASURES && status == WEFT_OK && k < MEASURES; s++) {
-        const weft_decision_measure *measure = &weft_decision_measures[s];
-        bool wanted = false;
-        for (int w = 0; w < MEASURES; w++)
-            wanted |= strcmp(shown[w], measure->name) == 0;
-        if (!wanted)
-            continue;
+    for (int64_t i = 0; i < count && status == WEFT_OK; i++)
+        x[i] = list[i].threshold;
+    for (int k = 0; k < MEASURES && status == WEFT_OK; k++) {
+        const weft_decision_measure *measure = weft_decision_measure_find(shown[k]);
         double *y = x + count * (k + 1);
-        for (int64_t i = 0; i < count; i++) {
-            x[i] = list[i].threshold;
+        for (int64_t i = 0; i < count; i++)
             y[i] = measure->value(&list[i]);
-        }
-        series[k++] = (weft_series){measure->name, x, y, (size_t)count};
+        series[k] = (weft_series){measure->name, x, y, (size_t)count};
     }
     char title[128];
     snprintf(title, sizeof title, "Saying \"%.60s\" above another probability", weft_schema_class(f->schema, 1));

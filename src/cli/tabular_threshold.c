@@ -171,7 +171,6 @@ static weft_status choose(cli_arguments *a, const weft_decision_wish *wish, cons
 static weft_status run(cli_arguments *arguments)
 {
     cli_tabular_model m = {0};
-    weft_table *table = NULL;
     weft_rows_data *rows = NULL;
     weft_decision_wish wish = {0};
     const char *folder = cli_positional_at(arguments, 0);
@@ -183,15 +182,10 @@ static weft_status run(cli_arguments *arguments)
     if (status == WEFT_OK)
         status = check_model(folder, &m.folder);
     if (status == WEFT_OK)
-        status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
-    if (status == WEFT_OK)
-        status = cli_tabular_warn_of_training_rows(folder, &m.folder, table);
-    if (status == WEFT_OK)
-        status = weft_rows_from_table(&m.folder.config, table, &rows);
+        status = cli_tabular_rows_to_fit(arguments, &m.folder, &rows);
     if (status == WEFT_OK)
         status = choose(arguments, &wish, &m, rows);
     weft_rows_free(rows);
-    weft_table_free(table);
     cli_tabular_close(&m);
     return status;
 }

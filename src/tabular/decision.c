@@ -50,7 +50,7 @@ const weft_decision_measure weft_decision_measures[WEFT_DECISION_MEASURES] = {
     {"recall", recall},
 };
 
-static const weft_decision_measure *measure_of(const char *name)
+const weft_decision_measure *weft_decision_measure_find(const char *name)
 {
     for (int i = 0; i < WEFT_DECISION_MEASURES; i++)
         if (strcmp(name, weft_decision_measures[i].name) == 0)
@@ -133,10 +133,11 @@ weft_status weft_decision_all(const double *probability, const int64_t *label, i
 
 /* ---- the choice ---- */
 
-static double worth(const weft_decision_wish *wish, const weft_decision *d)
+/* measure: that of the wish; NULL: its cost. */
+static double worth(const weft_decision_wish *wish, const weft_decision_measure *measure, const weft_decision *d)
 {
-    double value = wish->measure
-                       ? measure_of(wish->measure)->value(d)
+    double value = measure
+                       ? measure->value(d)
                        : -(wish->false_positive * (double)d->false_positives + wish->false_negative * (double)d->false_negatives);
     return isnan(value) ? -INFINITY : value;
 }
@@ -156,7 +157,8 @@ static weft_status out_of_reach(const weft_decision_wish *wish, const weft_decis
 weft_status weft_decision_choose(const weft_decision_wish *wish, const double *probability, const int64_t *label, int64_t rows,
                                  weft_decision *out)
 {
-    if (wish->measure && !measure_of(wish->measure))
+    const weft_decision_measure *measure = wish->measure ? weft_decision_measure_find(wish->measure) : NULL;
+    if (wish->measure && !measure)
         return weft_fail(WEFT_ERROR_ARGUMENT, "a threshold: \"%s\" is not measured", wish->measure);
     int64_t positives = 0, count;
     for (int64_t i = 0; i < rows; i++)
@@ -169,14 +171,16 @@ weft_status weft_decision_choose(const weft_decision_wish *wish, const double *p
     if (status != WEFT_OK)
         return status;
     const weft_decision *best = NULL;
+    double most = 0;
     for (int64_t i = 0; i < count; i++) {
         const weft_decision *d = &list[i];
         if (recall(d) < wish->least_recall || (wish->least_precision > 0 && !(precision(d) >= wish->least_precision)))
             continue;
-        double gain = best ? worth(wish, d) - worth(wish, best) : 1;
-        bool tie = best && worth(wish, d) == worth(wish, best);
-        if (gain > 0 || (tie && fabs(d->threshold - 0.5) < fabs(best->threshold - 0.5)))
+        const double value = worth(wish, measure, d);
+        if (!best || value > most || (value == most && fabs(d->threshold - 0.5) < fabs(best->threshold - 0.5))) {
             best = d;
+            most = value;
+        }
     }
     if (best)
         *out = *best;

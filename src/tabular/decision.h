@@ -22,6 +22,7 @@ typedef struct weft_decision_measure {
 #define WEFT_DECISION_NAMES "f1|balanced_accuracy|accuracy|mcc|precision|recall"
 enum { WEFT_DECISION_MEASURES = 6 };
 extern const weft_decision_measure weft_decision_measures[WEFT_DECISION_MEASURES];
+const weft_decision_measure *weft_decision_measure_find(const char *name); /* NULL: none has that name */
 
 typedef struct weft_decision_wish {
     const char *measure;                   /* one of weft_decision_measures, the larger the better; NULL: the least cost */
