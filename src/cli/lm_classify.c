@@ -2,10 +2,10 @@
 #include "base/files.h"
 #include "cli/lm_answer.h"
 #include "cli/lm_examples.h"
+#include "cli/streams.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const cli_positional files[] = {{"MODEL", 1, 1, "a model's folder"}, {0}};
 
@@ -145,23 +145,17 @@ static weft_status add(void *user, weft_json_value record, const char *where)
     return status == WEFT_OK && j->examples.texts.texts == TEXTS_AT_ONCE ? flush(j) : status;
 }
 
-static bool is_stream(const char *path)
-{
-    return strcmp(path, "-") == 0;
-}
-
 static bool is_table(const char *path)
 {
     const size_t length = strlen(path);
-    return is_stream(path) || (length > 4 && strcmp(path + length - 4, ".csv") == 0);
+    return cli_is_stream(path) || (length > 4 && strcmp(path + length - 4, ".csv") == 0);
 }
 
 static weft_status open_output(job *j, const char *path)
 {
     if (!path)
         return WEFT_OK;
-    weft_status status =
-        is_stream(path) ? weft_output_stream(STDOUT_FILENO, "standard output", &j->file) : weft_output_open(path, &j->file);
+    weft_status status = cli_output_open(path, &j->file);
     if (status == WEFT_OK && j->table) {
         cli_lm_answer_header(&j->answers, &j->line);
         status = j->line.failed ? weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short")
@@ -213,7 +207,7 @@ static weft_status classify(job *j)
     cli_arguments *a = j->arguments;
     const char *out = cli_text(a, "out");
     j->table = out && is_table(out);
-    weft_status status = out && !is_stream(out) ? cli_may_write(a, out, NULL) : WEFT_OK;
+    weft_status status = out && !cli_is_stream(out) ? cli_may_write(a, out, NULL) : WEFT_OK;
     if (status == WEFT_OK)
         status = open_model(j);
     if (status == WEFT_OK)
@@ -241,7 +235,7 @@ static weft_status run(cli_arguments *a)
     job j = {.arguments = a};
     const char *out = cli_text(a, "out");
     weft_status status = cli_lm_examples_check(a);
-    if (status == WEFT_OK && out && is_stream(out) && cli_wants_json(a))
+    if (status == WEFT_OK && out && cli_is_stream(out) && cli_wants_json(a))
         status = cli_misuse(a, "--out - and --json both write to standard output");
     if (status == WEFT_OK && out && !is_table(out)) {
         const size_t length = strlen(out);
@@ -252,12 +246,12 @@ static weft_status run(cli_arguments *a)
         status = classify(&j);
     if (status == WEFT_OK && j.file) {
         status = weft_output_commit(j.file);
-        if (status == WEFT_OK && !is_stream(out))
+        if (status == WEFT_OK && !cli_is_stream(out))
             cli_say(a, "%lld answers in %s\n", (long long)j.rows, out);
     } else {
         weft_output_abandon(j.file);
     }
-    if (status == WEFT_OK && !(out && is_stream(out)))
+    if (status == WEFT_OK && !(out && cli_is_stream(out)))
         status = cli_lm_judge_tell(&j.judge, a, j.answers.threshold);
     for (int64_t i = 0; j.records && i < TEXTS_AT_ONCE; i++) {
         weft_text_free(&j.records[i].label);

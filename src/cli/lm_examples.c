@@ -82,7 +82,7 @@ weft_status cli_lm_examples_read(cli_arguments *a, weft_record_function function
     if (!path)
         return give_text(text, strlen(text), cli_text(a, "pair"), "--text", function, user);
     const char *ending = strrchr(path, '.');
-    const bool piped = strcmp(path, "-") == 0;
+    const bool piped = cli_is_stream(path);
     if (weft_records_are_table(path) || (ending && (strcmp(ending, ".json") == 0 || strcmp(ending, ".jsonl") == 0)))
         return weft_records_read(path, function, user, NULL);
     cli_input in;
@@ -170,7 +170,7 @@ weft_status cli_lm_examples_finish(cli_lm_examples *e)
     weft_progress_free(e->progress);
     e->progress = NULL;
     if (e->done == 0)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: holds no text", strcmp(path, "-") == 0 ? "standard input" : path);
+        return weft_fail(WEFT_ERROR_FORMAT, "%s: holds no text", cli_is_stream(path) ? "standard input" : path);
     if (e->texts.cut)
         weft_log(WEFT_LOG_WARNING, "%lld %s longer than the model reads (or --length) and cut off", (long long)e->texts.cut,
                  e->texts.cut == 1 ? "text is" : "texts are");

@@ -201,7 +201,7 @@ static weft_status read_prompts(job *j)
 {
     cli_arguments *a = j->arguments;
     const char *prompt = cli_text(a, "prompt"), *path = cli_text(a, "file");
-    const bool piped = prompt && strcmp(prompt, "-") == 0;
+    const bool piped = prompt && cli_is_stream(prompt);
     if (prompt && !piped)
         return add_prompt(j, prompt, strlen(prompt));
     cli_input in;

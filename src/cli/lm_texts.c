@@ -5,45 +5,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* What is piped is held in memory. */
-static const size_t most_piped = (size_t)4 << 30;
-
-weft_status cli_input_open(const char *path, cli_input *in)
-{
-    const bool piped = strcmp(path, "-") == 0;
-    *in = (cli_input){.name = piped ? "standard input" : path};
-    weft_status status =
-        piped ? weft_stream_read(STDIN_FILENO, in->name, most_piped, &in->piped, &in->size) : weft_map_open(path, &in->map);
-    in->bytes = piped ? in->piped : in->map.data;
-    in->size = piped ? in->size : in->map.size;
-    if (!in->bytes || status != WEFT_OK)
-        in->bytes = "";
-    return status;
-}
-
-weft_status cli_input_open_text(const char *path, cli_input *in)
-{
-    weft_status status = cli_input_open(path, in);
-    if (in->size && in->bytes[in->size - 1] == '\n')
-        in->size--;
-    if (in->size && in->bytes[in->size - 1] == '\r')
-        in->size--;
-    return status;
-}
-
-void cli_input_close(cli_input *in)
-{
-    weft_map_close(&in->map);
-    free(in->piped);
-    *in = (cli_input){0};
-}
 
 weft_status cli_read_records(const char *path, weft_record_function function, void *user)
 {
     cli_input in;
-    if (strcmp(path, "-") != 0)
+    if (!cli_is_stream(path))
         return weft_records_read(path, function, user, NULL);
     weft_status status = cli_input_open(path, &in);
     if (status == WEFT_OK)

@@ -2,22 +2,9 @@
 #ifndef WEFT_CLI_LM_TEXTS_H
 #define WEFT_CLI_LM_TEXTS_H
 
-#include "base/files.h"
 #include "cli/cli.h"
+#include "cli/streams.h"
 #include "io/records.h"
-
-/* A file's bytes, or, of "-", those of standard input up to its end. */
-typedef struct cli_input {
-    const char *name; /* for messages */
-    const char *bytes;
-    size_t size;
-    weft_map map;
-    char *piped;
-} cli_input;
-weft_status cli_input_open(const char *path, cli_input *out);
-void cli_input_close(cli_input *);
-/* The same without the line end that closes the last line: a text that was typed or echoed. */
-weft_status cli_input_open_text(const char *path, cli_input *out);
 
 /* weft_records_read, or of "-" the JSON records on standard input. */
 weft_status cli_read_records(const char *path, weft_record_function, void *user);

@@ -123,7 +123,7 @@ static weft_status run_job(job *j)
     j->options = (weft_encode_options){.add_special = !cli_flag(a, "no-special"), .literal = cli_flag(a, "literal")};
     weft_json_add_key(cli_json(a), "results");
     weft_json_open_list(cli_json(a));
-    if (cli_given(a, "text") && strcmp(cli_text(a, "text"), "-") == 0)
+    if (cli_given(a, "text") && cli_is_stream(cli_text(a, "text")))
         status = tokenize_piped(j);
     else if (cli_given(a, "text"))
         status = tokenize(j, cli_text(a, "text"), strlen(cli_text(a, "text")), "--text");

@@ -1,12 +1,12 @@
 /* weft tabular predict: a CSV of predictions, with the training rows behind them, intervals and doubts on request. */
 #include "cli/tabular_predict.h"
 
+#include "cli/streams.h"
 #include "tabular/suppose.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const cli_positional files[] = {
     {"DIR", 1, 1, "a model's folder"}, {"DATA.csv", 1, 1, "rows to predict; - for standard input"}, {0}};
@@ -59,9 +59,6 @@ static const cli_option options[] = {
     {0},
 };
 
-/* A table from standard input is held in memory. */
-static const size_t most_piped = (size_t)4 << 30;
-
 enum { ROWS_AT_ONCE = 4 * WEFT_ROWS_CHUNK };
 
 /* ---- the job ---- */
@@ -100,15 +97,9 @@ static weft_status predict_part(cli_prediction *p, int64_t from, int64_t count)
     return status;
 }
 
-static bool is_stream(const char *path)
-{
-    return strcmp(path, "-") == 0;
-}
-
 static weft_status write_rows(cli_prediction *p, const char *path)
 {
-    weft_status status =
-        is_stream(path) ? weft_output_stream(STDOUT_FILENO, "standard output", &p->file) : weft_output_open(path, &p->file);
+    weft_status status = cli_output_open(path, &p->file);
     if (status != WEFT_OK)
         return status;
     cli_prediction_header(p);
@@ -163,22 +154,18 @@ static weft_status check_wishes(cli_arguments *a, cli_prediction *p)
 
 static weft_status read_rows(cli_arguments *a, cli_prediction *p)
 {
-    const char *path = cli_positional_at(a, 1);
     const weft_csv_options how = {.threads = (int)cli_int(a, "threads")};
     weft_csv *csv = NULL;
-    char *piped = NULL;
-    size_t size = 0;
-    weft_status status;
-    if (!is_stream(path))
-        status = weft_csv_read(path, &how, &csv);
-    else if ((status = weft_stream_read(STDIN_FILENO, "standard input", most_piped, &piped, &size)) == WEFT_OK)
-        status = weft_csv_parse(piped, size, "standard input", &how, &csv);
+    cli_input in;
+    weft_status status = cli_input_open(cli_positional_at(a, 1), &in);
+    if (status == WEFT_OK)
+        status = weft_csv_parse(in.bytes, in.size, in.name, &how, &csv);
     if (status == WEFT_OK)
         status = weft_schema_apply(p->schema, csv, NULL, weft_csv_rows(csv), false, &p->table);
     if (status == WEFT_OK)
         cli_tabular_warn(p->table->notes.data);
     weft_csv_free(csv);
-    free(piped);
+    cli_input_close(&in);
     return status;
 }
 
@@ -228,7 +215,7 @@ static weft_status open_both(cli_arguments *a, const supposition *s, cli_predict
 static weft_status predict(cli_arguments *a, const supposition *supposed, cli_prediction *p)
 {
     const char *out = cli_text(a, "out");
-    weft_status status = is_stream(out) ? WEFT_OK : cli_may_write(a, out, NULL);
+    weft_status status = cli_is_stream(out) ? WEFT_OK : cli_may_write(a, out, NULL);
     if (status == WEFT_OK)
         status = supposed->any ? open_both(a, supposed, p) : cli_tabular_open(a, cli_positional_at(a, 0), &p->m);
     p->schema = p->m.folder.schema;
@@ -240,10 +227,10 @@ static weft_status predict(cli_arguments *a, const supposition *supposed, cli_pr
     if (status == WEFT_OK)
         status = write_rows(p, out);
     if (status == WEFT_OK) {
-        if (!is_stream(out))
+        if (!cli_is_stream(out))
             cli_say(a, "%lld predictions in %s\n", (long long)p->table->rows, out);
         cli_json_integer(a, "rows", p->table->rows);
-        if (supposed->any && !is_stream(out))
+        if (supposed->any && !cli_is_stream(out))
             cli_say(a, "%lld of them differ from those of the model as it is\n", (long long)p->changed);
         if (supposed->any)
             cli_json_integer(a, "changed", p->changed);
@@ -255,7 +242,7 @@ static weft_status run(cli_arguments *arguments)
 {
     if (cli_flag(arguments, "what-if") && !cli_int(arguments, "neighbors"))
         return cli_misuse(arguments, "--what-if needs --neighbors K beside it: it says what changes without each of them");
-    if (cli_flag(arguments, "json") && is_stream(cli_text(arguments, "out")))
+    if (cli_flag(arguments, "json") && cli_is_stream(cli_text(arguments, "out")))
         return cli_misuse(arguments, "--out - and --json both write to standard output");
     cli_prediction p = {0};
     supposition supposed = {0};
