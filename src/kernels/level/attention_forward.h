@@ -61,6 +61,18 @@ static double exponentials(int64_t wide, real *s, real top)
     return sum_d(acc[0]);
 }
 
+#if WEFT_REAL_BITS == 32
+/* The sum of lanes, carried in double. */
+static double sum_wide(vec x)
+{
+    vd part[PARTS];
+    widen_vec(x, part);
+    for (int p = 1; p < PARTS; p++)
+        part[0] += part[p];
+    return sum_d(part[0]);
+}
+#endif
+
 /* The same for weights that are rounded to bf16: to an accuracy far beyond theirs, in half the time. */
 static double rough_exponentials(int64_t wide, real *s, real top)
 {
@@ -71,11 +83,7 @@ static double rough_exponentials(int64_t wide, real *s, real top)
         store(s + j, e);
         sum += e; /* of a block's keys: few enough */
     }
-    vd part[PARTS];
-    widen_vec(sum, part);
-    for (int p = 1; p < PARTS; p++)
-        part[0] += part[p];
-    return sum_d(part[0]);
+    return sum_wide(sum);
 #else
     return exponentials(wide, s, top);
 #endif
@@ -92,11 +100,7 @@ __attribute__((target("avx512bf16"))) static double exponential_pairs(int64_t wi
         sum += second;
         _mm512_storeu_si512(s + j / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
     }
-    vd part[PARTS];
-    widen_vec(sum, part);
-    for (int p = 1; p < PARTS; p++)
-        part[0] += part[p];
-    return sum_d(part[0]);
+    return sum_wide(sum);
 }
 #else
 static double exponential_pairs(int64_t wide, real *s, real top)
