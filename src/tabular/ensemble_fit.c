@@ -1,54 +1,22 @@
 /* Training the members of an ensemble one after the other, each in a folder of its own until all are there. */
 #include "base/files.h"
 #include "tabular/ensemble.h"
+#include "tabular/subruns.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* FOLDER/members, or FOLDER/members/K for K ≥ 0; and NAME in it. malloc'd; NULL with the error set. */
-static char *inside(const char *folder, int64_t member, const char *name)
-{
-    weft_text path = {0};
-    weft_text_add(&path, "%s/members", folder);
-    if (member >= 0)
-        weft_text_add(&path, "/%lld", (long long)member);
-    if (name)
-        weft_text_add(&path, "/%s", name);
-    if (!path.failed)
-        return path.data;
-    weft_text_free(&path);
-    weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    return NULL;
-}
+static const char kind[] = "members";
 
 bool weft_members_begun(const char *folder)
 {
-    char *path = inside(folder, -1, NULL);
-    bool begun = path && weft_path_is_folder(path) && !weft_run_finished(folder);
-    free(path);
-    return begun;
+    return weft_subruns_begun(folder, kind);
 }
 
 weft_status weft_members_forget(const char *folder)
 {
-    weft_status status = WEFT_OK;
-    bool there = true;
-    for (int64_t k = 0; status == WEFT_OK && there; k++) {
-        char *path = inside(folder, k, NULL);
-        there = path && weft_path_is_folder(path);
-        status = path ? weft_run_remove(path) : WEFT_ERROR_MEMORY;
-        free(path);
-    }
-    char *path = inside(folder, -1, NULL);
-    if (status == WEFT_OK && path && weft_path_is_folder(path)) {
-        status = weft_fit_drop_settings(path);
-        (void)rmdir(path);
-    }
-    free(path);
-    return status;
+    return weft_subruns_forget(folder, kind);
 }
 
 /* ---- one run ---- */
@@ -65,7 +33,7 @@ typedef struct team {
 /* The settings of a run that goes on are those it began with, also where its members are trained already. */
 static weft_status keep_settings(const team *t)
 {
-    char *folder = inside(t->options->folder, -1, NULL);
+    char *folder = weft_subrun_path(t->options->folder, kind, -1, NULL);
     weft_status status = folder ? weft_fit_keep_settings(folder, t->config, t->options) : WEFT_ERROR_MEMORY;
     free(folder);
     return status;
@@ -76,8 +44,8 @@ static weft_status train_member(const team *t, int64_t k, weft_params **params, 
     weft_fit_options o = *t->options;
     o.seed += (uint64_t)k;
     o.finish = NULL;
-    char *folder = o.folder ? inside(o.folder, k, NULL) : NULL,
-         *model = o.folder ? inside(o.folder, k, "model.safetensors") : NULL;
+    char *folder = o.folder ? weft_subrun_path(o.folder, kind, k, NULL) : NULL,
+         *model = o.folder ? weft_subrun_path(o.folder, kind, k, "model.safetensors") : NULL;
     weft_status status = !o.folder || (folder && model) ? WEFT_OK : WEFT_ERROR_MEMORY;
     if (status == WEFT_OK && o.folder && weft_run_finished(folder)) {
         status = weft_params_open(model, params);
@@ -127,7 +95,7 @@ static weft_status gather_metrics(const team *t)
 {
     weft_status status = weft_run_log_rewind(t->log, 0);
     for (int64_t k = 0; k < t->members && status == WEFT_OK; k++) {
-        char *path = inside(t->options->folder, k, "metrics.jsonl"), *text = NULL;
+        char *path = weft_subrun_path(t->options->folder, kind, k, "metrics.jsonl"), *text = NULL;
         size_t size = 0;
         status = path ? weft_file_read(path, (size_t)1 << 30, &text, &size) : WEFT_ERROR_MEMORY;
         for (const char *line = text, *end; status == WEFT_OK && line && *line; line = *end ? end + 1 : end) {

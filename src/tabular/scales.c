@@ -1,24 +1,13 @@
 /* Choosing the frequency scale. */
 #include "tabular/scales.h"
 
-#include "base/files.h"
+#include "tabular/subruns.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 const double weft_scales[WEFT_SCALES] = {0.24, 0.03};
 
-/* FOLDER/scales, or FOLDER/scales/K for K ≥ 0. malloc'd; NULL with the error set. */
-static char *inside(const char *folder, int k)
-{
-    weft_text path = {0};
-    weft_text_add(&path, k < 0 ? "%s/scales" : "%s/scales/%d", folder, k);
-    if (!path.failed)
-        return path.data;
-    weft_text_free(&path);
-    weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    return NULL;
-}
+static const char kind[] = "scales";
 
 int64_t weft_scale_epochs(int64_t train_rows, const weft_fit_options *options)
 {
@@ -30,27 +19,12 @@ int64_t weft_scale_epochs(int64_t train_rows, const weft_fit_options *options)
 
 bool weft_scales_begun(const char *folder)
 {
-    char *path = inside(folder, -1);
-    bool begun = path && weft_path_is_folder(path) && !weft_run_finished(folder);
-    free(path);
-    return begun;
+    return weft_subruns_begun(folder, kind);
 }
 
 weft_status weft_scales_forget(const char *folder)
 {
-    weft_status status = WEFT_OK;
-    for (int k = 0; k < WEFT_SCALES && status == WEFT_OK; k++) {
-        char *path = inside(folder, k);
-        status = path ? weft_run_remove(path) : WEFT_ERROR_MEMORY;
-        free(path);
-    }
-    char *path = inside(folder, -1);
-    if (status == WEFT_OK && path) {
-        status = weft_fit_drop_settings(path);
-        (void)rmdir(path);
-    }
-    free(path);
-    return status;
+    return weft_subruns_forget(folder, kind);
 }
 
 /* A few epochs with one scale, or what a finished training of it came to. */
@@ -60,7 +34,7 @@ static weft_status try_scale(weft_engine *engine, const weft_tabular_config *con
     weft_fit_options o = *options;
     weft_params *params = NULL;
     weft_train_result result;
-    char *folder = o.folder ? inside(o.folder, k) : NULL;
+    char *folder = o.folder ? weft_subrun_path(o.folder, kind, k, NULL) : NULL;
     weft_status status = o.folder && !folder ? WEFT_ERROR_MEMORY : WEFT_OK;
     if (status == WEFT_OK && folder && o.resume && weft_run_finished(folder)) {
         status = weft_fit_result(folder, &result);
@@ -87,7 +61,7 @@ weft_status weft_scale_choose(weft_engine *engine, weft_tabular_config *config, 
                               const weft_rows_data *val, const weft_fit_options *options, double score[WEFT_SCALES])
 {
     weft_status status = weft_fit_check(config, train);
-    char *folder = options->folder ? inside(options->folder, -1) : NULL;
+    char *folder = options->folder ? weft_subrun_path(options->folder, kind, -1, NULL) : NULL;
     if (status == WEFT_OK && options->folder)
         status = folder ? weft_fit_keep_settings(folder, config, options) : WEFT_ERROR_MEMORY;
     free(folder);

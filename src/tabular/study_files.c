@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "tabular/ensemble.h"
+#include "tabular/subruns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,17 +12,7 @@
 
 char *weft_study_path(const char *folder, int64_t trial, const char *name)
 {
-    weft_text path = {0};
-    weft_text_add(&path, "%s/trials", folder);
-    if (trial >= 0)
-        weft_text_add(&path, "/%lld", (long long)trial);
-    if (name)
-        weft_text_add(&path, "%s%s", name[0] == '.' ? "" : "/", name);
-    if (!path.failed)
-        return path.data;
-    weft_text_free(&path);
-    weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    return NULL;
+    return weft_subrun_path(folder, "trials", trial, name);
 }
 
 char *weft_study_trial_folder(const weft_study *s, int64_t trial)
