@@ -78,6 +78,9 @@ WEFT_API bool weft_embed_values(weft_graph *, weft_value x, const int64_t *start
 WEFT_API weft_value weft_mse(weft_graph *, weft_value prediction, weft_value target);   /* equal shapes */
 WEFT_API weft_value weft_bce_logits(weft_graph *, weft_value logit, weft_value target); /* max(z,0) − z y + log(1+e^−|z|) */
 WEFT_API weft_value weft_cross_entropy(weft_graph *, weft_value logits, weft_value classes); /* [rows, n], I64 [rows] */
+/* The same row by row, of [rows, n]: means over n, [rows]. */
+WEFT_API weft_value weft_row_squares(weft_graph *, weft_value prediction, weft_value target);
+WEFT_API weft_value weft_row_bce_logits(weft_graph *, weft_value logit, weft_value target);
 /* Cross-entropy row by row: −log softmax(logits)[label], [rows], 0 for rows without a label; labels an index or weft_labels
  * [rows]. smoothing ε: the target is 1 − ε of the label and ε of all classes alike. */
 WEFT_API weft_value weft_row_losses(weft_graph *, weft_value logits, weft_value labels, double smoothing);

@@ -27,7 +27,7 @@ static bool is_there(const cli_lm_answers *a, double number)
 {
     if (!a->logits)
         return number > a->threshold;
-    cli_lm_probabilities(WEFT_LM_PROBLEM_MULTI_LABEL, 1, &number);
+    weft_lm_probabilities(WEFT_LM_PROBLEM_MULTI_LABEL, 1, &number);
     return number > a->threshold;
 }
 

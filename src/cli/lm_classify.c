@@ -125,7 +125,7 @@ static weft_status flush(job *j)
         double *x = j->numbers + i * j->n;
         if (j->answers.logits)
             memcpy(j->shown, x, (size_t)j->n * sizeof *x);
-        cli_lm_probabilities(j->answers.problem, j->n, x);
+        weft_lm_probabilities(j->answers.problem, j->n, x);
         status = judge(j, &j->records[i], x);
         if (j->answers.logits)
             memcpy(x, j->shown, (size_t)j->n * sizeof *x);
@@ -174,12 +174,13 @@ static weft_status open_model(job *j)
         status = weft_lm_classes_open(&j->classes, cli_positional_at(a, 0), cli_text(a, "adapter"), j->n);
     if (status != WEFT_OK)
         return status;
-    const weft_lm_problem problem = cli_lm_problem(&j->examples.lm->config);
+    const weft_lm_problem problem = weft_lm_problem_of(&j->examples.lm->config);
     int64_t top = cli_int(a, "top-k");
     if (top == 0 || top > j->n || problem == WEFT_LM_PROBLEM_REGRESSION ||
         (problem == WEFT_LM_PROBLEM_MULTI_LABEL && !cli_given(a, "top-k")))
         top = j->n;
-    j->judge = (cli_lm_judge){.problem = problem, .classes = &j->classes, .count = j->n};
+    j->classes.problem = problem;
+    j->judge = (cli_lm_judge){.classes = &j->classes, .count = j->n};
     j->answers = (cli_lm_answers){.classes = &j->classes,
                                   .problem = problem,
                                   .count = j->n,
@@ -194,14 +195,6 @@ static weft_status open_model(job *j)
                                                                     : weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
 }
 
-static void tell_problem(job *j)
-{
-    static const char *const names[] = {[WEFT_LM_PROBLEM_SINGLE_LABEL] = "single_label_classification",
-                                        [WEFT_LM_PROBLEM_REGRESSION] = "regression",
-                                        [WEFT_LM_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
-    cli_json_string(j->arguments, "problem_type", names[j->answers.problem]);
-}
-
 static weft_status classify(job *j)
 {
     cli_arguments *a = j->arguments;
@@ -214,7 +207,7 @@ static weft_status classify(job *j)
         status = open_output(j, out);
     if (status != WEFT_OK)
         return status;
-    tell_problem(j);
+    cli_json_string(a, "problem_type", weft_lm_problem_name(j->classes.problem));
     if (!out) {
         weft_json_add_key(cli_json(a), "results");
         weft_json_open_list(cli_json(a));

@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "cli/lm_training.h"
+#include "lm/labels.h"
 #include "lm/model.h"
 
 static const cli_positional files[] = {{"MODEL", 1, 1, "the model's folder"}, {0}};
@@ -86,6 +87,13 @@ static const cli_option options[] = {
     {.name = "classify",
      .kind = CLI_FLAG,
      .help = "learn the label of {text, label} or {text, text_pair, label} records; a fresh head where the model has none",
+     .group = "Classification"},
+    {.name = "problem-type",
+     .value = "KIND",
+     .kind = CLI_CHOICE,
+     .choices = "single_label_classification|multi_label_classification|regression",
+     .help = "what a fresh head answers: one of the labels, each label by itself, or numbers (default: what the labels say; "
+             "lists, in a .csv cat|rat, are several labels, fractions numbers)",
      .group = "Classification"},
     {.name = "teacher",
      .value = "DIR",
@@ -199,25 +207,57 @@ static weft_status finish(void *user)
     return status == WEFT_OK && p->classify ? weft_lm_classes_save(&p->classes, p->out) : status;
 }
 
+static weft_lm_problem wanted_problem(cli_arguments *a)
+{
+    const char *wanted = cli_text(a, "problem-type");
+    weft_lm_problem problem = WEFT_LM_PROBLEM_MULTI_LABEL;
+    while (problem != WEFT_LM_PROBLEM_UNSAID && !(wanted && strcmp(wanted, weft_lm_problem_name(problem)) == 0))
+        problem--;
+    return problem;
+}
+
+/* What the model's own head answers: what its configuration says; where it says nothing, transformers' rule in training: a single
+ * number is to come near its label, several are what the labels say. */
+static weft_status head_problem(cli_lm_plan *p, weft_lm_problem *out)
+{
+    const weft_lm_config *c = &p->lm->config;
+    const weft_lm_problem wanted = wanted_problem(p->arguments);
+    *out = c->problem != WEFT_LM_PROBLEM_UNSAID ? c->problem : wanted;
+    if (wanted != WEFT_LM_PROBLEM_UNSAID && wanted != *out)
+        return weft_fail(WEFT_ERROR_ARGUMENT, "--problem-type %s: the head of %s has the problem_type %s already",
+                         weft_lm_problem_name(wanted), p->source, weft_lm_problem_name(*out));
+    weft_status status = WEFT_OK;
+    if (*out == WEFT_LM_PROBLEM_UNSAID && c->classes == 1)
+        *out = WEFT_LM_PROBLEM_REGRESSION;
+    else if (*out == WEFT_LM_PROBLEM_UNSAID)
+        status = weft_lm_labels_problem(cli_text(p->arguments, "data"), out);
+    if (status == WEFT_OK && *out == WEFT_LM_PROBLEM_SINGLE_LABEL && c->classes < 2)
+        status = weft_fail(WEFT_ERROR_UNSUPPORTED, "%s: its head has one class, and its problem_type is to choose one of several",
+                           p->source);
+    return status;
+}
+
 /* The classes are those of the model's head, or, for a fresh one, the data's. */
 static weft_status make_classifier(cli_lm_plan *p)
 {
     weft_lm_config *c = &p->lm->config;
-    bool fresh = !(c->head_kinds & WEFT_LM_CLASSIFIER);
-    if (!fresh && (c->classes < 2 || c->problem == WEFT_LM_PROBLEM_REGRESSION || c->problem == WEFT_LM_PROBLEM_MULTI_LABEL))
-        return weft_fail(WEFT_ERROR_UNSUPPORTED,
-                         "%s: its head answers %s; --classify trains heads that choose one of several classes", p->source,
-                         c->problem == WEFT_LM_PROBLEM_MULTI_LABEL ? "each class by itself" : "a number");
+    const bool fresh = !(c->head_kinds & WEFT_LM_CLASSIFIER);
     char *path = weft_path_join(p->source, "config.json");
     weft_json *json = NULL;
+    weft_lm_problem problem = WEFT_LM_PROBLEM_UNSAID;
     weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    if (status == WEFT_OK && !fresh)
+        status = head_problem(p, &problem);
     if (status == WEFT_OK)
-        status = fresh ? weft_lm_classes_collect(&p->classes, cli_text(p->arguments, "data"))
+        status = fresh ? weft_lm_labels_collect(&p->classes, cli_text(p->arguments, "data"), wanted_problem(p->arguments))
                        : weft_lm_classes_of_config(&p->classes, weft_json_root(json), c->classes);
+    if (!fresh)
+        p->classes.problem = problem;
     if (status == WEFT_OK)
         status = weft_lm_classes_config(&p->classes, c, weft_json_root(json), &p->config);
     c->head_kinds = WEFT_LM_CLASSIFIER;
     c->classes = p->classes.count;
+    c->problem = p->classes.problem;
     weft_json_free(json);
     free(path);
     return status;
@@ -291,6 +331,8 @@ static weft_status run(cli_arguments *a)
             return cli_misuse(a, "--%s says how an adapter is made: it wants --lora beside it", lora_only[i]);
     if (cli_given(a, "targets") && cli_given(a, "target-regex"))
         return cli_misuse(a, "--targets and --target-regex exclude each other");
+    if (cli_given(a, "problem-type") && !cli_flag(a, "classify"))
+        return cli_misuse(a, "--problem-type says what a classifier answers: it wants --classify beside it");
     if (cli_given(a, "dpo-beta") && !dpo)
         return cli_misuse(a, "--dpo-beta wants --dpo beside it");
     for (size_t i = 0; i < sizeof teacher_only / sizeof teacher_only[0]; i++)
@@ -336,7 +378,9 @@ const cli_command cli_lm_finetune = {
         "--prompt. Several records share a row, each seeing itself alone.\n\n"
         "An encoder learns from texts alone, by masked words: of 15 % of the tokens, 80 % are masked, 10 % replaced; or with "
         "--classify "
-        "the labels of {text, label} records. With --lora too an adapter holds the head, as PEFT's modules_to_save.\n\n"
+        "the labels of {text, label} records: a word or an integer is one of several classes, a list (in a .csv cat|rat) several "
+        "labels at once, a fraction a number to come near. With --lora too an adapter holds the head, as PEFT's "
+        "modules_to_save.\n\n"
         "With --teacher the loss is (1 - W) times that of the labels plus W T^2 times the divergence of the model's answers from "
         "the "
         "teacher's, both softened by T; validation is of the labels alone.\n\n"
@@ -346,6 +390,7 @@ const cli_command cli_lm_finetune = {
     .options = options,
     .example =
         "weft lm finetune stories260K --data records.json --lora --out tales-lora\n"
+        "weft lm finetune bert-base-uncased --classify --data reviews.jsonl --length 128 --out reviews-bert\n"
         "weft lm finetune stories260K --data records.json --prompt 'User: {{ instruction }}{{ \"\\n\" }}Assistant:' --out tales",
     .run = run,
 };

@@ -19,11 +19,12 @@ static const cli_option options[] = {
     {0},
 };
 
-/* Is the base a classifier of as many classes as the adapter's head? */
-static bool is_classifier(const weft_lm *lm)
+/* Is the base, with that problem_type, such a classifier as the adapter's head makes? */
+static bool is_classifier(const weft_lm *lm, weft_lm_problem problem)
 {
     weft_lm_config base = lm->config;
-    return weft_lm_config_match_classifier(&base, lm->params) && base.classes == lm->config.classes;
+    return weft_lm_config_match_classifier(&base, lm->params) && base.classes == lm->config.classes &&
+           problem == lm->config.problem;
 }
 
 /* config.json of the merged model: the base's, or, where the adapter makes a classifier of it, that of one. */
@@ -33,15 +34,17 @@ static weft_status merged_config(const weft_lm *lm, const char *base, const char
     weft_lm_classes classes = {0};
     char *path = weft_path_join(base, "config.json"), *text = NULL;
     size_t size;
-    weft_status status = path ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
-    if (status == WEFT_OK && (!lm->adapter->head_kinds || is_classifier(lm))) {
+    weft_lm_problem problem = WEFT_LM_PROBLEM_UNSAID;
+    weft_status status = path ? weft_json_read(path, &config) : weft_fail(WEFT_ERROR_MEMORY, "memory is short");
+    if (status == WEFT_OK)
+        status = weft_lm_problem_read(weft_json_root(config), path, &problem);
+    if (status == WEFT_OK && (!lm->adapter->head_kinds || is_classifier(lm, problem))) {
         status = weft_file_read(path, (size_t)16 << 20, &text, &size);
         if (status == WEFT_OK)
             weft_text_add(out, "%s", text);
     } else if (status == WEFT_OK) {
-        status = weft_json_read(path, &config);
-        if (status == WEFT_OK)
-            status = weft_lm_classes_open(&classes, base, adapter, lm->config.classes);
+        status = weft_lm_classes_open(&classes, base, adapter, lm->config.classes);
+        classes.problem = lm->config.problem;
         if (status == WEFT_OK)
             status = weft_lm_classes_config(&classes, &lm->config, weft_json_root(config), out);
     }

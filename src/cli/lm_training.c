@@ -264,8 +264,8 @@ static weft_lm_fit_options options_of(cli_lm_plan *p, const training_data *d)
 }
 
 /* What a resumed run must have been begun with. */
-static void write_settings(const weft_lm_fit_options *o, const training_data *d, const char *config, const char *teacher,
-                           weft_text *out)
+static void write_settings(const weft_lm_fit_options *o, const training_data *d, weft_lm_problem problem, const char *config,
+                           const char *teacher, weft_text *out)
 {
     weft_json_writer w = weft_json_to(out, 0);
     const struct {
@@ -290,7 +290,8 @@ static void write_settings(const weft_lm_fit_options *o, const training_data *d,
                 {"dpo_beta", o->dpo ? o->beta : 0},
                 {"dropout", o->adapter_dropout},
                 {"temperature", o->temperature},
-                {"teacher_weight", o->teacher_weight}};
+                {"teacher_weight", o->teacher_weight},
+                {"problem", problem}};
     weft_json_open_object(&w);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         weft_json_add_key(&w, rows[i].key);
@@ -308,15 +309,26 @@ static void write_settings(const weft_lm_fit_options *o, const training_data *d,
     weft_json_close_object(&w);
 }
 
-static void tell(cli_lm_plan *p, const weft_train_result *result, double accuracy, double seconds)
+/* How right a classifier is on all its validation records; without any its figures are null. */
+static void tell_scores(cli_lm_plan *p, const weft_lm_scores *scores)
 {
     cli_arguments *a = p->arguments;
-    if (p->classify) {
-        cli_json_integer(a, "classes", p->classes.count);
-        cli_json_number(a, "val_accuracy", accuracy);
-    }
-    if (!isnan(accuracy))
-        cli_say(a, "%.1f %% of the validation's records are classified rightly\n", 100 * accuracy);
+    const char *name;
+    double value;
+    cli_json_integer(a, "classes", p->classes.count);
+    cli_json_string(a, "problem_type", weft_lm_problem_name(p->classes.problem));
+    weft_lm_scores_write(scores, "val_", cli_json(a));
+    for (int i = 0; scores->rows && (name = weft_lm_scores_at(scores, i, &value)); i++)
+        cli_say(a, "%s%s %.4g", i ? ", " : "validation: ", name, value);
+    if (scores->rows)
+        cli_say(a, " (%lld records)\n", (long long)scores->rows);
+}
+
+static void tell(cli_lm_plan *p, const weft_train_result *result, const weft_lm_scores *scores, double seconds)
+{
+    cli_arguments *a = p->arguments;
+    if (p->classify)
+        tell_scores(p, scores);
     cli_json_integer(a, "steps", result->steps);
     cli_json_integer(a, "evaluations", result->epochs);
     cli_json_number(a, "train_loss", p->train_loss);
@@ -349,7 +361,7 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
     }
     weft_text settings = {0};
     const char *model = p->adapter.data ? p->adapter.data : p->config.data;
-    write_settings(&o, d, model ? model : "", p->teacher ? cli_text(a, "teacher") : NULL, &settings);
+    write_settings(&o, d, p->classes.problem, model ? model : "", p->teacher ? cli_text(a, "teacher") : NULL, &settings);
     o.settings = settings.data;
     weft_train_result result;
     double begin = weft_clock();
@@ -359,12 +371,15 @@ static weft_status fit(cli_lm_plan *p, const training_data *d)
                              : weft_lm_fit(p->lm, &d->train, &d->rows, &d->validation, &d->validation_rows, &o, &result);
     weft_progress_free(p->progress);
     p->progress = NULL;
-    double seconds = weft_clock() - begin, accuracy = NAN;
+    const double seconds = weft_clock() - begin;
+    weft_lm_scores scores = {.problem = p->classes.problem};
+    double loss;
     if (status == WEFT_OK && p->classify && d->validation_rows.count)
-        status =
-            weft_lm_accuracy(p->lm, &d->validation, &d->validation_rows, d->validation_rows.count, o.batch, o.bf16, &accuracy);
+        status = weft_lm_class_scores(p->lm, &d->validation, &d->validation_rows, d->validation_rows.count, o.batch, o.bf16,
+                                      &loss, &scores);
     if (status == WEFT_OK)
-        tell(p, &result, accuracy, seconds);
+        tell(p, &result, &scores, seconds);
+    weft_lm_scores_free(&scores);
     weft_text_free(&settings);
     return status;
 }

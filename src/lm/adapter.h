@@ -34,10 +34,11 @@ struct weft_lm_adapter {
     /* LoRA's tensors by PEFT's names, and what takes the place of the base's (modules_to_save, biases) by the graph's; NULL: to
      * be drawn, every target is covered. */
     weft_params *params;
-    weft_params *file;   /* adapter_model.safetensors, whose memory they share; NULL: they are their own */
-    const char *head;    /* how the file spells the head of tokens where that is not the family's name; else NULL */
-    unsigned head_kinds; /* the heads of the model with the adapter, where it brings a classification head; else 0 */
-    int64_t classes;     /* of that head */
+    weft_params *file;       /* adapter_model.safetensors, whose memory they share; NULL: they are their own */
+    const char *head;        /* how the file spells the head of tokens where that is not the family's name; else NULL */
+    unsigned head_kinds;     /* the heads of the model with the adapter, where it brings a classification head; else 0 */
+    int64_t classes;         /* of that head */
+    weft_lm_problem problem; /* what classes.json beside it says of it */
 };
 
 /* Reads a folder and matches it to the model; a tensor that fits nowhere is an error that names it. */

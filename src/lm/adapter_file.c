@@ -291,6 +291,21 @@ void weft_lm_adapter_take_head(const weft_lm_adapter *a, weft_lm_config *c)
         return;
     c->head_kinds = a->head_kinds;
     c->classes = a->classes;
+    if (a->problem != WEFT_LM_PROBLEM_UNSAID)
+        c->problem = a->problem;
+}
+
+/* classes.json, which Weft puts beside an adapter with a head, says what the head's numbers are. */
+static weft_status read_problem(const char *folder, weft_lm_adapter *a)
+{
+    char *path = weft_path_join(folder, "classes.json");
+    weft_json *json = NULL;
+    weft_status status = !path ? short_of_memory(folder) : weft_path_exists(path) ? weft_json_read(path, &json) : WEFT_OK;
+    if (json)
+        status = weft_lm_problem_read(weft_json_root(json), path, &a->problem);
+    weft_json_free(json);
+    free(path);
+    return status;
 }
 
 weft_status weft_lm_adapter_open(const char *folder, const weft_lm_config *c, weft_lm_adapter **out)
@@ -313,8 +328,10 @@ weft_status weft_lm_adapter_open(const char *folder, const weft_lm_config *c, we
         if (weft_lm_config_match_classifier(&with, a->params)) {
             a->head_kinds = with.head_kinds;
             a->classes = with.classes;
+            status = read_problem(folder, a);
         }
-        status = check_fit(a, &with, file);
+        if (status == WEFT_OK)
+            status = check_fit(a, &with, file);
     }
     weft_json_free(json);
     free(config);

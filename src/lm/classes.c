@@ -1,4 +1,4 @@
-/* Labels as classes. */
+/* The classes of a head, and its configuration. */
 #include "lm/classes.h"
 
 #include <math.h>
@@ -7,8 +7,6 @@
 #include <string.h>
 
 #include "base/files.h"
-#include "io/records.h"
-#include "lm/fit.h"
 
 static weft_status memory(void)
 {
@@ -23,7 +21,29 @@ void weft_lm_classes_free(weft_lm_classes *c)
     *c = (weft_lm_classes){0};
 }
 
-static int64_t position(const weft_lm_classes *c, const char *name)
+weft_lm_problem weft_lm_problem_of(const weft_lm_config *c)
+{
+    if (c->problem != WEFT_LM_PROBLEM_UNSAID)
+        return c->problem;
+    return c->classes == 1 ? WEFT_LM_PROBLEM_MULTI_LABEL : WEFT_LM_PROBLEM_SINGLE_LABEL;
+}
+
+void weft_lm_probabilities(weft_lm_problem problem, int64_t count, double *x)
+{
+    double most = x[0], sum = 0;
+    for (int64_t k = 0; k < count && problem == WEFT_LM_PROBLEM_MULTI_LABEL; k++)
+        x[k] = x[k] < 0 ? exp(x[k]) / (1 + exp(x[k])) : 1 / (1 + exp(-x[k]));
+    if (problem != WEFT_LM_PROBLEM_SINGLE_LABEL)
+        return;
+    for (int64_t k = 1; k < count; k++)
+        most = x[k] > most ? x[k] : most;
+    for (int64_t k = 0; k < count; k++)
+        sum += x[k] = exp(x[k] - most);
+    for (int64_t k = 0; k < count; k++)
+        x[k] /= sum;
+}
+
+int64_t weft_lm_classes_position(const weft_lm_classes *c, const char *name)
 {
     int64_t i = 0;
     while (i < c->count && strcmp(c->names[i], name) != 0)
@@ -31,7 +51,7 @@ static int64_t position(const weft_lm_classes *c, const char *name)
     return i < c->count ? i : -1;
 }
 
-static weft_status add(weft_lm_classes *c, const char *name)
+weft_status weft_lm_classes_add(weft_lm_classes *c, const char *name)
 {
     if (!c->names && !(c->names = calloc(WEFT_LM_MOST_CLASSES, sizeof *c->names)))
         return memory();
@@ -43,8 +63,7 @@ static weft_status add(weft_lm_classes *c, const char *name)
     return WEFT_OK;
 }
 
-/* A label as text: a string, or an integer's digits in `room`; NULL: neither. */
-static const char *label_text(weft_json_value label, char room[32])
+const char *weft_lm_label_text(weft_json_value label, char room[32])
 {
     const char *text = weft_json_string(label, NULL);
     double number = weft_json_number(label, NAN);
@@ -54,56 +73,15 @@ static const char *label_text(weft_json_value label, char room[32])
     return room;
 }
 
-static weft_status no_label(const char *where)
+weft_status weft_lm_no_label(const char *where)
 {
     return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text, label}, the label a string or an integer", where);
 }
 
-static weft_status collect(void *user, weft_json_value record, const char *where)
-{
-    weft_lm_classes *c = user;
-    char room[32];
-    const char *label = label_text(weft_json_get(record, "label"), room);
-    if (!label)
-        return no_label(where);
-    if (position(c, label) >= 0)
-        return WEFT_OK;
-    if (c->count == WEFT_LM_MOST_CLASSES)
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: this is different label number %d, at most %d can be told apart", where,
-                         WEFT_LM_MOST_CLASSES + 1, WEFT_LM_MOST_CLASSES);
-    return add(c, label);
-}
-
-static bool is_integer(const char *text)
+bool weft_lm_is_integer(const char *text)
 {
     text += *text == '-';
     return *text && strlen(text) < 17 && strspn(text, "0123456789") == strlen(text);
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int by_number(const void *a, const void *b)
-{
-    long long x = strtoll(*(char *const *)a, NULL, 10), y = strtoll(*(char *const *)b, NULL, 10);
-    return x != y ? (x > y) - (x < y) : by_bytes(a, b);
-}
-
-weft_status weft_lm_classes_collect(weft_lm_classes *c, const char *path)
-{
-    *c = (weft_lm_classes){0};
-    bool integers = true;
-    weft_status status = weft_records_read(path, collect, c, NULL);
-    if (status == WEFT_OK && c->count < 2)
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: %s; a classifier needs at least two different ones", path,
-                           c->count ? "all records have one label" : "there are no labels");
-    for (int64_t i = 0; i < c->count; i++)
-        integers = integers && is_integer(c->names[i]);
-    if (status == WEFT_OK)
-        qsort(c->names, (size_t)c->count, sizeof *c->names, integers ? by_number : by_bytes);
-    return status;
 }
 
 weft_status weft_lm_classes_of_config(weft_lm_classes *c, weft_json_value config, int64_t count)
@@ -112,12 +90,12 @@ weft_status weft_lm_classes_of_config(weft_lm_classes *c, weft_json_value config
     if (count > WEFT_LM_MOST_CLASSES)
         return weft_fail(WEFT_ERROR_UNSUPPORTED, "the model tells %lld classes apart, expected at most %d", (long long)count,
                          WEFT_LM_MOST_CLASSES);
-    weft_status status = WEFT_OK;
+    weft_status status = weft_lm_problem_read(config, "config.json", &c->problem);
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
         char key[32], fallback[32];
         snprintf(key, sizeof key, "%lld", (long long)i);
         snprintf(fallback, sizeof fallback, "LABEL_%lld", (long long)i);
-        status = add(c, weft_json_string(weft_json_get(weft_json_get(config, "id2label"), key), fallback));
+        status = weft_lm_classes_add(c, weft_json_string(weft_json_get(weft_json_get(config, "id2label"), key), fallback));
     }
     return status;
 }
@@ -140,9 +118,9 @@ weft_status weft_lm_classes_open(weft_lm_classes *c, const char *folder, const c
 int64_t weft_lm_classes_index(const weft_lm_classes *c, weft_json_value label)
 {
     char room[32];
-    const char *text = label_text(label, room);
-    int64_t at = text ? position(c, text) : -1;
-    if (text && at < 0 && is_integer(text)) { /* a class by its number, where no name says otherwise */
+    const char *text = weft_lm_label_text(label, room);
+    int64_t at = text ? weft_lm_classes_position(c, text) : -1;
+    if (text && at < 0 && weft_lm_is_integer(text)) { /* a class by its number, where no name says otherwise */
         const long long number = strtoll(text, NULL, 10);
         at = number >= 0 && number < c->count ? number : -1;
     }
@@ -152,9 +130,9 @@ int64_t weft_lm_classes_index(const weft_lm_classes *c, weft_json_value label)
 weft_status weft_lm_classes_find(const weft_lm_classes *c, weft_json_value label, const char *where, int32_t *out)
 {
     char room[32];
-    const char *text = label_text(label, room);
+    const char *text = weft_lm_label_text(label, room);
     if (!text)
-        return no_label(where);
+        return weft_lm_no_label(where);
     int64_t at = weft_lm_classes_index(c, label);
     if (at < 0)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: label \"%.80s\" is none of the classifier's %lld, \"%.40s\" to \"%.40s\"", where,
@@ -189,12 +167,21 @@ static void add_names(weft_json_writer *w, const weft_lm_classes *c)
     weft_json_close_object(w);
 }
 
+static void add_problem(weft_json_writer *w, const weft_lm_classes *c)
+{
+    if (c->problem == WEFT_LM_PROBLEM_UNSAID)
+        return;
+    weft_json_add_key(w, "problem_type");
+    weft_json_add_string(w, weft_lm_problem_name(c->problem));
+}
+
 weft_status weft_lm_classes_save(const weft_lm_classes *c, const char *folder)
 {
     weft_text text = {0};
     weft_json_writer w = weft_json_to(&text, 2);
     weft_json_open_object(&w);
     add_names(&w, c);
+    add_problem(&w, c);
     weft_json_close_object(&w);
     weft_text_add(&text, "\n");
     char *path = weft_path_join(folder, "classes.json");
@@ -250,42 +237,10 @@ weft_status weft_lm_classes_config(const weft_lm_classes *c, const weft_lm_confi
         weft_json_add_integer(&w, i);
     }
     weft_json_close_object(&w);
-    weft_json_add_key(&w, "problem_type");
-    weft_json_add_string(&w, "single_label_classification");
+    add_problem(&w, c);
     weft_json_add_key(&w, "torch_dtype");
     weft_json_add_string(&w, "float32");
     weft_json_close_object(&w);
     weft_text_add(out, "\n");
     return out->failed ? memory() : WEFT_OK;
-}
-
-weft_status weft_lm_accuracy(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, int64_t count, int64_t batch,
-                             bool bf16, double *out)
-{
-    weft_lm_pass *pass = NULL;
-    weft_lm_pass_form form = {.batch = batch, .length = rows->length, .segments = rows->packed, .classes = true, .bf16 = bf16};
-    int64_t *which = malloc((size_t)batch * sizeof *which), right = 0, n = lm->config.classes;
-    weft_status status = which ? weft_lm_pass_new(lm, &form, &pass) : memory();
-    for (int64_t from = 0; from < count && status == WEFT_OK; from += batch) {
-        double loss;
-        weft_tensor logits = {0};
-        for (int64_t b = 0; b < batch; b++)
-            which[b] = from + b < count ? from + b : -1;
-        weft_lm_batch *in = weft_lm_pass_inputs(pass);
-        weft_lm_rows_fill(rows, data, which, batch, in);
-        status = weft_lm_pass_run(pass, 1, 0, 0, &loss);
-        if (status == WEFT_OK)
-            status = weft_fetch(weft_lm_pass_session(pass), "class_logits", &logits);
-        for (int64_t b = 0; status == WEFT_OK && b < batch && from + b < count; b++) {
-            const float *row = (const float *)logits.data + b * n;
-            int64_t best = 0;
-            for (int64_t k = 1; k < n; k++)
-                best = row[k] > row[best] ? k : best;
-            right += best == in->labels[b];
-        }
-    }
-    *out = count ? (double)right / (double)count : NAN;
-    weft_lm_pass_free(pass);
-    free(which);
-    return status;
 }

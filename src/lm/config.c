@@ -173,22 +173,34 @@ static weft_status read_switches(weft_json_value root, const char *where, weft_l
     return status;
 }
 
-static weft_status read_problem(weft_json_value root, const char *where, weft_lm_config *c)
+static const char *const problems[] = {[WEFT_LM_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+                                       [WEFT_LM_PROBLEM_REGRESSION] = "regression",
+                                       [WEFT_LM_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
+
+const char *weft_lm_problem_name(weft_lm_problem problem)
 {
-    static const char *const names[] = {[WEFT_LM_PROBLEM_SINGLE_LABEL] = "single_label_classification",
-                                        [WEFT_LM_PROBLEM_REGRESSION] = "regression",
-                                        [WEFT_LM_PROBLEM_MULTI_LABEL] = "multi_label_classification"};
+    return problems[problem];
+}
+
+bool weft_lm_problem_of_numbers(weft_lm_problem problem)
+{
+    return problem == WEFT_LM_PROBLEM_REGRESSION || problem == WEFT_LM_PROBLEM_MULTI_LABEL;
+}
+
+weft_status weft_lm_problem_read(weft_json_value root, const char *where, weft_lm_problem *out)
+{
     const char *given = NULL;
+    *out = WEFT_LM_PROBLEM_UNSAID;
     weft_status status = weft_json_take_string(root, where, "problem_type", &given);
     if (status != WEFT_OK || !given)
         return status;
     for (int i = WEFT_LM_PROBLEM_SINGLE_LABEL; i <= WEFT_LM_PROBLEM_MULTI_LABEL; i++)
-        if (strcmp(names[i], given) == 0) {
-            c->problem = (weft_lm_problem)i;
+        if (strcmp(problems[i], given) == 0) {
+            *out = (weft_lm_problem)i;
             return WEFT_OK;
         }
-    return weft_fail(WEFT_ERROR_FORMAT, "%s: \"problem_type\" is \"%.60s\"; known are %s, %s, %s", where, given, names[1],
-                     names[2], names[3]);
+    return weft_fail(WEFT_ERROR_FORMAT, "%s: \"problem_type\" is \"%.60s\"; known are %s, %s, %s", where, given, problems[1],
+                     problems[2], problems[3]);
 }
 
 /* What an encoder's file may carry besides its base model: guessed from the architecture, then seen in the weights. */
@@ -271,7 +283,8 @@ static weft_status read_all(weft_json_value root, const char *where, weft_lm_con
     if (!c->family->names->type)
         c->types = 0;
     if ((status = read_numbers(root, where, c)) != WEFT_OK || (status = read_activation(root, where, c)) != WEFT_OK ||
-        (status = read_switches(root, where, c)) != WEFT_OK || (status = read_problem(root, where, c)) != WEFT_OK)
+        (status = read_switches(root, where, c)) != WEFT_OK ||
+        (status = weft_lm_problem_read(root, where, &c->problem)) != WEFT_OK)
         return status;
     if (d->rope && (status = weft_lm_rope_read(root, where, c)) != WEFT_OK)
         return status;

@@ -75,6 +75,13 @@ typedef enum weft_lm_problem {
     WEFT_LM_PROBLEM_MULTI_LABEL
 } weft_lm_problem;
 
+/* As config.json's problem_type spells it; NULL: unsaid. */
+const char *weft_lm_problem_name(weft_lm_problem);
+/* Is such a head asked for a number a class, and not for one of its classes? */
+bool weft_lm_problem_of_numbers(weft_lm_problem);
+/* problem_type of a configuration; unsaid where it has none. Another word is an error that lists the known ones. */
+weft_status weft_lm_problem_read(weft_json_value root, const char *where, weft_lm_problem *out);
+
 /* Sizes that config.json did not say. */
 enum { WEFT_LM_NO_VOCAB = 1, WEFT_LM_NO_POSITIONS = 2, WEFT_LM_NO_TYPES = 4, WEFT_LM_NO_FFN = 8 };
 

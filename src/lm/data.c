@@ -18,6 +18,7 @@ void weft_lm_data_free(weft_lm_data *data)
     free(data->types);
     free(data->starts);
     free(data->classes);
+    free(data->targets);
     *data = (weft_lm_data){0};
 }
 
@@ -35,6 +36,10 @@ static weft_status reserve(weft_lm_data *data, int64_t tokens)
         if (!classes)
             return memory();
         data->classes = classes;
+        float *targets = realloc(data->targets, (size_t)(capacity * data->target_count + 1) * sizeof *targets);
+        if (!targets)
+            return memory();
+        data->targets = targets;
         data->document_capacity = capacity;
     }
     if (data->count + tokens <= data->capacity)
@@ -67,6 +72,8 @@ weft_status weft_lm_data_add(weft_lm_data *data, const int64_t *ids, const unsig
     }
     data->count += count;
     data->classes[data->documents] = 0;
+    for (int64_t k = 0; k < data->target_count; k++)
+        data->targets[data->documents * data->target_count + k] = 0;
     data->starts[++data->documents] = data->count;
     return WEFT_OK;
 }
@@ -77,10 +84,12 @@ weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *t
                            .mask_id = data->mask_id,
                            .first_position = data->first_position,
                            .paired = data->paired,
-                           .classed = data->classed};
+                           .classed = data->classed,
+                           .target_count = data->target_count};
     const int64_t each = data->paired ? 2 : 1, examples = data->documents / each;
     int64_t kept = each * (examples - (int64_t)((double)examples * share + 0.5)), cut = data->documents ? data->starts[kept] : 0;
-    if (data->documents == 1) {
+    const bool one = data->documents == 1 && !data->classed; /* a text, of which a part can be cut off */
+    if (one) {
         kept = 1;
         cut = data->count - (int64_t)((double)data->count * share);
     }
@@ -90,13 +99,15 @@ weft_status weft_lm_data_split(weft_lm_data *data, double share, weft_lm_data *t
         return memory();
     for (int64_t i = cut; i < data->count; i++)
         ids[i - cut] = data->ids[i];
-    if (data->documents == 1 && cut < data->count)
+    if (one && cut < data->count)
         status = weft_lm_data_add(tail, ids, data->learned + cut, data->count - cut);
-    for (int64_t d = kept; data->documents > 1 && d < data->documents && status == WEFT_OK; d++) {
+    for (int64_t d = kept; !one && d < data->documents && status == WEFT_OK; d++) {
         status = weft_lm_data_add(tail, ids + data->starts[d] - cut, data->learned + data->starts[d],
                                   data->starts[d + 1] - data->starts[d]);
         if (status == WEFT_OK) {
             tail->classes[d - kept] = data->classes[d];
+            memcpy(tail->targets + (d - kept) * data->target_count, data->targets + d * data->target_count,
+                   (size_t)data->target_count * sizeof *data->targets);
             memcpy(tail->types + tail->starts[d - kept], data->types + data->starts[d],
                    (size_t)(data->starts[d + 1] - data->starts[d]));
         }
@@ -255,7 +266,10 @@ void weft_lm_rows_fill(const weft_lm_rows *rows, const weft_lm_data *data, const
         return;
     out->labelled = 0;
     for (int64_t b = 0; b < batch; b++) {
+        const int64_t n = data->target_count;
         out->labels[b] = which[b] >= 0 ? data->classes[which[b]] : WEFT_IGNORE;
         out->labelled += which[b] >= 0;
+        for (int64_t k = 0; k < n; k++)
+            out->targets[b * n + k] = which[b] >= 0 ? data->targets[which[b] * n + k] : 0;
     }
 }

@@ -2,6 +2,7 @@
 #ifndef WEFT_LM_DATA_H
 #define WEFT_LM_DATA_H
 
+#include "lm/classes.h"
 #include "lm/texts.h"
 #include "text/template.h"
 #include "weft/text.h"
@@ -18,12 +19,12 @@ typedef struct weft_lm_data {
     int64_t left_out; /* records with nothing to learn */
     bool in_place;    /* for encoders: a place of a row is asked for its own token, masked (lm/masking.h) */
     int64_t mask_id, first_position;
-    bool paired;      /* documents 2i and 2i + 1 are one example */
-    bool classed;     /* a row, which is a document, is asked for its class */
-    int32_t *classes; /* of each document */
+    bool paired;          /* documents 2i and 2i + 1 are one example */
+    bool classed;         /* a row, which is a document, is asked for its class */
+    int32_t *classes;     /* of each document */
+    float *targets;       /* [documents, target_count]: in place of classes */
+    int64_t target_count; /* numbers that a head is asked for; 0: a class */
 } weft_lm_data;
-
-typedef struct weft_lm_classes weft_lm_classes; /* lm/classes.h */
 
 typedef struct weft_lm_data_options {
     const weft_chat_template *chat;  /* for messages, and for the others too where `prompt` is NULL; NULL: none */
@@ -73,7 +74,8 @@ void weft_lm_rows_free(weft_lm_rows *);
 typedef struct weft_lm_batch {
     int64_t *ids, *labels, *positions, *segments; /* labels of classes: [batch] */
     int64_t *types;                               /* token_type_ids; NULL: not wanted */
-    int64_t labelled;                             /* how many labels count */
+    float *targets;   /* of numbers [batch, target_count]; labels are then 0, or none in an empty row */
+    int64_t labelled; /* how many labels count */
 } weft_lm_batch;
 /* Rows which[0 … batch): −1 is an empty one. Positions and segments (from 0, what is empty its own) begin anew in each piece. */
 void weft_lm_rows_fill(const weft_lm_rows *, const weft_lm_data *, const int64_t *which, int64_t batch, weft_lm_batch *out);

@@ -6,7 +6,7 @@
 
 #include "base/files.h"
 #include "io/records.h"
-#include "lm/classes.h"
+#include "lm/labels.h"
 #include "text/chat_template.h"
 
 #define ALPACA \
@@ -25,6 +25,7 @@ typedef struct reader {
     unsigned char *learned;
     int64_t count, capacity;
     weft_lm_texts texts; /* the one at hand, to be classified */
+    double *truth;       /* [target_count] of it */
 } reader;
 
 static weft_status push(reader *r, int64_t id, bool learned)
@@ -94,7 +95,7 @@ static weft_status add_windows(reader *r, const char *text, size_t length)
     return status;
 }
 
-/* A text, or a pair, with its class. */
+/* A text, or a pair, with its label. */
 static weft_status add_classed(reader *r, weft_json_value record, const char *where)
 {
     weft_lm_data *data = r->data;
@@ -104,7 +105,10 @@ static weft_status add_classed(reader *r, weft_json_value record, const char *wh
     int32_t class = 0;
     if (!text)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: expected {text, label} or {text, text_pair, label}", where);
-    weft_status status = weft_lm_classes_find(r->options->classes, weft_json_get(record, "label"), where, &class);
+    const weft_json_value label = weft_lm_label_of(record);
+    weft_status status = !weft_json_present(label) ? weft_lm_no_label(where)
+                         : data->target_count      ? weft_lm_label_truth(r->options->classes, label, where, r->truth)
+                                                   : weft_lm_classes_find(r->options->classes, label, where, &class);
     if (status != WEFT_OK)
         return status;
     r->texts.texts = r->texts.count = 0;
@@ -115,6 +119,8 @@ static weft_status add_classed(reader *r, weft_json_value record, const char *wh
         return weft_fail_in(status, "%s", where);
     memcpy(data->types + data->count - r->texts.count, r->texts.types, (size_t)r->texts.count);
     data->classes[data->documents - 1] = class;
+    for (int64_t k = 0; k < data->target_count; k++)
+        data->targets[(data->documents - 1) * data->target_count + k] = (float)r->truth[k];
     data->cut = r->texts.cut;
     return WEFT_OK;
 }
@@ -311,13 +317,17 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
     data->in_place = options->in_place;
     data->paired = options->pairs;
     data->classed = options->classes != NULL;
+    if (options->classes && weft_lm_problem_of_numbers(options->classes->problem))
+        data->target_count = options->classes->count;
     data->mask_id = options->mask_id;
     data->first_position = options->first_position;
     if (options->classes && !records)
         return weft_fail(WEFT_ERROR_ARGUMENT,
                          "%s: classes are learned from records {text, label} in a .json, .jsonl or .csv file", path);
     const char *prompt = options->prompt ? options->prompt : ALPACA;
-    weft_status status = weft_encoding_new(tokenizer, &r.encoding);
+    r.truth = calloc((size_t)data->target_count + 1, sizeof *r.truth);
+    weft_status status =
+        r.truth ? weft_encoding_new(tokenizer, &r.encoding) : weft_fail(WEFT_ERROR_MEMORY, "training data: memory is short");
     if (status == WEFT_OK && records)
         status = weft_template_parse(prompt, strlen(prompt), "--prompt", &r.prompt);
     if (status == WEFT_OK && records)
@@ -341,6 +351,7 @@ static weft_status with_reader(weft_lm_data *data, const weft_tokenizer *tokeniz
     weft_lm_texts_free(&r.texts);
     free(r.ids);
     free(r.learned);
+    free(r.truth);
     return status;
 }
 

@@ -127,6 +127,14 @@ static void add_rewards(weft_json_writer *w, const char *prefix, const weft_lm_r
     weft_json_add_number(w, (double)r->right / (double)r->seen);
 }
 
+/* The loss of `count` validation rows; of a classifier with its scores. */
+static weft_status validate(fit *f, int64_t count, double *loss, weft_lm_scores *scores)
+{
+    const weft_lm_fit_options *o = f->options;
+    return f->val->classed ? weft_lm_class_scores(f->lm, f->val, f->val_rows, count, o->batch, o->bf16, loss, scores)
+                           : weft_lm_mean_loss(f->lm, f->val, f->val_rows, count, o->batch, o->bf16, loss);
+}
+
 static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_text *metrics)
 {
     fit *f = user;
@@ -134,15 +142,18 @@ static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_t
     double train = f->loss_count ? f->loss_sum / (double)f->loss_count : NAN, val = NAN;
     const bool validated = validates(f->val_rows);
     weft_lm_rewards rewards = {0};
+    weft_lm_scores scores = {0};
     weft_status status = WEFT_OK;
     if (validated) {
         int64_t all = o->dpo ? weft_lm_pairs_count(&f->val_pairs) : f->val_rows->count;
         int64_t count = o->evaluated && o->evaluated < all ? o->evaluated : all;
         status = o->dpo ? weft_lm_pairs_score(&f->val_pairs, count, o->batch, o->beta, f->scorer, &val, &rewards)
-                        : weft_lm_mean_loss(f->lm, f->val, f->val_rows, count, o->batch, o->bf16, &val);
+                        : validate(f, count, &val, &scores);
     }
-    if (status != WEFT_OK)
+    if (status != WEFT_OK) {
+        weft_lm_scores_free(&scores);
         return status;
+    }
     *score = validated ? -val : (double)(epoch + 1); /* without validation the last weights are the ones to keep */
     weft_json_writer w = weft_json_to(metrics, 0);
     weft_json_open_object(&w);
@@ -154,7 +165,9 @@ static weft_status fit_evaluate(void *user, int64_t epoch, double *score, weft_t
     }
     add_rewards(&w, "", &f->rewards);
     add_rewards(&w, "val_", &rewards);
+    weft_lm_scores_write(&scores, "val_", &w);
     weft_json_close_object(&w);
+    weft_lm_scores_free(&scores);
     bool best = *score > f->best;
     if (best)
         f->best = *score;
@@ -279,6 +292,7 @@ static weft_status prepare(fit *f)
                               .dpo = o->dpo,
                               .bf16 = o->bf16,
                               .classes = f->data->classed,
+                              .targets = f->data->target_count,
                               .recompute = o->recompute,
                               .consumed = consumes(o),
                               .beta = o->beta,
@@ -344,32 +358,6 @@ weft_status weft_lm_fit(weft_lm *lm, const weft_lm_data *data, const weft_lm_row
     free(f.which);
     free(f.pairs.reference);
     free(f.val_pairs.reference);
-    return status;
-}
-
-weft_status weft_lm_mean_loss(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, int64_t count, int64_t batch,
-                              bool bf16, double *out)
-{
-    weft_lm_pass *pass = NULL;
-    weft_lm_pass_form form = {
-        .batch = batch, .length = rows->length, .segments = rows->packed, .classes = data->classed, .bf16 = bf16};
-    int64_t *which = malloc((size_t)batch * sizeof *which), labels = 0;
-    double sum = 0, part;
-    weft_status status = which ? weft_lm_pass_new(lm, &form, &pass) : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
-    for (int64_t from = 0; from < count && status == WEFT_OK; from += batch) {
-        for (int64_t b = 0; b < batch; b++)
-            which[b] = from + b < count ? from + b : -1;
-        weft_lm_batch *in = weft_lm_pass_inputs(pass);
-        weft_lm_rows_fill(rows, data, which, batch, in);
-        if (data->in_place && !data->classed)
-            weft_lm_mask_rows(data, WEFT_LM_VALIDATION_MASKS, 0, which, batch, rows->length, lm->config.vocab, in);
-        status = weft_lm_pass_run(pass, 1, 0, 0, &part);
-        sum += part;
-        labels += in->labelled;
-    }
-    *out = labels ? sum / (double)labels : NAN;
-    weft_lm_pass_free(pass);
-    free(which);
     return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include "lm/data.h"
 #include "lm/lm.h"
+#include "lm/scores.h"
 #include "weft/train.h"
 
 typedef struct weft_lm_fit_options {
@@ -45,9 +46,12 @@ weft_status weft_lm_own_weights(weft_lm *, bool fresh, uint64_t seed);
 weft_status weft_lm_fit(weft_lm *, const weft_lm_data *, const weft_lm_rows *, const weft_lm_data *validation,
                         const weft_lm_rows *validation_rows, const weft_lm_fit_options *, weft_train_result *out);
 
-/* Mean loss over the labels of rows [0, count). */
+/* Mean loss over the labels of rows [0, count) (fit_measure.c). */
 weft_status weft_lm_mean_loss(weft_lm *, const weft_lm_data *, const weft_lm_rows *, int64_t count, int64_t batch, bool bf16,
                               double *out);
+/* The same of rows with classes or targets, and how right the answers are; the scores are begun, and freed by the caller. */
+weft_status weft_lm_class_scores(weft_lm *, const weft_lm_data *, const weft_lm_rows *, int64_t count, int64_t batch, bool bf16,
+                                 double *loss, weft_lm_scores *out);
 
 /* ---- One pass (fit_pass.c). ---- */
 
@@ -55,7 +59,8 @@ typedef struct weft_lm_pass weft_lm_pass;
 typedef struct weft_lm_pass_form {
     int64_t batch, length; /* DPO: of each of the two */
     bool segments, gradients, dpo, classes, bf16, recompute;
-    bool consumed; /* gradients go to the optimiser as they are finished: weft_lm_pass_step, not weft_lm_pass_run */
+    int64_t targets; /* of classes: numbers a row that their head is asked for, as its problem says; 0: one of the classes */
+    bool consumed;   /* gradients go to the optimiser as they are finished: weft_lm_pass_step, not weft_lm_pass_run */
     double beta, adapter_dropout;
     weft_lm *teacher; /* NULL: none */
     double temperature, teacher_weight;

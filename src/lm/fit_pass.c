@@ -18,7 +18,7 @@ struct weft_lm_pass {
     weft_lm_teacher *teacher;
     weft_lm_batch inputs;
     double *reference;
-    float *shown;           /* reference in the graph's type */
+    float *shown;           /* reference in the graph's type; then what counts: pairs, or rows */
     int64_t *places, *last; /* of a decoder's classifier: each row's last token, in it and among all */
     float scale;
 };
@@ -45,6 +45,19 @@ static weft_value dpo_loss(weft_lm_pass *p, weft_value losses, weft_value scale)
     return weft_mul(g, weft_sum_all(g, weft_mul(g, weft_softplus(g, weft_neg(g, margin)), counted)), scale);
 }
 
+/* Losses [rows] of a classification head; empty rows are 0. Numbers: a row's loss is the mean over its numbers, as in the heads
+ * of transformers. */
+static weft_value class_losses(weft_lm_pass *p, weft_value answers, int64_t classes)
+{
+    weft_graph *g = p->graph;
+    if (!p->form.targets)
+        return weft_row_losses(g, answers, weft_labels(g, "labels", DIMS(p->rows), classes), 0);
+    const bool number = p->lm->config.problem == WEFT_LM_PROBLEM_REGRESSION;
+    weft_value want = weft_input(g, "targets", WEFT_F32, DIMS(p->rows, classes));
+    weft_value counted = weft_input(g, "counted", WEFT_F32, DIMS(p->rows));
+    return weft_mul(g, number ? weft_row_squares(g, answers, want) : weft_row_bce_logits(g, answers, want), counted);
+}
+
 /* Losses [rows · length], of classes [rows], of the stream x behind the last block. */
 static weft_value token_losses(weft_lm_pass *p, weft_lm_builder *b, weft_value x)
 {
@@ -52,7 +65,7 @@ static weft_value token_losses(weft_lm_pass *p, weft_lm_builder *b, weft_value x
     int64_t places = p->rows * p->form.length, vocab = b->c->vocab;
     if (p->form.classes) {
         weft_value answers = weft_name(g, weft_lm_class_logits(b, x), "class_logits");
-        return weft_row_losses(g, answers, weft_labels(g, "labels", DIMS(p->rows), b->c->classes), 0);
+        return class_losses(p, answers, b->c->classes);
     }
     weft_value labels = weft_labels(g, "labels", DIMS(places), vocab);
     if (b->c->family->encoder)
@@ -139,15 +152,17 @@ weft_status weft_lm_pass_new(weft_lm *lm, const weft_lm_pass_form *form, weft_lm
     size_t n = (size_t)(p->rows * form->length);
     int64_t *all = calloc(5 * n, sizeof *all);
     if (all)
-        p->inputs = (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, all + 4 * n, 0};
+        p->inputs = (weft_lm_batch){all, all + n, all + 2 * n, all + 3 * n, all + 4 * n, NULL, 0};
+    p->inputs.targets = calloc((size_t)(p->rows * form->targets) + 1, sizeof *p->inputs.targets);
     p->reference = calloc((size_t)p->rows, sizeof *p->reference);
     p->shown = calloc(2 * (size_t)p->rows, sizeof *p->shown);
     p->places = calloc(2 * (size_t)p->rows, sizeof *p->places);
     p->last = p->places ? p->places + p->rows : NULL;
     if (form->classes && !lm->config.family->encoder) /* a row is one text, and its last token sees nothing behind it */
         p->form.segments = false;
-    weft_status status =
-        all && p->reference && p->shown && p->places ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
+    weft_status status = all && p->inputs.targets && p->reference && p->shown && p->places
+                             ? WEFT_OK
+                             : weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
     if (status == WEFT_OK && form->teacher)
         status = weft_lm_teacher_new(form->teacher, lm, p->rows, form->length, form->segments, form->bf16, &p->teacher);
     if (status == WEFT_OK)
@@ -168,6 +183,7 @@ void weft_lm_pass_free(weft_lm_pass *p)
     weft_graph_free(p->graph);
     weft_lm_teacher_free(p->teacher);
     free(p->inputs.ids);
+    free(p->inputs.targets);
     free(p->reference);
     free(p->shown);
     free(p->places);
@@ -197,9 +213,10 @@ static weft_status bind(weft_lm_pass *p, double scale)
     bool positions = weft_find(p->graph, "position_ids").id != 0;
     for (int64_t r = 0; r < p->rows; r++) {
         p->shown[r] = (float)p->reference[r];
+        const int64_t each = p->form.classes ? 1 : p->form.length;
         bool counted = false;
-        for (int64_t t = 0; t < p->form.length && !counted; t++)
-            counted = in->labels[r * p->form.length + t] != WEFT_IGNORE;
+        for (int64_t t = 0; t < each && !counted; t++)
+            counted = in->labels[r * each + t] != WEFT_IGNORE;
         p->shown[p->rows + r] = counted;
         p->places[r] = 0; /* segment 0 is the text, what fills the row up another */
         while (p->places[r] + 1 < p->form.length && in->segments[r * p->form.length + p->places[r] + 1] == 0)
@@ -212,7 +229,8 @@ static weft_status bind(weft_lm_pass *p, double scale)
         bool there;
     } rows[] = {
         {"input_ids", {in->ids, WEFT_I64, dims}, true},
-        {"labels", {in->labels, WEFT_I64, DIMS(p->form.classes ? p->rows : p->rows * p->form.length)}, true},
+        {"labels", {in->labels, WEFT_I64, DIMS(p->form.classes ? p->rows : p->rows * p->form.length)}, !p->form.targets},
+        {"targets", {in->targets, WEFT_F32, DIMS(p->rows, p->form.targets)}, p->form.targets > 0},
         {"position_ids", {in->positions, WEFT_I64, dims}, positions},
         {"segments", {in->segments, WEFT_I64, dims}, p->form.segments},
         {"token_type_ids", {in->types, WEFT_I64, dims}, types_wanted(p)},
@@ -220,7 +238,7 @@ static weft_status bind(weft_lm_pass *p, double scale)
         {"rows", {p->last, WEFT_I64, DIMS(p->rows)}, p->form.classes && !p->lm->config.family->encoder},
         {"places", {p->places, WEFT_I64, DIMS(p->rows)}, p->form.classes && !p->lm->config.family->encoder},
         {"reference", {p->shown, WEFT_F32, DIMS(p->rows)}, p->form.dpo},
-        {"counted", {p->shown + p->rows, WEFT_F32, DIMS(p->form.batch)}, p->form.dpo},
+        {"counted", {p->shown + p->rows, WEFT_F32, DIMS(p->form.batch)}, p->form.dpo || p->form.targets},
     };
     weft_status status = WEFT_OK;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == WEFT_OK; i++)

@@ -3,15 +3,42 @@
 
 #include "graph/graph.h"
 
+static weft_value squares(weft_graph *g, weft_value prediction, weft_value target)
+{
+    return weft_square(g, weft_sub(g, prediction, target));
+}
+
+/* log(1 + e^z) − z y, the stable form inside softplus */
+static weft_value binary(weft_graph *g, weft_value logit, weft_value target)
+{
+    return weft_sub(g, weft_softplus(g, logit), weft_mul(g, logit, target));
+}
+
 weft_value weft_mse(weft_graph *g, weft_value prediction, weft_value target)
 {
-    return weft_mean_all(g, weft_square(g, weft_sub(g, prediction, target)));
+    return weft_mean_all(g, squares(g, prediction, target));
 }
 
 weft_value weft_bce_logits(weft_graph *g, weft_value logit, weft_value target)
 {
-    /* log(1 + e^z) − z y, the stable form inside softplus */
-    return weft_mean_all(g, weft_sub(g, weft_softplus(g, logit), weft_mul(g, logit, target)));
+    return weft_mean_all(g, binary(g, logit, target));
+}
+
+/* [rows, n] → [rows]. */
+static weft_value row_means(weft_graph *g, weft_value v)
+{
+    const weft_value means = weft_mean(g, v, 1, 1);
+    return means.id ? weft_reshape(g, means, DIMS(weft_shape(g, v).size[0])) : means;
+}
+
+weft_value weft_row_squares(weft_graph *g, weft_value prediction, weft_value target)
+{
+    return row_means(g, squares(g, prediction, target));
+}
+
+weft_value weft_row_bce_logits(weft_graph *g, weft_value logit, weft_value target)
+{
+    return row_means(g, binary(g, logit, target));
 }
 
 weft_value weft_cross_entropy(weft_graph *g, weft_value logits, weft_value classes)

@@ -133,7 +133,7 @@ done | paste reckoned - | awk 'NF != 2 || ($1 - $2) ^ 2 > 1e-9 { exit 1 } END { 
 printf 'text,label\nthe cat sat on the mat,"a, cat|rat"\n' >several.csv
 works lm classify several --data several.csv --threshold 0 --out - && tail -n 1 out | grep -q '^"a, cat|none|rat",' || wrong "$(cat out)"
 printf 'text,label\nthe cat,cow\n' >cow.csv
-fails 1 "cow.csv line 2: expected the labels' names" lm classify several --data cow.csv
+fails 1 "cow.csv line 2: label \"cow\" is none of the classifier's 3" lm classify several --data cow.csv
 head_of numbers regression
 echo '{"text": "the cat", "label": [1, 2, 3]}' >numbers.jsonl
 works lm classify numbers --data numbers.jsonl --json
@@ -146,6 +146,68 @@ works lm classify numbers --data numbers.jsonl --out -
 [ "$(head -n 1 out)" = 'prediction_a, cat,prediction_none,prediction_rat' ] ||
     [ "$(head -n 1 out)" = '"prediction_a, cat",prediction_none,prediction_rat' ] || wrong "header of numbers: $(head -n 1 out)"
 fails 1 "expected a list of numbers" lm classify numbers --data labels.jsonl
+
+# every kind of head is trained from its labels, and judged by the same file; the same from a table, whose cells part labels by |
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    echo '{"text": "the cat sat on the mat", "label": ["cat", "mat"]}'
+    echo '{"text": "and the rat sat", "label": ["rat"]}'
+    echo '{"text": "number of", "label": []}'
+done >kinds.jsonl
+works lm finetune encoder --classify --data kinds.jsonl --steps 200 --lr 0.02 --batch-size 8 --out kinds --json
+holds '"problem_type": "multi_label_classification", "val_accuracy": 1.0, "val_micro_f1": 1.0, "val_macro_f1": 1.0'
+holds '"problem_type": "multi_label_classification"' kinds/config.json
+holds '"1": "mat"' kinds/config.json
+holds '"val_micro_f1"' kinds/metrics.jsonl
+works lm classify kinds --data kinds.jsonl --json
+holds '"metrics": {"rows": 30, "accuracy": 1.0, "micro_f1": 1.0'
+works lm classify kinds --data kinds.jsonl --out - && sed -n 2p out | grep -q '^"\{0,1\}cat|mat' || wrong "two labels: $(cat out)"
+{
+    echo text,label
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        printf '%s\n' 'the cat sat on the mat,cat|mat' 'and the rat sat,rat' 'number of,'
+    done
+} >kinds.csv
+works lm finetune encoder --classify --data kinds.csv --steps 200 --lr 0.02 --batch-size 8 --out kinds-table --json
+holds '"val_micro_f1": 1.0'
+cmp -s kinds/model.safetensors kinds-table/model.safetensors || wrong "the same labels from a table make another model"
+works lm classify kinds-table --data kinds.csv --json
+holds '"metrics": {"rows": 30, "accuracy": 1.0, "micro_f1": 1.0'
+works lm finetune encoder --classify --lora --data kinds.csv --steps 120 --lr 0.05 --batch-size 8 --out kinds-lora
+holds '"problem_type": "multi_label_classification"' kinds-lora/classes.json
+works lm classify encoder --adapter kinds-lora --data kinds.csv --json
+holds '"problem_type": "multi_label_classification"'
+works lm merge encoder --adapter kinds-lora --out kinds-merged
+holds '"problem_type": "multi_label_classification"' kinds-merged/config.json
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    printf '%s\n' '{"text": "the cat sat on the mat", "label": 0.5}' '{"text": "and the rat sat", "label": -2}' '{"text": "number of", "label": 3}'
+done >values.jsonl
+works lm finetune encoder --classify --data values.jsonl --steps 150 --lr 0.02 --batch-size 8 --out values --json
+holds '"classes": 1, "problem_type": "regression", "val_rmse": 0.'
+holds '"problem_type": "regression"' values/config.json
+works lm classify values --data values.jsonl --json
+sed -n 's/.*"r2": \([0-9.]*\).*/\1/p' out | awk '{ exit !($1 > 0.99) }' || wrong "numbers are not learned: $(cat out)"
+works lm finetune values --classify --data values.jsonl --steps 1 --lr 1e-9 --batch-size 8 --out values-again --json
+holds '"problem_type": "regression"'
+sed 's/0.5}/1}/' values.jsonl >whole.jsonl
+works lm finetune encoder --classify --data whole.jsonl --steps 1 --out whole-numbers --json
+holds '"classes": 3, "problem_type": "single_label_classification"'
+works lm finetune encoder --classify --problem-type regression --data whole.jsonl --steps 1 --out whole-numbers --force --json
+holds '"classes": 1, "problem_type": "regression"'
+
+# labels that do not fit together, or that the classes of training lack
+(cat kinds.jsonl && echo '{"text": "cat", "label": "cat"}') >mixed.jsonl
+fails 1 "mixed.jsonl line 31: the label is a word, at mixed.jsonl line 1 it is a list" lm finetune encoder --classify --data mixed.jsonl --out x --json
+[ -e x ] && wrong "a failed run left a folder"
+echo '{"text": "cat", "label": ["cat", "dog"]}' >dog.jsonl
+fails 1 'dog.jsonl line 1: label "dog" is none of the classifier' lm finetune encoder --classify --data kinds.jsonl --val dog.jsonl --out x --json
+echo '{"text": "cat", "label": "cat"}' >dog.jsonl
+fails 1 'dog.jsonl line 1: label: expected a number' lm finetune encoder --classify --data values.jsonl --val dog.jsonl --out x --json
+printf 'text,label\ncat,0.5\nrat,nan\n' >nan.csv
+fails 1 "nan.csv line 3: the label is a word, at nan.csv line 2 it is a fraction" lm finetune encoder --classify --data nan.csv --out x --json
+fails 1 "nan.csv line 3: label: expected a number" lm finetune encoder --classify --problem-type regression --data nan.csv --out x --json
+echo '{"text": "cat", "label": NaN}' >nan.jsonl
+fails 1 "nan.jsonl line 1" lm finetune encoder --classify --data nan.jsonl --out x --json
+fails 2 "problem-type" lm finetune encoder --classify --problem-type ranking --data kinds.jsonl --out x
 
 # pairs are read in their order, in training and after it
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do

@@ -126,10 +126,13 @@ keys "val_accuracy" lm finetune sorter --classify --data labels.jsonl --steps 1 
 fails 1 "is a classifier" lm generate sorter --prompt the --json
 fails 1 "is a classifier" lm finetune sorter --data text.txt --out x --json
 fails 2 "--classify and --dpo exclude" lm finetune base --classify --dpo --data labels.jsonl --out x --json
-sed 's/"architectures"/"problem_type": "regression", "was"/; s/"problem_type": "single_label_classification"/"kind": 1/' sorter/config.json >number.json
+sed 's/single_label_classification/regression/' sorter/config.json >number.json
 cp -r sorter number
 mv number.json number/config.json
-fails 1 "its head answers a number" lm finetune number --classify --data labels.jsonl --out x --json
+fails 1 "labels.jsonl line 1: label: expected a list of numbers, 2 of them" lm finetune number --classify --data labels.jsonl --out x --json
+fails 1 "--problem-type single_label_classification: the head of number has the problem_type regression" lm finetune number --classify \
+    --problem-type single_label_classification --data labels.jsonl --out x --json
+fails 2 "wants --classify beside it" lm finetune base --problem-type regression --data labels.jsonl --out x --json
 cat >roberta.json <<'END'
 {"model_type": "roberta", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
  "num_attention_heads": 2, "max_position_embeddings": 34, "pad_token_id": 1}

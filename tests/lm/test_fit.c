@@ -755,7 +755,8 @@ static void classes_of_a_decoder(void **state)
         weft_lm_rows tight, wide;
         weft_lm *lm = fresh(k ? gpt2 : small, 1);
         float score[3 * 16];
-        double losses[2], accuracy;
+        double losses[2], loss, accuracy;
+        weft_lm_scores scores;
         for (int i = 0; i < 48; i++)
             score[i] = (float)(i * 7 % 11 - 5) / 10;
         lm->config.head_kinds = WEFT_LM_CLASSIFIER;
@@ -775,8 +776,10 @@ static void classes_of_a_decoder(void **state)
         o.steps = o.schedule.steps = 60;
         o.interval = 60;
         train(lm, &data, &tight, &o);
-        MUST(weft_lm_accuracy(lm, &data, &wide, wide.count, 4, false, &accuracy));
+        MUST(weft_lm_class_scores(lm, &data, &wide, wide.count, 4, false, &loss, &scores));
+        assert_string_equal(weft_lm_scores_at(&scores, 0, &accuracy), "accuracy");
         assert_true(accuracy == 1);
+        weft_lm_scores_free(&scores);
         weft_lm_rows_free(&tight);
         weft_lm_rows_free(&wide);
         weft_lm_data_free(&data);
