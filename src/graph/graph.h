@@ -81,6 +81,16 @@ weft_value weft_apply(weft_graph *g, const weft_op *op, const weft_value *inputs
 weft_value weft_leaf(weft_graph *g, const weft_op *op, const char *name, weft_dtype dtype, weft_dims dims,
                      const weft_attributes *attributes);
 
+/* Losses of rows hidden [rows, width] · table [classes, width]ᵀ against labels [rows] (weft_labels) and beside what a teacher
+ * says, taught [rows, its width] · taught_table [classes, its width]ᵀ, without a matrix of logits: (1 − weight) · cross-entropy +
+ * weight · T² · KL(softmax(taught / T) ‖ softmax(logits / T)), [rows], 0 for rows without a label (op_distill.c;
+ * weft_distill_number). T² keeps the gradient's size as the targets soften. */
+weft_value weft_distill_rows(weft_graph *, weft_value hidden, weft_value table, weft_value labels, weft_value taught,
+                             weft_value taught_table, const double numbers[WEFT_DISTILL_NUMBERS]);
+/* The same from logits and taught logits [rows, classes]. */
+weft_value weft_distill_logits(weft_graph *, weft_value logits, weft_value taught, weft_value labels, double temperature,
+                               double weight);
+
 /* The graph's own copy of a list of numbers, one for equal lists; NULL when memory is short (then the graph is poisoned). */
 const double *weft_keep_numbers(weft_graph *g, const double *numbers, int64_t count);
 

@@ -61,7 +61,7 @@ struct weft_op {
 /* Families, ended by a row without a name; op_table.c walks them. */
 extern const weft_op weft_ops_leaf[], weft_ops_view[], weft_ops_move[], weft_ops_unary[], weft_ops_binary[], weft_ops_reduce[],
     weft_ops_matmul[], weft_ops_index[], weft_ops_row[], weft_ops_pair[], weft_ops_state[], weft_ops_rope[], weft_ops_attention[],
-    weft_ops_mask[], weft_ops_loss[], weft_ops_plr[];
+    weft_ops_mask[], weft_ops_loss[], weft_ops_distill[], weft_ops_plr[];
 
 int weft_op_count(void);
 const weft_op *weft_op_at(int i);

@@ -10,7 +10,7 @@ enum { GATHER, SCATTER_ADD, PICK, PLACE, LABELLED };
 
 static bool takes_labels(const weft_op *op)
 {
-    return op == &weft_ops_index[PICK] || op == &weft_ops_index[PLACE] || op == &weft_ops_loss[0];
+    return op == &weft_ops_index[PICK] || op == &weft_ops_index[PLACE] || op == &weft_ops_loss[0] || op == &weft_ops_distill[0];
 }
 
 bool weft_check_index(weft_graph *g, const weft_node *n, int i, int64_t rows, bool whole)

@@ -6,12 +6,11 @@
  * [rows], logarithms of the sums of exponentials [rows], logits of a single run [rows, classes]. cross_entropy_grad: these
  * operands, the sums, the logits (single run), dlosses → dhidden, dtable, dbias. attributes.i[0]: bf16 products; i[2]: a bias;
  * f: smoothing, cap (0: none). */
-#include "graph/graph.h"
-#include "graph/planner.h"
+#include "graph/loss_runs.h"
 
 enum { LOSS, LOSS_GRAD };
 
-enum { LOGITS_BYTES = 64 << 20, LEAST_RUN = 32, BIAS_PIECE = 1024 };
+enum { BIAS_PIECE = 1024 };
 
 /* Whether a loss or its gradient has a bias; where its operands behind the labels and the bias begin; whether a gradient has the
  * logits. */
@@ -28,14 +27,6 @@ static int behind_bias(const weft_node *n)
 static bool has_logits(const weft_node *gradient)
 {
     return gradient->input_count == behind_bias(gradient) + 3;
-}
-
-/* Rows of a run. */
-static int64_t run_rows(weft_dims hidden, int64_t classes, weft_dtype dtype)
-{
-    const int64_t fit = LOGITS_BYTES / (int64_t)weft_dtype_size(dtype) / (classes > 0 ? classes : 1);
-    const int64_t rows = fit < LEAST_RUN ? LEAST_RUN : fit;
-    return rows < hidden.size[0] ? rows : hidden.size[0];
 }
 
 static void loss_shape(weft_graph *g, weft_node *n)
@@ -62,7 +53,7 @@ static void loss_shape(weft_graph *g, weft_node *n)
         return;
     n->dims = n->more[0] = labels->dims;
     n->more[1] = DIMS(h->dims.size[0], w->dims.size[0]);
-    n->output_count = run_rows(h->dims, w->dims.size[0], g->dtype) == h->dims.size[0] ? 3 : 2;
+    n->output_count = weft_run_rows(h->dims.size[0], w->dims.size[0], g->dtype) >= h->dims.size[0] ? 3 : 2;
 }
 
 static void loss_grad_shape(weft_graph *g, weft_node *n)
@@ -135,38 +126,23 @@ static int64_t loss_macs(const weft_graph *g, const weft_node *n)
 
 enum { IN_LOGITS, IN_LABELS, IN_BIAS, IN_SUMS, IN_DLOSSES };
 
-static int64_t rows_each(const weft_step *s)
-{
-    return weft_rows_per_piece(s->in[0].dims.size[1], 65536);
-}
-
-static int64_t rows_pieces(const weft_step *s, const weft_run_state *run)
-{
-    (void)run;
-    return (s->in[0].dims.size[0] + rows_each(s) - 1) / rows_each(s);
-}
-
-static void *element(const weft_run_state *run, const weft_slot *p, int64_t i)
-{
-    return p->buffer < 0 ? NULL : (char *)weft_at(run, p) + (size_t)i * weft_dtype_size(p->dtype);
-}
-
 static void rows_run(const weft_step *s, const weft_run_state *run, int64_t piece, int thread)
 {
     (void)thread;
-    const int64_t n = s->in[0].dims.size[1], r0 = piece * rows_each(s), left = s->in[0].dims.size[0] - r0;
-    const int64_t rows = left < rows_each(s) ? left : rows_each(s);
-    const int64_t *labels = element(run, &s->in[1], r0);
+    const int64_t n = s->in[0].dims.size[1], r0 = piece * weft_run_rows_each(s), left = s->in[0].dims.size[0] - r0;
+    const int64_t rows = left < weft_run_rows_each(s) ? left : weft_run_rows_each(s);
+    const int64_t *labels = weft_slot_element(run, &s->in[1], r0);
     const double smoothing = s->attributes.f[0], cap = s->attributes.f[1];
-    const void *bias = element(run, &s->in[IN_BIAS], 0);
+    const void *bias = weft_slot_element(run, &s->in[IN_BIAS], 0);
     for (int64_t r = 0; r < rows && bias; r++)
-        run->vector->axpy(n, 1, bias, element(run, &s->in[IN_LOGITS], (r0 + r) * n));
+        run->vector->axpy(n, 1, bias, weft_slot_element(run, &s->in[IN_LOGITS], (r0 + r) * n));
     if (s->op == &weft_ops_loss[LOSS])
-        run->vector->row_loss(rows, n, smoothing, cap, element(run, &s->in[IN_LOGITS], r0 * n), labels,
-                              element(run, &s->out[0], r0), element(run, &s->out[1], r0));
+        run->vector->row_loss(rows, n, smoothing, cap, weft_slot_element(run, &s->in[IN_LOGITS], r0 * n), labels,
+                              weft_slot_element(run, &s->out[0], r0), weft_slot_element(run, &s->out[1], r0));
     else
-        run->vector->row_loss_grad(rows, n, smoothing, cap, s->attributes.i[1] != 0, element(run, &s->in[IN_LOGITS], r0 * n),
-                                   labels, element(run, &s->in[IN_SUMS], r0), element(run, &s->in[IN_DLOSSES], r0));
+        run->vector->row_loss_grad(rows, n, smoothing, cap, s->attributes.i[1] != 0,
+                                   weft_slot_element(run, &s->in[IN_LOGITS], r0 * n), labels,
+                                   weft_slot_element(run, &s->in[IN_SUMS], r0), weft_slot_element(run, &s->in[IN_DLOSSES], r0));
 }
 
 /* dbias: the sums over the rows of a run's gradient; those of later runs are summed beside it and added. */
@@ -182,9 +158,9 @@ static void bias_run(const weft_step *s, const weft_run_state *run, int64_t piec
     const int64_t rows = s->in[0].dims.size[0], n = s->in[0].dims.size[1], c0 = piece * BIAS_PIECE;
     const int64_t c1 = c0 + BIAS_PIECE < n ? c0 + BIAS_PIECE : n;
     const bool later = s->out[1].buffer >= 0;
-    run->vector->column_sum(rows, n, c0, c1, element(run, &s->in[0], 0), element(run, &s->out[later], 0));
+    run->vector->column_sum(rows, n, c0, c1, weft_slot_element(run, &s->in[0], 0), weft_slot_element(run, &s->out[later], 0));
     if (later)
-        run->vector->axpy(c1 - c0, 1, element(run, &s->out[1], c0), element(run, &s->out[0], c0));
+        run->vector->axpy(c1 - c0, 1, weft_slot_element(run, &s->out[1], c0), weft_slot_element(run, &s->out[0], c0));
 }
 
 /* run [rows, classes] → dbias; sums: room for a run's own, or nothing for the first run. */
@@ -200,14 +176,6 @@ static void emit_bias(weft_planner *p, weft_value v, weft_slot run, weft_slot db
     s->out_count = 2;
 }
 
-/* Rows [r0, r0 + rows) of a place. */
-static weft_slot part_of(weft_slot p, int64_t r0, int64_t rows)
-{
-    p.offset += r0 * weft_dims_product(p.dims, 1, p.dims.rank);
-    p.dims.size[0] = rows;
-    return p;
-}
-
 typedef struct loss_places {
     weft_slot hidden, table, labels, logits;
     int64_t rows, each;
@@ -221,11 +189,8 @@ static loss_places places_of(weft_planner *p, const weft_node *n)
     const weft_graph *g = weft_planner_graph(p);
     const int64_t classes = at.table.dims.size[0];
     at.rows = at.hidden.dims.size[0];
-    at.each = run_rows(at.hidden.dims, classes, g->dtype);
-    at.each = at.each < 1 ? 1 : at.each;
-    at.logits = weft_place_scratch(p, (size_t)(at.each * classes) * weft_dtype_size(g->dtype));
-    at.logits.dtype = g->dtype;
-    at.logits.dims = DIMS(at.each, classes);
+    at.each = weft_run_rows(at.rows, classes, g->dtype);
+    at.logits = weft_place_logits(p, at.each, classes);
     return at;
 }
 
@@ -257,33 +222,33 @@ static void loss_emit(weft_planner *p, weft_value v)
     weft_slot logit_panels = {.buffer = -1}, table_panels = logit_panels;
     for (int64_t r0 = 0; r0 < at.rows || r0 == 0; r0 += at.each) {
         const int64_t rows = at.rows - r0 < at.each ? at.rows - r0 : at.each;
-        const weft_slot hidden = part_of(at.hidden, r0, rows), run = part_of(at.logits, 0, rows);
+        const weft_slot hidden = weft_slot_rows(at.hidden, r0, rows), run = weft_slot_rows(at.logits, 0, rows);
         if (!kept) {
             weft_product_form logit = form;
             logit.b_transposed = true;
             weft_emit_product(p, v, hidden, n->inputs[1], at.table, &run, logit, &logit_panels);
         }
-        weft_step *s = weft_step_empty(p, v, rows_pieces, rows_run);
+        weft_step *s = weft_step_empty(p, v, weft_run_pieces, rows_run);
         if (!s)
             return;
         s->attributes = n->attributes;
         s->in[IN_LOGITS] = run;
-        s->in[IN_LABELS] = part_of(at.labels, r0, rows);
+        s->in[IN_LABELS] = weft_slot_rows(at.labels, r0, rows);
         s->in[IN_BIAS] = kept ? nothing : bias; /* kept logits have it already */
         s->in_count = 3;
         if (!gradient) {
-            s->out[0] = part_of(first, r0, rows);
-            s->out[1] = wanted ? part_of(second, r0, rows) : second;
+            s->out[0] = weft_slot_rows(first, r0, rows);
+            s->out[1] = wanted ? weft_slot_rows(second, r0, rows) : second;
             s->out_count = 2;
             continue;
         }
-        s->in[IN_SUMS] = part_of(sums, r0, rows);
+        s->in[IN_SUMS] = weft_slot_rows(sums, r0, rows);
         s->attributes.i[1] = kept;
-        s->in[IN_DLOSSES] = part_of(dlosses, r0, rows);
+        s->in[IN_DLOSSES] = weft_slot_rows(dlosses, r0, rows);
         s->in_count = 5;
         s->out[0] = run;
         s->out_count = 1;
-        const weft_slot dhidden = part_of(first, r0, rows);
+        const weft_slot dhidden = weft_slot_rows(first, r0, rows);
         weft_emit_product(p, v, run, n->inputs[1], at.table, &dhidden, form, &table_panels);
         if (wanted) {
             weft_product_form back = form;

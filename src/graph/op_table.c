@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const weft_op *const families[] = {
-    weft_ops_leaf,      weft_ops_view,  weft_ops_move, weft_ops_unary, weft_ops_binary, weft_ops_reduce,
-    weft_ops_matmul,    weft_ops_index, weft_ops_row,  weft_ops_pair,  weft_ops_state,  weft_ops_rope,
-    weft_ops_attention, weft_ops_mask,  weft_ops_loss, weft_ops_plr,
+    weft_ops_leaf,      weft_ops_view,  weft_ops_move, weft_ops_unary,   weft_ops_binary, weft_ops_reduce,
+    weft_ops_matmul,    weft_ops_index, weft_ops_row,  weft_ops_pair,    weft_ops_state,  weft_ops_rope,
+    weft_ops_attention, weft_ops_mask,  weft_ops_loss, weft_ops_distill, weft_ops_plr,
 };
 
 enum { FAMILIES = sizeof families / sizeof families[0] };

@@ -14,6 +14,15 @@
  * in them; the bits are the same). So cut a large array that nobody reads soon into calls of at least this size. */
 #define WEFT_STREAM_BYTES (1 << 20)
 
+/* What a loss beside a teacher's answers depends on; a cap of 0: none. */
+typedef enum weft_distill_number {
+    WEFT_DISTILL_TEMPERATURE,
+    WEFT_DISTILL_WEIGHT, /* the teacher's share */
+    WEFT_DISTILL_CAP,    /* logits ← cap · tanh(logits / cap) */
+    WEFT_DISTILL_TAUGHT_CAP,
+    WEFT_DISTILL_NUMBERS
+} weft_distill_number;
+
 typedef enum weft_unary {
     WEFT_NEG,
     WEFT_ABS,
@@ -108,6 +117,14 @@ typedef struct weft_vector_table {
                      void *log_sums);
     void (*row_loss_grad)(int64_t rows, int64_t n, double smoothing, double cap, bool capped, void *logits, const int64_t *labels,
                           const void *log_sums, const void *dlosses);
+    /* the same beside a teacher's logits `taught` [rows, n], both capped in place by what `numbers` say (weft_distill_number):
+     * (1 − weight) · cross-entropy + weight · T² · KL(softmax(taught / T) ‖ softmax(logits / T)). What is left of both matrices
+     * is of no use; log_sums [rows, 3] of logits, logits / T, taught / T, may be NULL. The gradient's logits are replaced by
+     * that of the loss; taught is no operand of it. */
+    void (*row_distill)(int64_t rows, int64_t n, const double *numbers, void *logits, void *taught, const int64_t *labels,
+                        void *losses, void *log_sums);
+    void (*row_distill_grad)(int64_t rows, int64_t n, const double *numbers, void *logits, void *taught, const int64_t *labels,
+                             const void *log_sums, const void *dlosses);
     /* turns the first R dimensions of each of a token's heads [heads, head] by angles, R/2 cosines and then R/2 sines: pairs
      * (i, i + R/2), or (2i, 2i + 1) when interleaved; back: the other way round */
     void (*rope)(int64_t heads, int64_t head, int64_t R, bool interleaved, bool back, const void *angles, const void *x, void *y);

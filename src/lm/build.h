@@ -66,6 +66,11 @@ weft_value weft_lm_logits(weft_lm_builder *, weft_value x);
 /* Losses of rows h [rows, width] behind the final norm against labels [rows] (weft_labels), without a matrix of logits: [rows].
  */
 weft_value weft_lm_row_losses(weft_lm_builder *, weft_value h, weft_value labels);
+/* Logits [… , vocab] of h [… , width] behind the final norm. */
+weft_value weft_lm_head(weft_lm_builder *, weft_value h);
+/* The head's matrix [vocab, width]: its own, or that of the embedding; and whether the adapter stands beside it. */
+weft_value weft_lm_head_table(weft_lm_builder *);
+bool weft_lm_head_is_adapted(weft_lm_builder *);
 /* Embedding and all blocks; every stream is named hidden.0 … hidden.LAYERS. */
 weft_value weft_lm_stream(weft_lm_builder *);
 /* [layers + 1, batch, tokens, width]: the streams of weft_lm_stream in one. */

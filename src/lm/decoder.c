@@ -131,8 +131,7 @@ weft_value weft_lm_final(weft_lm_builder *b, weft_value x)
     return x;
 }
 
-/* the head's matrix [vocab, width]: its own, or that of the embedding */
-static weft_value head_table(weft_lm_builder *b)
+weft_value weft_lm_head_table(weft_lm_builder *b)
 {
     const weft_lm_config *c = b->c;
     char name[160];
@@ -146,8 +145,8 @@ static weft_value head_table(weft_lm_builder *b)
     return table;
 }
 
-/* an adapter on the head: then it is a linear layer like the others */
-static bool head_is_adapted(weft_lm_builder *b)
+/* Then the head is a linear layer like the others. */
+bool weft_lm_head_is_adapted(weft_lm_builder *b)
 {
     weft_lm_enter_outside(b);
     bool covered = !b->c->tied && b->form.adapter && weft_lm_adapter_covers(b->form.adapter, b, b->c->family->names->head);
@@ -155,17 +154,16 @@ static bool head_is_adapted(weft_lm_builder *b)
     return covered;
 }
 
-/* logits of h, behind the final norm */
-static weft_value head(weft_lm_builder *b, weft_value h)
+weft_value weft_lm_head(weft_lm_builder *b, weft_value h)
 {
     const weft_lm_config *c = b->c;
     weft_value y;
-    if (head_is_adapted(b)) {
+    if (weft_lm_head_is_adapted(b)) {
         weft_lm_enter_outside(b);
         y = weft_lm_linear(b, h, c->family->names->head, c->vocab, false, c->init_range);
         weft_lm_leave(b);
     } else {
-        y = weft_product(b->g, h, head_table(b), (weft_value){0});
+        y = weft_product(b->g, h, weft_lm_head_table(b), (weft_value){0});
     }
     return c->logit_cap ? weft_softcap(b->g, y, c->logit_cap) : y;
 }
@@ -178,7 +176,7 @@ static weft_value asked(weft_lm_builder *b, weft_value x)
 
 weft_value weft_lm_logits(weft_lm_builder *b, weft_value x)
 {
-    return head(b, weft_lm_final(b, b->rows.id ? asked(b, x) : x));
+    return weft_lm_head(b, weft_lm_final(b, b->rows.id ? asked(b, x) : x));
 }
 
 weft_value weft_lm_decoder_class_logits(weft_lm_builder *b, weft_value x)
@@ -192,7 +190,7 @@ weft_value weft_lm_decoder_class_logits(weft_lm_builder *b, weft_value x)
 
 weft_value weft_lm_row_losses(weft_lm_builder *b, weft_value h, weft_value labels)
 {
-    if (head_is_adapted(b))
-        return weft_row_losses(b->g, head(b, h), labels, 0);
-    return weft_row_losses_from(b->g, h, head_table(b), (weft_value){0}, labels, 0, b->c->logit_cap);
+    if (weft_lm_head_is_adapted(b))
+        return weft_row_losses(b->g, weft_lm_head(b, h), labels, 0);
+    return weft_row_losses_from(b->g, h, weft_lm_head_table(b), (weft_value){0}, labels, 0, b->c->logit_cap);
 }

@@ -23,11 +23,11 @@ struct weft_lm_pass {
     float scale;
 };
 
-/* What is trained: of an adapted model the adapter's tensors. */
+/* What is trained: of an adapted model the adapter's tensors; nothing of a teacher. */
 static bool is_trained(const weft_lm *lm, const char *name)
 {
     weft_tensor t;
-    return !lm->adapter || weft_params_get(lm->adapter->params, name, &t);
+    return weft_params_get(lm->adapter ? lm->adapter->params : lm->params, name, &t);
 }
 
 /* Summed losses a row [rows] of token losses [rows · length]. */
@@ -70,11 +70,10 @@ static weft_value token_losses(weft_lm_pass *p, weft_lm_builder *b, weft_value x
     weft_value labels = weft_labels(g, "labels", DIMS(places), vocab);
     if (b->c->family->encoder)
         return weft_lm_mlm_losses(b, x, labels);
-    if (!p->form.teacher)
-        return weft_lm_row_losses(b, weft_reshape(g, weft_lm_final(b, x), DIMS(places, b->c->width)), labels);
-    weft_value taught = weft_input(g, "taught", WEFT_F32, DIMS(places, vocab));
-    weft_value logits = weft_reshape(g, weft_lm_logits(b, x), DIMS(places, vocab));
-    return weft_lm_distilled_losses(g, logits, taught, labels, p->form.temperature, p->form.teacher_weight);
+    const weft_value h = weft_reshape(g, weft_lm_final(b, x), DIMS(places, b->c->width));
+    if (!p->teacher)
+        return weft_lm_row_losses(b, h, labels);
+    return weft_lm_teacher_losses(p->teacher, b, h, labels, p->form.temperature, p->form.teacher_weight);
 }
 
 static weft_status compile(weft_lm_pass *p, weft_value loss)
@@ -109,7 +108,13 @@ static weft_status compile(weft_lm_pass *p, weft_value loss)
     free(consumed);
     free(wrt);
     free(names);
-    return status == WEFT_OK ? weft_session_new(p->plan, p->lm->sets, p->lm->set_count, &p->session) : status;
+    weft_params *sets[4];
+    int count = 0;
+    for (; count < p->lm->set_count; count++)
+        sets[count] = p->lm->sets[count];
+    if (p->teacher)
+        sets[count++] = weft_lm_teacher_head(p->teacher);
+    return status == WEFT_OK ? weft_session_new(p->plan, sets, count, &p->session) : status;
 }
 
 /* Pairs of texts are told apart by their types alone. */

@@ -169,6 +169,39 @@ static weft_value build_cross_entropy_grad(trial *t)
     return dx;
 }
 
+static weft_value distilled(trial *t, weft_value *hidden)
+{
+    const int64_t rows = rows_from(t, 0), width = few(t, 1), other = few(t, 1), classes = size_from(t, 1);
+    const double numbers[] = {[WEFT_DISTILL_TEMPERATURE] = below(t, 2) ? 1 : 1.7,
+                              [WEFT_DISTILL_WEIGHT] = below(t, 2) ? 0.3 : 1,
+                              [WEFT_DISTILL_CAP] = below(t, 2) ? 0 : 1.5,
+                              [WEFT_DISTILL_TAUGHT_CAP] = below(t, 2) ? 0 : 2};
+    weft_value table, taught, taught_table;
+    *hidden = operand(t, DIMS(rows, width), ANY, ROWS);
+    table = operand(t, DIMS(classes, width), ANY, 0);
+    taught = operand(t, DIMS(rows, other), ANY, ROWS);
+    taught_table = operand(t, DIMS(classes, other), ANY, 0);
+    t->unusable = true;
+    t->macs = rows * classes * (width + other);
+    return weft_distill_rows(t->g, *hidden, table, labels_operand(t, rows, classes), taught, taught_table, numbers);
+}
+
+static weft_value build_distill(trial *t)
+{
+    weft_value hidden;
+    return distilled(t, &hidden);
+}
+
+static weft_value build_distill_grad(trial *t)
+{
+    weft_value hidden, losses = distilled(t, &hidden), dx;
+    const weft_dims h = weft_shape(t->g, hidden);
+    weft_value dy = operand(t, DIMS(h.size[0]), ANY, ROWS);
+    check(t, weft_gradient(t->g, losses, dy, &hidden, 1, &dx));
+    t->macs += t->macs + 2 * h.size[0] * h.size[1] * weft_shape(t->g, weft_operand_of(t->g, losses, 1)).size[0];
+    return dx;
+}
+
 static const op_case sequence_cases[] = {
     {"store", build_store, WHOLE, NULL, NULL, ANY, 0},
     {"widen", build_widen, ROWWISE, NULL, NULL, ANY, 0},
@@ -179,6 +212,8 @@ static const op_case sequence_cases[] = {
     {"attention_grad", build_attention_grad, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"cross_entropy", build_cross_entropy, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"cross_entropy_grad", build_cross_entropy_grad, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"distill", build_distill, ROWWISE, NULL, NULL, ANY, 1e-5},
+    {"distill_grad", build_distill_grad, ROWWISE, NULL, NULL, ANY, 1e-5},
     {"labelled", build_labelled, ROWWISE, NULL, NULL, ANY, 0},
 };
 

@@ -73,6 +73,89 @@ static void many_classes_in_several_runs(void **state)
     free(table);
 }
 
+/* Logit c of a row. */
+static double product_of(const float *row, const float *table, int64_t width, int64_t c)
+{
+    double z = 0;
+    for (int64_t j = 0; j < width; j++)
+        z += (double)row[j] * (double)table[c * width + j];
+    return z;
+}
+
+/* Two heads in several runs of rows: the losses and gradients of the definition in doubles, no matrix of logits, and the same
+ * bits of a row alone. */
+static void taught_in_several_runs(void **state)
+{
+    (void)state;
+    enum { TEACHES = 300000, OTHER = 3, TAUGHT_ROWS = 70, ALONE = 61 }; /* 55 rows a run */
+    const double T = 2, share = 0.7;
+    const double numbers[] = {[WEFT_DISTILL_TEMPERATURE] = T, [WEFT_DISTILL_WEIGHT] = share, [WEFT_DISTILL_TAUGHT_CAP] = 0};
+    const int64_t count = TAUGHT_ROWS * (WIDTH + OTHER) + (int64_t)TEACHES * (WIDTH + OTHER);
+    float *h = malloc((size_t)count * sizeof *h), *t = h + TAUGHT_ROWS * WIDTH, *w = t + TAUGHT_ROWS * OTHER,
+          *tw = w + TEACHES * WIDTH;
+    int64_t labels[TAUGHT_ROWS];
+    running r[2];
+    weft_value out[2][3];
+    for (int64_t i = 0; i < count; i++)
+        h[i] = (float)(i * 7919 % 2003) / 1000 - 1;
+    for (int64_t i = 0; i < TAUGHT_ROWS; i++)
+        labels[i] = i == 60 ? WEFT_IGNORE : i * 14557 % TEACHES;
+    for (int k = 0; k < 2; k++) { /* all rows; one alone */
+        const int64_t rows = k ? 1 : TAUGHT_ROWS, from = k ? ALONE : 0;
+        weft_graph *g = weft_graph_new(WEFT_F32);
+        const weft_value v[] = {weft_input(g, "h", WEFT_F32, DIMS(rows, WIDTH)),
+                                weft_input(g, "w", WEFT_F32, DIMS(TEACHES, WIDTH)), weft_labels(g, "l", DIMS(rows), TEACHES),
+                                weft_input(g, "t", WEFT_F32, DIMS(rows, OTHER)),
+                                weft_input(g, "tw", WEFT_F32, DIMS(TEACHES, OTHER))};
+        out[k][0] = weft_distill_rows(g, v[0], v[1], v[2], v[3], v[4], numbers);
+        fine(weft_gradient(g, out[k][0], (weft_value){0}, v, 2, out[k] + 1));
+        r[k] = run_of(g, out[k], 3);
+        fine(weft_bind(r[k].s, "h", floats(h + from * WIDTH, DIMS(rows, WIDTH))));
+        fine(weft_bind(r[k].s, "w", floats(w, DIMS(TEACHES, WIDTH))));
+        fine(weft_bind(r[k].s, "l", integers(labels + from, DIMS(rows))));
+        fine(weft_bind(r[k].s, "t", floats(t + from * OTHER, DIMS(rows, OTHER))));
+        fine(weft_bind(r[k].s, "tw", floats(tw, DIMS(TEACHES, OTHER))));
+        fine(run_dirty(&r[k]));
+    }
+    assert_true(weft_plan_size(r[0].plan).arena < 2 * (68LL << 20) + TEACHES * (WIDTH + OTHER) * 8LL); /* two runs' logits */
+    static const int looked_at[] = {0, 54, 55, 60, ALONE, TAUGHT_ROWS - 1};
+    for (size_t i = 0; i < sizeof looked_at / sizeof looked_at[0]; i++) {
+        const int row = looked_at[i];
+        double sums[3] = {0}, loss = 0, slope[WIDTH] = {0};
+        for (int64_t c = 0; c < TEACHES; c++) {
+            const double z = product_of(h + row * WIDTH, w, WIDTH, c), y = product_of(t + row * OTHER, tw, OTHER, c);
+            sums[0] += exp(z);
+            sums[1] += exp(z / T);
+            sums[2] += exp(y / T);
+        }
+        for (int64_t c = 0; c < TEACHES && row != 60; c++) {
+            const double z = product_of(h + row * WIDTH, w, WIDTH, c), y = product_of(t + row * OTHER, tw, OTHER, c);
+            const double p = exp(y / T) / sums[2], q = exp(z / T) / sums[1];
+            loss += share * T * T * p * log(p / q) - (c == labels[row] ? (1 - share) * (z - log(sums[0])) : 0);
+            for (int j = 0; j < WIDTH; j++)
+                slope[j] +=
+                    ((1 - share) * (exp(z) / sums[0] - (c == labels[row])) + share * T * (q - p)) * (double)w[c * WIDTH + j];
+        }
+        assert_true(fabs((double)result_at(&r[0], out[0][0], row) - loss) < 2e-5);
+        for (int j = 0; j < WIDTH; j++)
+            /* single precision adds up 300,000 terms */
+            assert_true(fabs((double)result_at(&r[0], out[0][1], row * WIDTH + j) - slope[j]) < 1e-4);
+    }
+    for (int j = 0; j < WIDTH; j++) { /* what a class gains the others lose */
+        double sum = 0, size = 0;
+        for (int64_t c = 0; c < TEACHES; c++) {
+            sum += (double)result_at(&r[0], out[0][2], c * WIDTH + j);
+            size += fabs((double)result_at(&r[0], out[0][2], c * WIDTH + j));
+        }
+        assert_true(size > 1 && fabs(sum) < 1e-4 * size);
+        assert_true(result_at(&r[0], out[0][1], ALONE * WIDTH + j) == result_at(&r[1], out[1][1], j));
+    }
+    assert_true(result_at(&r[0], out[0][0], ALONE) == result_at(&r[1], out[1][0], 0));
+    end(&r[0], true);
+    end(&r[1], true);
+    free(h);
+}
+
 /* Labels outside the classes are refused as they are bound; the mean is over labelled rows, and 0 of none. */
 static void labels_are_judged_and_counted(void **state)
 {
@@ -108,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_classes_in_several_runs),
+        cmocka_unit_test(taught_in_several_runs),
         cmocka_unit_test(labels_are_judged_and_counted),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

@@ -43,7 +43,7 @@ static void rows_hold_all(void **state)
         make(&data, seed, 60, 3 + (int64_t)(seed * 11 % 300));
         assert_int_equal(weft_lm_rows_make(&data, length, packed, &rows), WEFT_OK);
         int64_t n = rows.count * length, *all = malloc(4 * (size_t)n * sizeof *all), *which = malloc((size_t)rows.count * 8);
-        weft_lm_batch b = {all, all + n, all + 2 * n, all + 3 * n, NULL, 0};
+        weft_lm_batch b = {all, all + n, all + 2 * n, all + 3 * n, NULL, NULL, 0};
         for (int64_t r = 0; r < rows.count; r++)
             which[r] = r;
         weft_lm_rows_fill(&rows, &data, which, rows.count, &b);

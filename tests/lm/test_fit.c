@@ -6,6 +6,7 @@
 #include "lm/classes.h"
 #include "lm/fit.h"
 #include "lm/folder.h"
+#include "graph/graph.h"
 #include "lm/teacher.h"
 
 static weft_engine *engine;
@@ -485,9 +486,9 @@ static void distilled_losses(void **state)
     weft_plan *plan;
     weft_session *session;
     weft_tensor got;
-    weft_value losses = weft_lm_distilled_losses(g, weft_input(g, "logits", WEFT_F32, DIMS(ROWS, VOCAB)),
-                                                 weft_input(g, "taught", WEFT_F32, DIMS(ROWS, VOCAB)),
-                                                 weft_labels(g, "labels", DIMS(ROWS), VOCAB), T, weight);
+    weft_value losses = weft_distill_logits(g, weft_input(g, "logits", WEFT_F32, DIMS(ROWS, VOCAB)),
+                                            weft_input(g, "taught", WEFT_F32, DIMS(ROWS, VOCAB)),
+                                            weft_labels(g, "labels", DIMS(ROWS), VOCAB), T, weight);
     weft_name(g, losses, "losses");
     MUST(weft_compile(engine, g, NULL, 0, &losses, 1, &plan));
     MUST(weft_session_new(plan, NULL, 0, &session));

@@ -48,7 +48,7 @@ static int tear_down(void **state)
 
 static int64_t fill(masked *m, const int64_t *which, const int64_t *visits, int64_t batch, weft_lm_masks masks, uint64_t seed)
 {
-    weft_lm_batch b = {m->ids, m->labels, m->positions, m->segments, NULL, 0};
+    weft_lm_batch b = {m->ids, m->labels, m->positions, m->segments, NULL, NULL, 0};
     weft_lm_rows_fill(&rows, &data, which, batch, &b);
     if (seed)
         weft_lm_mask_rows(&data, masks, seed, visits, batch, LENGTH, VOCAB, &b);
