@@ -171,6 +171,8 @@ static void move_to(gemm_call *call, int64_t item)
     call->one.b = (const char *)call->one.b + (size_t)item * call->b_next;
     if (call->one.c)
         call->one.c = (char *)call->one.c + (size_t)item * call->c_next;
+    if (call->one.d)
+        call->one.d = (const char *)call->one.d + (size_t)item * call->c_next;
     if (call->one.packed)
         call->one.packed = (const char *)call->one.packed + (size_t)item * call->packed_next;
 }
@@ -213,6 +215,11 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
 {
     gemm_call call = call_of(s, run, true);
     const weft_gemm_table *t = run->kernels->gemm;
+    const weft_program *program = s->program;
+    if (program && program->addend >= 0) {
+        call.one.d = weft_at(run, &s->in[program->addend]);
+        program = NULL;
+    }
     int64_t each = t->pieces(&call.one), join = each == 1 ? items_per_piece(&call) : 1;
     int64_t first = each == 1 ? piece * join : piece / each, end = first + join < call.batch ? first + join : call.batch;
     for (int64_t item = first; item < end; item++) {
@@ -224,7 +231,7 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
             continue;
         const int64_t row = item * one.one.m, last = area.row1 < call.rows ? area.row1 : call.rows;
         const weft_area part = {row + area.row0, row + last, area.column0, area.column1};
-        if (s->program)
+        if (program)
             weft_program_expect(s, run, &part);
         if (s->made_bytes) {
             one.one.own_c = true;
@@ -232,12 +239,12 @@ static void matmul_run(const weft_step *s, const weft_run_state *run, int64_t pi
             one.one.c = weft_made(s, run, 0, thread);
         }
         t->run(&one.one, number, run->scratch[thread]);
-        if (s->program && s->program->producers > 1) { /* the partner differs in its panels alone */
+        if (program && program->producers > 1) { /* the partner differs in its panels alone */
             one.one.packed = weft_at(run, &s->in[PARTNER]);
             one.one.c = weft_made(s, run, 1, thread);
             t->run(&one.one, number, run->scratch[thread]);
         }
-        if (s->program)
+        if (program)
             weft_program_run(s, run, &part, thread);
     }
 }

@@ -39,6 +39,15 @@ static bool read_later(const weft_graph *g, const weft_group *group, int k, weft
     return false;
 }
 
+static int addend_of(const weft_program *program)
+{
+    const weft_instruction *in = &program->instruction[0];
+    if (program->count > 1 || program->producers != 1 || program->rounded || in->kind != WEFT_OP_BINARY || in->sub != WEFT_ADD)
+        return -1;
+    const int other = in->source[0] < in->source[1] ? in->source[0] : in->source[1], operand = -3 - other;
+    return operand >= 0 && program->mode[operand] == WEFT_STRIP_FULL ? operand : -1;
+}
+
 bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
 {
     const weft_graph *g = weft_planner_graph(p);
@@ -111,6 +120,7 @@ bool weft_program_build(weft_planner *p, weft_step *s, const weft_group *group)
         }
     }
     program->count = group->count;
+    program->addend = addend_of(program);
     program->scratch_bytes = (size_t)(program->strips + s->in_count + 1 + program->rounded) * WEFT_STRIP * program->element;
     weft_need_scratch(p, program->scratch_bytes);
     return true;

@@ -29,6 +29,7 @@ typedef struct weft_program {
     bool dense;            /* no operand but the producers' results and single numbers: a piece's rows are one run */
     bool rounded;          /* the result is written in BF16 (round_rows.c) */
     int producers;
+    int addend; /* all that it does is to add this operand of the step to the producer's result; -1: it does more */
     size_t element, scratch_bytes; /* of the numbers it computes with; of a thread's scratch, from its beginning */
     weft_instruction instruction[WEFT_PROGRAM_MOST];
     weft_strip_mode mode[WEFT_STEP_INPUTS];

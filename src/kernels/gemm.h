@@ -1,7 +1,8 @@
-/* Matrix products: C[m,n] = A[m,k] · B[k,n], or C += A·B.
+/* Matrix products: C[m,n] = A[m,k] · B[k,n], or C += A·B, or C = A·B + D.
  *
  * Each output is ONE chain of fused multiply-adds over k = 0, 1, …, k-1 in this order, started from 0 (or from C when
  * accumulating), whatever the tile, the piece, the packing, m, n or the thread: so a row does not know its batch.
+ * D is added to the finished chain, as an addition behind the product would.
  * Work is cut into pieces that depend on m, n, k alone; any thread may run any piece. B is packed first (all pack pieces,
  * then a barrier, then all run pieces); weft_gemm_packed_bytes may answer 0: then nothing is packed and run reads B itself.
  * Pointers and sizes only; sources in src/kernels/level/gemm*.c.
@@ -27,6 +28,7 @@ typedef struct weft_gemm {
     int64_t b_row, b_column; /* element strides; one of them is 1 */
     void *c;
     int64_t c_row;      /* element stride between rows; columns are dense */
+    const void *d;      /* [m, n] dense, of C's type; NULL: none. Where C is the piece's own, there is none */
     const void *packed; /* what weft_gemm_pack wrote (64-byte aligned), or NULL when packed_bytes is 0 */
 } weft_gemm;
 

@@ -200,6 +200,7 @@ static void drop(const weft_gemm *g)
 {
     free((void *)(uintptr_t)g->a);
     free((void *)(uintptr_t)g->b);
+    free((void *)(uintptr_t)g->d);
 }
 
 static void expect_same(const char *level_name, const weft_gemm *g, int64_t i, int64_t j, double expected)
@@ -221,7 +222,9 @@ static void check_case(const level *l, weft_gemm g, int64_t samples)
     const int64_t outputs = g.m * g.n;
     for (int64_t s = 0; s < (samples ? samples : outputs); s++) {
         const int64_t at = samples ? below(outputs) : s, i = at / g.n, j = at % g.n;
-        expect_same(l->name, &g, i, j, chain(&g, l->fused, i, j, g.accumulate ? element(start, g.dtype, i * g.c_row + j) : 0));
+        const double sum = chain(&g, l->fused, i, j, g.accumulate ? element(start, g.dtype, i * g.c_row + j) : 0);
+        const double added = g.d ? element(g.d, g.dtype, at) : 0;
+        expect_same(l->name, &g, i, j, !g.d ? sum : g.dtype == WEFT_F64 ? sum + added : (double)((float)sum + (float)added));
     }
     for (int64_t i = 0; i < g.m; i++)
         for (int64_t j = g.n; j < g.c_row; j++)
@@ -235,6 +238,7 @@ static void check_case(const level *l, weft_gemm g, int64_t samples)
         one.m = 1;
         one.a = (const char *)g.a + (size_t)(row * g.a_row) * size_of(g.dtype);
         one.c = (char *)start + (size_t)(row * g.c_row) * size_of(g.dtype);
+        one.d = g.d ? (const char *)g.d + (size_t)(row * g.n) * size_of(g.dtype) : NULL;
         multiply(l->table, one, false);
         assert_memory_equal(one.c, (const char *)first + (size_t)(row * g.c_row) * size_of(g.dtype),
                             (size_t)g.n * size_of(g.dtype));
@@ -257,6 +261,7 @@ static void random_shapes_are_ascending_chains(void **unused)
             const int64_t packing = below(3);
             g.kept = packing == 1;
             g.as_stored = packing == 2;
+            g.d = below(2) ? random_matrix(g.dtype, g.m * g.n) : NULL;
             check_case(&all[l], g, g.m * g.n * g.k > 40000 ? 1 + 40000 / g.k : 0);
             drop(&g);
         }
@@ -279,6 +284,7 @@ static void large_shapes_are_ascending_chains(void **unused)
                 weft_gemm g = random_case(kind, sizes[s][0], sizes[s][1], sizes[s][2]);
                 if (g.k % 1024 == 0 && g.a_column == 1)
                     g.a_row = g.k; /* a multiple of 4 KB: lines of A that share a set of the cache have tiles of their own */
+                g.d = kind % 2 ? random_matrix(g.dtype, g.m * g.n) : NULL;
                 check_case(&all[l], g, 60);
                 drop(&g);
             }

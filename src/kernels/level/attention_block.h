@@ -75,7 +75,8 @@ static void product(gemm_element kind, int64_t rows, int64_t columns, int64_t de
             while (tiles->heights[h] > rows - row)
                 h++;
             tiles->tile[order][narrow][h](depth, order == GEMM_BY_ROWS ? a + row * a_stride : a + row, a_stride,
-                                          b + column * b_column, b_step, c + row * c_row + column, c_row, width, add);
+                                          b + column * b_column, b_step, c + row * c_row + column, c_row, width, add, NULL, 0,
+                                          (weft_gemm_ahead){0});
         }
     }
 }

@@ -142,8 +142,37 @@ typedef struct panel {
     int64_t width, columns;
     char *c; /* first row of the piece, first column of the panel */
     int64_t c_row, c_column;
+    const char *d; /* what is added to the finished rows, NULL: nothing; like C */
+    int64_t d_row, d_column;
     bool load;
+    const char *next_c, *next_d; /* the first rows of the panel behind it; NULL: there is none */
 } panel;
+
+/* Asks for what a tile of two panels writes and adds. */
+static void expect(const gemm_plan *plan, const panel *p, int64_t row, int64_t rows, int64_t columns)
+{
+    const int64_t bytes = columns * plan->size;
+    for (int64_t i = row; i < row + rows; i++)
+        for (int64_t byte = 0; byte < bytes; byte += 64) {
+            __builtin_prefetch(p->c + i * p->c_row * plan->size + byte, 1);
+            if (p->d)
+                __builtin_prefetch(p->d + i * p->d_row * plan->size + byte);
+        }
+}
+
+/* C += D where it is written by other ways than the tiles'; both with the strides of a panel's. */
+static void add_d(const gemm_plan *plan, const panel *p, int64_t row, int64_t rows, int64_t columns)
+{
+    for (int64_t i = row; p->d && i < row + rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            void *to = p->c + (i * p->c_row + j * p->c_column) * plan->size;
+            const void *from = p->d + (i * p->d_row + j * p->d_column) * plan->size;
+            if (plan->size == 4)
+                *(float *)to += *(const float *)from;
+            else
+                *(double *)to += *(const double *)from;
+        }
+}
 
 static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char *buffer)
 {
@@ -160,12 +189,20 @@ static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char 
         weft_gemm_tile *tile = tiles->tile[p->order][p->narrow][height];
         char *c = p->c + row * p->c_row * plan->size;
         if (!buffered) {
-            if (row + tiles->heights[height] < rows) /* the next tile's part of C, while this one runs */
-                for (int64_t i = tiles->heights[height]; i < 2 * tiles->heights[height] && row + i < rows; i++) {
-                    __builtin_prefetch(c + i * p->c_row * plan->size, 1);
-                    __builtin_prefetch(c + (i * p->c_row + p->columns - 1) * plan->size, 1);
-                }
-            tile(p->depth, left, p->stride, p->right, p->right_step, c, p->c_row, p->columns, p->load);
+            const int64_t next = row + tiles->heights[height];
+            weft_gemm_ahead ahead = {.rows = rows - next < GEMM_TALLEST ? rows - next : GEMM_TALLEST,
+                                     .c_apart = p->c_row * plan->size,
+                                     .d_apart = p->d_row * plan->size};
+            if (next < rows) { /* down this panel, or the top of the one behind it */
+                ahead.c = p->c + next * ahead.c_apart;
+                ahead.d = p->d ? p->d + next * ahead.d_apart : NULL;
+            } else {
+                ahead.c = p->next_c;
+                ahead.d = p->next_d;
+                ahead.rows = p->next_c ? GEMM_TALLEST : 0;
+            }
+            tile(p->depth, left, p->stride, p->right, p->right_step, c, p->c_row, p->columns, p->load,
+                 p->d ? p->d + row * p->d_row * plan->size : NULL, p->d_row, ahead);
             continue;
         }
         if (p->load) {
@@ -173,8 +210,10 @@ static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char 
                 memset(buffer, 0, (size_t)(tiles->heights[height] * p->width * plan->size));
             move_tile(plan->size, c, p->c_row, p->c_column, buffer, p->width, tiles->heights[height], p->columns, false);
         }
-        tile(p->depth, left, p->stride, p->right, p->right_step, buffer, p->width, p->width, p->load);
+        tile(p->depth, left, p->stride, p->right, p->right_step, buffer, p->width, p->width, p->load, NULL, 0,
+             (weft_gemm_ahead){0});
         move_tile(plan->size, c, p->c_row, p->c_column, buffer, p->width, tiles->heights[height], p->columns, true);
+        add_d(plan, p, row, tiles->heights[height], p->columns);
     }
 }
 
@@ -184,17 +223,18 @@ static void run_pair(const gemm_plan *plan, const panel *p, const panel *next, i
     const int64_t whole = rows / GEMM_PAIR_ROWS * GEMM_PAIR_ROWS, c_bytes = p->c_row * plan->size;
     for (int64_t row = 0; row < whole; row += GEMM_PAIR_ROWS) {
         char *c = p->c + row * c_bytes;
+        if (row == 0)
+            expect(plan, p, 0, GEMM_PAIR_ROWS, 2 * p->width);
         if (row + GEMM_PAIR_ROWS < whole)
-            for (int64_t i = GEMM_PAIR_ROWS; i < 2 * GEMM_PAIR_ROWS; i++)
-                for (int64_t byte = 0; byte < 2 * p->width * plan->size; byte += 64)
-                    __builtin_prefetch(c + i * c_bytes + byte, 1);
+            expect(plan, p, row + GEMM_PAIR_ROWS, GEMM_PAIR_ROWS, 2 * p->width);
         plan->tiles->pair(p->depth, p->left + row * p->line_bytes, p->stride, p->right, next->right, p->right_step, c, p->c_row,
-                          p->load);
+                          p->load, p->d ? p->d + row * p->d_row * plan->size : NULL, p->d_row);
     }
     for (int k = 0; k < 2; k++) {
         panel rest = k == 0 ? *p : *next;
         rest.left += whole * rest.line_bytes;
         rest.c += whole * c_bytes;
+        rest.d += rest.d ? whole * rest.d_row * plan->size : 0;
         run_panel(plan, &rest, rows - whole, buffer);
     }
 }
@@ -260,7 +300,7 @@ static int64_t run_row(const gemm_plan *plan, const panel *p, int64_t columns)
         plan->packed && plan->packed_size == plan->size && p->order == GEMM_BY_ROWS && plan->down * plan->across == 1;
     for (int i = 0; whole && i < GEMM_ROW_TILES && plan->tiles->row[i]; i++)
         if (columns >= (GEMM_ROW_PANELS >> i) * plan->width) {
-            plan->tiles->row[i](p->depth, p->left, p->right, plan->depth * plan->width, plan->width, p->c, p->load);
+            plan->tiles->row[i](p->depth, p->left, p->right, plan->depth * plan->width, plan->width, p->c, p->load, p->d);
             return GEMM_ROW_PANELS >> i;
         }
     return 0;
@@ -273,6 +313,8 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
     const layout at = layout_of(plan);
     char *space = scratch;
     panel p = {.c_row = plan->swapped ? 1 : g->c_row, .c_column = plan->swapped ? g->c_row : 1};
+    p.d_row = plan->swapped ? 1 : g->n;
+    p.d_column = plan->swapped ? g->n : 1;
     /* C's first row that the piece writes, and the line of right that its first column is of */
     char *c = (char *)g->c + (g->own_c ? 0 : part.row0 * p.c_row * plan->size);
     const int64_t column0 = g->own_c ? part.column0 : 0;
@@ -289,6 +331,11 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
             memset((char *)g->c + ((i - row0) * g->c_row + first) * plan->size, 0,
                    (size_t)((zeros.column1 - zeros.column0) * plan->size));
     }
+    if (plan->depth == 0 && g->d) {
+        p.c = c + (part.column0 - column0) * p.c_column * plan->size;
+        p.d = (const char *)g->d + (part.row0 * p.d_row + part.column0 * p.d_column) * plan->size;
+        add_d(plan, &p, 0, rows, part.column1 - part.column0);
+    }
     for (int64_t from = 0; from < plan->depth; from += plan->block) {
         const int64_t to = from + plan->block < plan->depth ? from + plan->block : plan->depth;
         p.depth = to - from;
@@ -299,6 +346,13 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
                 p.narrow = width_of(plan, column, &p.width);
                 p.columns = part.column1 - column < p.width ? part.column1 - column : p.width;
                 p.c = c + (row * p.c_row + (column - column0) * p.c_column) * plan->size;
+                p.d = NULL;
+                if (g->d && to == plan->depth)
+                    p.d = (const char *)g->d + ((part.row0 + row) * p.d_row + column * p.d_column) * plan->size;
+                const bool across = column + plan->width < part.column1, down = row + rows_at_once < rows;
+                const int64_t next_row = across ? 0 : rows_at_once, next_column = across ? plan->width : part.column0 - column;
+                p.next_c = across || down ? p.c + (next_row * p.c_row + next_column * p.c_column) * plan->size : NULL;
+                p.next_d = p.d && p.next_c ? p.d + (next_row * p.d_row + next_column * p.d_column) * plan->size : NULL;
                 take_right(plan, g->packed, column, from, to, space + at.panel, &p);
                 const int64_t in_row = plan->m == 1 ? run_row(plan, &p, part.column1 - column) : 0;
                 if (in_row > 0) {
@@ -311,6 +365,7 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
                     panel next = p;
                     take_right(plan, g->packed, column, from, to, space + at.panel, &next);
                     next.c += plan->width * plan->size;
+                    next.d += next.d ? plan->width * plan->size : 0;
                     run_pair(plan, &p, &next, count, space + at.tile);
                     continue;
                 }

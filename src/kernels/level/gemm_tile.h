@@ -17,21 +17,31 @@ enum {
     GEMM_BY_COLUMNS, /* element (i, p) of A stands at a[i + p · stride] */
     GEMM_ORDERS,
     GEMM_WIDTHS = 3,
-    GEMM_HEIGHTS = 5
+    GEMM_HEIGHTS = 5,
+    GEMM_AHEAD_STEPS = 16 /* of depth from one row of the next tile to the one behind it */
 };
 
+/* What the next tile writes and adds: asked for while a tall one runs, a row every few steps, as all of it at once would keep the
+ * tile's own reads waiting. */
+typedef struct weft_gemm_ahead {
+    const char *c, *d;              /* d NULL: nothing is added */
+    int64_t rows, c_apart, d_apart; /* bytes between rows */
+} weft_gemm_ahead;
+
 /* depth in elements; strides in elements; b[p · b_step + j], always a whole width of it; c[i · c_row + j].
- * Only the first `columns` of C are touched: less than the width at level v4 only. load: go on from C; else from zero. */
+ * Only the first `columns` of C are touched: less than the width at level v4 only. load: go on from C; else from zero. d, of C's
+ * type: added to the sums when they are written; NULL: nothing is. */
 typedef void weft_gemm_tile(int64_t depth, const void *a, int64_t a_stride, const void *b, int64_t b_step, void *c, int64_t c_row,
-                            int64_t columns, bool load);
+                            int64_t columns, bool load, const void *d, int64_t d_row, weft_gemm_ahead ahead);
 
 /* GEMM_PAIR_ROWS rows, A by rows, of two full panels side by side. */
 typedef void weft_gemm_pair_tile(int64_t depth, const void *a, int64_t a_stride, const void *b, const void *next_b,
-                                 int64_t b_step, void *c, int64_t c_row, bool load);
+                                 int64_t b_step, void *c, int64_t c_row, bool load, const void *d, int64_t d_row);
 
 /* One row, A by rows, of several full panels, each b_panel elements behind the one before: two chains of additions alone would
  * wait for one another. */
-typedef void weft_gemm_row_tile(int64_t depth, const void *a, const void *b, int64_t b_panel, int64_t b_step, void *c, bool load);
+typedef void weft_gemm_row_tile(int64_t depth, const void *a, const void *b, int64_t b_panel, int64_t b_step, void *c, bool load,
+                                const void *d);
 
 enum { GEMM_ROW_TILES = 2 };
 
@@ -122,6 +132,10 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
     { \
         GEMM_PART_PUT(prefix, suffix, mask, count, n, p, x); \
     } \
+    GEMM_INLINE reg kit##_plus(reg a, reg b) \
+    { \
+        return prefix##_add_##suffix(a, b); \
+    } \
     GEMM_INLINE reg kit##_zero(void) \
     { \
         return prefix##_setzero_##suffix(); \
@@ -133,7 +147,8 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
  * lines a multiple of 4 KB apart do not push one another out. */
 #define GEMM_DEFINE_BODY(BODY, TARGET, kit, real, element) \
     TARGET GEMM_INLINE void BODY(const int R, const int V, const int order, int64_t depth, const element *a, int64_t a_stride, \
-                                 const element *b, int64_t b_step, real *c, int64_t c_row, int64_t columns, bool load) \
+                                 const element *b, int64_t b_step, real *c, int64_t c_row, int64_t columns, bool load, \
+                                 const real *d, int64_t d_row, weft_gemm_ahead ahead) \
     { \
         kit##_vector sum[GEMM_TALLEST][2]; \
         const bool whole = columns >= V * kit##_lanes; \
@@ -145,34 +160,47 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
             sum[i][v] = !load ? kit##_zero() : whole ? kit##_get(from) : kit##_get_part(from, columns - v * kit##_lanes); \
         } \
         const element *row[4] = {a, a + 3 * a_stride, a + 6 * a_stride, a + 9 * a_stride}; \
-        GEMM_UNROLL_DEPTH \
-        for (int64_t p = 0; p < depth; p++) { \
-            kit##_vector right[2]; \
-            GEMM_UNROLL(2) \
-            for (int v = 0; v < V; v++) \
-                if (R <= 4) \
-                    __builtin_prefetch(b + 16 * b_step + v * kit##_lanes, 0, 2); \
-                else \
-                    __builtin_prefetch(b + 8 * b_step + v * kit##_lanes); \
-            if (order == GEMM_BY_COLUMNS && R >= 4) \
-                __builtin_prefetch(row[0] + 16 * a_stride); \
-            GEMM_UNROLL(2) \
-            for (int v = 0; v < V; v++) \
-                right[v] = kit##_take(b + v * kit##_lanes); \
-            GEMM_UNROLL(16) \
-            for (int i = 0; i < R; i++) { \
-                const kit##_vector left = kit##_splat(order == GEMM_BY_ROWS ? row[i / 3] + i % 3 * a_stride : row[0] + i); \
+        for (int64_t begin = 0, end; begin < depth; begin = end) { \
+            end = 2 * R > GEMM_TALLEST && begin + GEMM_AHEAD_STEPS < depth ? begin + GEMM_AHEAD_STEPS : depth; \
+            if (2 * R > GEMM_TALLEST && ahead.rows-- > 0) { \
+                __builtin_prefetch(ahead.c, 1); \
+                __builtin_prefetch(ahead.c + 64, 1); \
+                ahead.c += ahead.c_apart; \
+                if (ahead.d) { \
+                    __builtin_prefetch(ahead.d); \
+                    __builtin_prefetch(ahead.d + 64); \
+                    ahead.d += ahead.d_apart; \
+                } \
+            } \
+            GEMM_UNROLL_DEPTH \
+            for (int64_t p = begin; p < end; p++) { \
+                kit##_vector right[2]; \
                 GEMM_UNROLL(2) \
                 for (int v = 0; v < V; v++) \
-                    sum[i][v] = kit##_add(left, right[v], sum[i][v]); \
+                    if (R <= 4) \
+                        __builtin_prefetch(b + 16 * b_step + v * kit##_lanes, 0, 2); \
+                    else \
+                        __builtin_prefetch(b + 8 * b_step + v * kit##_lanes); \
+                if (order == GEMM_BY_COLUMNS && R >= 4) \
+                    __builtin_prefetch(row[0] + 16 * a_stride); \
+                GEMM_UNROLL(2) \
+                for (int v = 0; v < V; v++) \
+                    right[v] = kit##_take(b + v * kit##_lanes); \
+                GEMM_UNROLL(16) \
+                for (int i = 0; i < R; i++) { \
+                    const kit##_vector left = kit##_splat(order == GEMM_BY_ROWS ? row[i / 3] + i % 3 * a_stride : row[0] + i); \
+                    GEMM_UNROLL(2) \
+                    for (int v = 0; v < V; v++) \
+                        sum[i][v] = kit##_add(left, right[v], sum[i][v]); \
+                } \
+                b += b_step; \
+                if (order == GEMM_BY_ROWS) { \
+                    GEMM_UNROLL(4) \
+                    for (int i = 0; i < (R + 2) / 3; i++) \
+                        row[i]++; \
+                } else \
+                    row[0] += a_stride; \
             } \
-            b += b_step; \
-            if (order == GEMM_BY_ROWS) { \
-                GEMM_UNROLL(4) \
-                for (int i = 0; i < (R + 2) / 3; i++) \
-                    row[i]++; \
-            } else \
-                row[0] += a_stride; \
         } \
         GEMM_UNROLL(16) \
         for (int i = 0; i < R; i++) \
@@ -180,9 +208,13 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
         for (int v = 0; v < V; v++) { \
             real *to = c + i * c_row + v * kit##_lanes; \
             if (whole) \
-                kit##_put(to, sum[i][v]); \
+                kit##_put(to, d ? kit##_plus(sum[i][v], kit##_get(d + i * d_row + v * kit##_lanes)) : sum[i][v]); \
             else \
-                kit##_put_part(to, sum[i][v], columns - v * kit##_lanes); \
+                kit##_put_part( \
+                    to, \
+                    d ? kit##_plus(sum[i][v], kit##_get_part(d + i * d_row + v * kit##_lanes, columns - v * kit##_lanes)) \
+                      : sum[i][v], \
+                    columns - v * kit##_lanes); \
         } \
     }
 
@@ -190,9 +222,9 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
  * the tallest tile has: so a tile of half the height and twice the width, with the same number of sums in registers. */
 #define GEMM_DEFINE_PAIR_TILE(NAME, kit, real) \
     static void NAME(int64_t depth, const void *a_, int64_t a_stride, const void *b_, const void *next_b, int64_t b_step, \
-                     void *c_, int64_t c_row, bool load) \
+                     void *c_, int64_t c_row, bool load, const void *d_, int64_t d_row) \
     { \
-        const real *b[2] = {b_, next_b}; \
+        const real *b[2] = {b_, next_b}, *d = d_; \
         const real *row[2] = {(const real *)a_, (const real *)a_ + 3 * a_stride}; \
         real *c = c_; \
         kit##_vector sum[GEMM_PAIR_ROWS][4]; \
@@ -226,14 +258,16 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
         for (int i = 0; i < GEMM_PAIR_ROWS; i++) \
             GEMM_UNROLL(4) \
         for (int v = 0; v < 4; v++) \
-            kit##_put(c + i * c_row + v * kit##_lanes, sum[i][v]); \
+            kit##_put(c + i * c_row + v * kit##_lanes, \
+                      d ? kit##_plus(sum[i][v], kit##_get(d + i * d_row + v * kit##_lanes)) : sum[i][v]); \
     }
 
 /* Defines a tile of one row and some panels. */
 #define GEMM_DEFINE_ROW_TILE(NAME, kit, real, panels) \
-    static void NAME(int64_t depth, const void *a_, const void *b_, int64_t b_panel, int64_t b_step, void *c_, bool load) \
+    static void NAME(int64_t depth, const void *a_, const void *b_, int64_t b_panel, int64_t b_step, void *c_, bool load, \
+                     const void *d_) \
     { \
-        const real *a = a_, *b = b_; \
+        const real *a = a_, *b = b_, *d = d_; \
         real *c = c_; \
         kit##_vector sum[2 * panels]; \
         GEMM_UNROLL(8) \
@@ -247,16 +281,17 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
         } \
         GEMM_UNROLL(8) \
         for (int v = 0; v < 2 * panels; v++) \
-            kit##_put(c + v * kit##_lanes, sum[v]); \
+            kit##_put(c + v * kit##_lanes, d ? kit##_plus(sum[v], kit##_get(d + v * kit##_lanes)) : sum[v]); \
     }
 
 /* One tile function of the table: NAME_<order>_<width>_<rows>. */
 #define GEMM_DEFINE_TILE(rows, NAME, TARGET, BODY, order, width, vectors, real, element) \
     TARGET static void NAME##_##order##_##width##_##rows(int64_t depth, const void *a, int64_t a_stride, const void *b, \
-                                                         int64_t b_step, void *c, int64_t c_row, int64_t columns, bool load) \
+                                                         int64_t b_step, void *c, int64_t c_row, int64_t columns, bool load, \
+                                                         const void *d, int64_t d_row, weft_gemm_ahead ahead) \
     { \
         BODY(rows, vectors, order, depth, (const element *)a, a_stride, (const element *)b, b_step, (real *)c, c_row, columns, \
-             load); \
+             load, (const real *)d, d_row, ahead); \
     }
 
 #define GEMM_DEFINE_TILES(NAME, TARGET, BODY, width, vectors, real, element) \
