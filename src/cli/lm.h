@@ -17,6 +17,8 @@
         .help = "type of the computation; bf16: of products", .group = "The model" \
     }
 
+/* --adapter and --dtype. */
+weft_lm_options cli_lm_options(const cli_arguments *);
 /* The model of positional 0, by --adapter and --dtype. */
 weft_status cli_lm_open(cli_arguments *, weft_lm **out);
 

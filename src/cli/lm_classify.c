@@ -46,13 +46,13 @@ typedef struct kept_record {
 typedef struct job {
     cli_arguments *arguments;
     cli_lm_examples examples;
-    weft_lm_classes classes;
+    const weft_lm_classes *classes;
     cli_lm_answers answers;
     cli_lm_judge judge;
     int64_t n;       /* classes */
     bool table;      /* the file is a CSV; else JSON lines */
     double *numbers; /* [TEXTS_AT_ONCE, n] */
-    double *shown;   /* [n]: logits, while they are judged as probabilities */
+    double *judged;  /* [n]: probabilities of the text at hand, or numbers */
     kept_record *records;
     int64_t rows;
     weft_output *file; /* NULL: shown */
@@ -89,7 +89,7 @@ static weft_status write_answer(job *j, const double *x)
 /* What the judge wants of a record is kept until its text's turn. */
 static weft_status keep(job *j, weft_json_value record, const char *where)
 {
-    kept_record *kept = &j->records[j->examples.texts.texts - 1];
+    kept_record *kept = &j->records[weft_lm_reader_count(j->examples.reader) - 1];
     static const char *const keys[] = {"label", "labels"};
     kept->label.length = kept->where.length = 0;
     weft_json_writer w = weft_json_to(&kept->label, 0);
@@ -119,16 +119,14 @@ static weft_status judge(job *j, const kept_record *kept, const double *x)
 /* Labels first, so that nothing is said of texts at hand among which one has a wrong label. */
 static weft_status flush(job *j)
 {
-    const int64_t count = j->examples.texts.texts;
-    weft_status status = count ? cli_lm_examples_run(&j->examples, WEFT_LM_POOL_CLASSES, j->numbers) : WEFT_OK;
+    const int64_t count = weft_lm_reader_count(j->examples.reader);
+    weft_status status = count ? cli_lm_examples_run(&j->examples, j->numbers) : WEFT_OK;
     for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
-        double *x = j->numbers + i * j->n;
+        const double *x = j->numbers + i * j->n;
+        memcpy(j->judged, x, (size_t)j->n * sizeof *x);
         if (j->answers.logits)
-            memcpy(j->shown, x, (size_t)j->n * sizeof *x);
-        weft_lm_probabilities(j->answers.problem, j->n, x);
-        status = judge(j, &j->records[i], x);
-        if (j->answers.logits)
-            memcpy(x, j->shown, (size_t)j->n * sizeof *x);
+            weft_lm_probabilities(j->answers.problem, j->n, j->judged);
+        status = judge(j, &j->records[i], j->judged);
     }
     for (int64_t i = 0; i < count && status == WEFT_OK; i++)
         status = write_answer(j, j->numbers + i * j->n);
@@ -142,7 +140,7 @@ static weft_status add(void *user, weft_json_value record, const char *where)
     weft_status status = cli_lm_examples_add(&j->examples, record, NULL, where);
     if (status == WEFT_OK)
         status = keep(j, record, where);
-    return status == WEFT_OK && j->examples.texts.texts == TEXTS_AT_ONCE ? flush(j) : status;
+    return status == WEFT_OK && weft_lm_reader_count(j->examples.reader) == TEXTS_AT_ONCE ? flush(j) : status;
 }
 
 static bool is_table(const char *path)
@@ -167,32 +165,30 @@ static weft_status open_output(job *j, const char *path)
 static weft_status open_model(job *j)
 {
     cli_arguments *a = j->arguments;
-    weft_status status = cli_lm_examples_open(a, 0, &j->examples);
-    if (status == WEFT_OK && (status = weft_lm_pool_size(j->examples.lm, WEFT_LM_POOL_CLASSES, &j->n)) != WEFT_OK)
-        status = weft_fail_in(status, "%s", cli_positional_at(a, 0));
-    if (status == WEFT_OK)
-        status = weft_lm_classes_open(&j->classes, cli_positional_at(a, 0), cli_text(a, "adapter"), j->n);
+    const weft_lm_reader_options wanted = {.logits = cli_flag(a, "logits")};
+    const weft_status status = cli_lm_examples_open(a, weft_lm_classifier_open, wanted, &j->examples);
     if (status != WEFT_OK)
         return status;
-    const weft_lm_problem problem = weft_lm_problem_of(&j->examples.lm->config);
+    const weft_lm_problem problem = weft_lm_reader_problem(j->examples.reader);
+    j->n = weft_lm_reader_size(j->examples.reader);
+    j->classes = weft_lm_reader_classes(j->examples.reader);
     int64_t top = cli_int(a, "top-k");
     if (top == 0 || top > j->n || problem == WEFT_LM_PROBLEM_REGRESSION ||
         (problem == WEFT_LM_PROBLEM_MULTI_LABEL && !cli_given(a, "top-k")))
         top = j->n;
-    j->classes.problem = problem;
-    j->judge = (cli_lm_judge){.classes = &j->classes, .count = j->n};
-    j->answers = (cli_lm_answers){.classes = &j->classes,
+    j->judge = (cli_lm_judge){.classes = j->classes, .count = j->n};
+    j->answers = (cli_lm_answers){.classes = j->classes,
                                   .problem = problem,
                                   .count = j->n,
                                   .top = top,
                                   .threshold = cli_number(a, "threshold"),
-                                  .logits = cli_flag(a, "logits")};
+                                  .logits = wanted.logits};
     j->numbers = malloc((size_t)(TEXTS_AT_ONCE * j->n) * sizeof *j->numbers);
-    j->shown = malloc((size_t)j->n * sizeof *j->shown);
+    j->judged = malloc((size_t)j->n * sizeof *j->judged);
     j->answers.order = malloc((size_t)j->n * sizeof *j->answers.order);
     j->records = calloc(TEXTS_AT_ONCE, sizeof *j->records);
-    return j->numbers && j->shown && j->answers.order && j->records ? WEFT_OK
-                                                                    : weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
+    return j->numbers && j->judged && j->answers.order && j->records ? WEFT_OK
+                                                                     : weft_fail(WEFT_ERROR_MEMORY, "classify: memory is short");
 }
 
 static weft_status classify(job *j)
@@ -207,7 +203,7 @@ static weft_status classify(job *j)
         status = open_output(j, out);
     if (status != WEFT_OK)
         return status;
-    cli_json_string(a, "problem_type", weft_lm_problem_name(j->classes.problem));
+    cli_json_string(a, "problem_type", weft_lm_problem_name(j->classes->problem));
     if (!out) {
         weft_json_add_key(cli_json(a), "results");
         weft_json_open_list(cli_json(a));
@@ -251,11 +247,10 @@ static weft_status run(cli_arguments *a)
         weft_text_free(&j.records[i].where);
     }
     cli_lm_judge_free(&j.judge);
-    weft_lm_classes_free(&j.classes);
     cli_lm_examples_close(&j.examples);
     weft_text_free(&j.line);
     free(j.numbers);
-    free(j.shown);
+    free(j.judged);
     free(j.answers.order);
     free(j.records);
     return status;

@@ -7,13 +7,18 @@
 
 #include "base/files.h"
 
-weft_status cli_lm_open(cli_arguments *a, weft_lm **out)
+weft_lm_options cli_lm_options(const cli_arguments *a)
 {
     const char *dtype = cli_text(a, "dtype");
-    weft_lm_options options = {.adapter = cli_text(a, "adapter"),
-                               .dtype = strcmp(dtype, "f64") == 0    ? WEFT_F64
-                                        : strcmp(dtype, "bf16") == 0 ? WEFT_BF16
-                                                                     : WEFT_F32};
+    return (weft_lm_options){.adapter = cli_text(a, "adapter"),
+                             .dtype = strcmp(dtype, "f64") == 0    ? WEFT_F64
+                                      : strcmp(dtype, "bf16") == 0 ? WEFT_BF16
+                                                                   : WEFT_F32};
+}
+
+weft_status cli_lm_open(cli_arguments *a, weft_lm **out)
+{
+    const weft_lm_options options = cli_lm_options(a);
     *out = NULL;
     weft_engine *engine = cli_engine(a);
     return engine ? weft_lm_open(engine, cli_positional_at(a, 0), &options, out) : WEFT_ERROR_MEMORY;
@@ -39,14 +44,7 @@ weft_status cli_lm_tokenizer(const char *folder, const weft_lm *lm, const char *
                                   "%s: there is no tokenizer.json here, which %s needs; --ids takes tokens as they are", folder,
                                   needed)
                       : WEFT_OK;
-    weft_status status = weft_tokenizer_open(folder, out);
-    if (status == WEFT_OK && weft_tokenizer_size(*out) > weft_lm_vocabulary(lm)) {
-        status = weft_fail(WEFT_ERROR_FORMAT, "%s: the tokenizer has %lld tokens, the model's embedding %lld rows", folder,
-                           (long long)weft_tokenizer_size(*out), (long long)weft_lm_vocabulary(lm));
-        weft_tokenizer_free(*out);
-        *out = NULL;
-    }
-    return status;
+    return weft_lm_tokenizer_open(lm, folder, out);
 }
 
 weft_status cli_lm_ids(cli_arguments *a, int64_t **out, int64_t *count)

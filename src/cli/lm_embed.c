@@ -2,9 +2,7 @@
 #include "base/files.h"
 #include "cli/lm_examples.h"
 #include "io/io.h"
-#include "lm/sentence.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +34,17 @@ enum { TEXTS_AT_ONCE = 1024 };
 typedef enum format { NPY, SAFETENSORS, CSV, JSONL, FORMATS } format;
 static const char *const endings[FORMATS] = {".npy", ".safetensors", ".csv", ".jsonl"};
 
+/* As --pooling spells them. */
+static const char *const poolings[] = {[WEFT_LM_POOL_MEAN] = "mean",
+                                       [WEFT_LM_POOL_FIRST] = "cls",
+                                       [WEFT_LM_POOL_LAST] = "last",
+                                       [WEFT_LM_POOL_MAX] = "max",
+                                       [WEFT_LM_POOL_POOLER] = "pooler"};
+enum { POOLINGS = sizeof poolings / sizeof poolings[0] };
+
 typedef struct job {
     cli_arguments *arguments;
     cli_lm_examples examples;
-    weft_lm_sentence sentence;
     int64_t width, rows, capacity;
     double *numbers; /* [TEXTS_AT_ONCE, width] */
     float *vectors;  /* [rows, width] */
@@ -62,7 +67,7 @@ static format format_of(const char *path)
 /* Adds the vectors of the texts at hand. */
 static weft_status flush(job *j)
 {
-    const int64_t count = j->examples.texts.texts, n = j->width;
+    const int64_t count = weft_lm_reader_count(j->examples.reader), n = j->width;
     if (count == 0)
         return WEFT_OK;
     if (j->rows + count > j->capacity) {
@@ -73,16 +78,9 @@ static weft_status flush(job *j)
         j->vectors = vectors;
         j->capacity = capacity;
     }
-    weft_status status = cli_lm_examples_run(&j->examples, j->sentence.pooling, j->numbers);
-    for (int64_t i = 0; i < count && status == WEFT_OK; i++) {
-        const double *x = j->numbers + i * n;
-        double squares = 0;
-        for (int64_t k = 0; k < n; k++)
-            squares += x[k] * x[k];
-        const double scale = j->sentence.normalize && squares > 0 ? 1 / sqrt(squares) : 1;
-        for (int64_t k = 0; k < n; k++)
-            j->vectors[(j->rows + i) * n + k] = (float)(x[k] * scale);
-    }
+    const weft_status status = cli_lm_examples_run(&j->examples, j->numbers);
+    for (int64_t i = 0; i < count * n && status == WEFT_OK; i++)
+        j->vectors[j->rows * n + i] = (float)j->numbers[i];
     j->rows += count;
     return status;
 }
@@ -91,7 +89,7 @@ static weft_status add(void *user, weft_json_value record, const char *where)
 {
     job *j = user;
     weft_status status = cli_lm_examples_add(&j->examples, record, cli_text(j->arguments, "prefix"), where);
-    return status == WEFT_OK && j->examples.texts.texts == TEXTS_AT_ONCE ? flush(j) : status;
+    return status == WEFT_OK && weft_lm_reader_count(j->examples.reader) == TEXTS_AT_ONCE ? flush(j) : status;
 }
 
 /* ---- the result ---- */
@@ -165,16 +163,15 @@ static weft_status save(const job *j, const char *path)
 static void tell(job *j, const char *out)
 {
     cli_arguments *a = j->arguments;
-    static const char *const names[] = {
-        [WEFT_LM_POOL_CLASSES] = "classes", [WEFT_LM_POOL_MEAN] = "mean", [WEFT_LM_POOL_FIRST] = "cls",
-        [WEFT_LM_POOL_LAST] = "last",       [WEFT_LM_POOL_MAX] = "max",   [WEFT_LM_POOL_POOLER] = "pooler"};
+    const char *pooling = poolings[weft_lm_reader_pooling(j->examples.reader)];
+    const bool unit = weft_lm_reader_is_unit(j->examples.reader);
     cli_json_integer(a, "rows", j->rows);
     cli_json_integer(a, "width", j->width);
-    cli_json_string(a, "pooling", names[j->sentence.pooling]);
-    cli_json_bool(a, "normalized", j->sentence.normalize);
+    cli_json_string(a, "pooling", pooling);
+    cli_json_bool(a, "normalized", unit);
     if (out) {
-        cli_say(a, "%lld vectors of %lld numbers in %s (pooling: %s%s)\n", (long long)j->rows, (long long)j->width, out,
-                names[j->sentence.pooling], j->sentence.normalize ? ", length 1" : "");
+        cli_say(a, "%lld vectors of %lld numbers in %s (pooling: %s%s)\n", (long long)j->rows, (long long)j->width, out, pooling,
+                unit ? ", length 1" : "");
         return;
     }
     weft_json_add_key(cli_json(a), "results");
@@ -191,25 +188,14 @@ static void tell(job *j, const char *out)
 static weft_status open_model(job *j)
 {
     cli_arguments *a = j->arguments;
-    static const struct {
-        const char *name;
-        weft_lm_pooling pooling;
-    } kinds[] = {{"mean", WEFT_LM_POOL_MEAN},
-                 {"cls", WEFT_LM_POOL_FIRST},
-                 {"last", WEFT_LM_POOL_LAST},
-                 {"max", WEFT_LM_POOL_MAX},
-                 {"pooler", WEFT_LM_POOL_POOLER}};
     const char *wanted = cli_text(a, "pooling"), *normalize = cli_text(a, "normalize");
-    weft_status status = weft_lm_sentence_read(cli_positional_at(a, 0), wanted != NULL, &j->sentence);
-    for (size_t i = 0; wanted && i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(wanted, kinds[i].name) == 0)
-            j->sentence.pooling = kinds[i].pooling;
-    if (normalize)
-        j->sentence.normalize = strcmp(normalize, "yes") == 0;
-    if (status == WEFT_OK)
-        status = cli_lm_examples_open(a, j->sentence.longest, &j->examples);
-    if (status == WEFT_OK && (status = weft_lm_pool_size(j->examples.lm, j->sentence.pooling, &j->width)) != WEFT_OK)
-        status = weft_fail_in(status, "%s", cli_positional_at(a, 0));
+    weft_lm_reader_options said = {.unit = normalize && strcmp(normalize, "yes") == 0,
+                                   .raw = normalize && strcmp(normalize, "no") == 0};
+    for (int i = WEFT_LM_POOL_MEAN; wanted && i < POOLINGS; i++)
+        if (strcmp(wanted, poolings[i]) == 0)
+            said.pooling = (weft_lm_pooling)i;
+    weft_status status = cli_lm_examples_open(a, weft_lm_embedder_open, said, &j->examples);
+    j->width = status == WEFT_OK ? weft_lm_reader_size(j->examples.reader) : 0;
     if (status == WEFT_OK && !(j->numbers = malloc((size_t)(TEXTS_AT_ONCE * j->width) * sizeof *j->numbers)))
         status = short_of_memory();
     return status;

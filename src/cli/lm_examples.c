@@ -3,7 +3,6 @@
 
 #include "base/utf8.h"
 #include "cli/lm_texts.h"
-#include "lm/model.h"
 
 #include <string.h>
 
@@ -94,30 +93,31 @@ weft_status cli_lm_examples_read(cli_arguments *a, weft_record_function function
     return status;
 }
 
-weft_status cli_lm_examples_open(cli_arguments *a, int64_t longest, cli_lm_examples *e)
+static void progress(void *user, int64_t done)
 {
+    cli_lm_examples *e = user;
+    if (!e->progress)
+        e->progress = weft_progress_new(cli_progress, e->arguments, "reading", 0, "texts");
+    weft_progress_update(e->progress, e->done + done, "%s", "");
+}
+
+weft_status cli_lm_examples_open(cli_arguments *a, cli_lm_reader_open open, weft_lm_reader_options options, cli_lm_examples *e)
+{
+    weft_engine *engine = cli_engine(a);
     *e = (cli_lm_examples){.arguments = a};
-    weft_status status = cli_lm_open(a, &e->lm);
-    if (status == WEFT_OK)
-        status = cli_lm_tokenizer(cli_positional_at(a, 0), e->lm, "a text", &e->tokenizer);
-    if (status != WEFT_OK)
-        return status;
-    const int64_t context = weft_lm_context(e->lm) - weft_lm_first_position(&e->lm->config);
-    const int64_t length = cli_given(a, "length") ? cli_int(a, "length") : longest && longest < context ? longest : context;
-    if (length > context)
-        return weft_fail(WEFT_ERROR_ARGUMENT, "--length %lld: the model's context is %lld tokens", (long long)length,
-                         (long long)context);
-    return weft_lm_text_reader_new(e->tokenizer, &e->lm->config, length, &e->reader);
+    options.model = cli_lm_options(a);
+    options.longest = cli_given(a, "length") ? cli_int(a, "length") : 0;
+    options.batch = cli_int(a, "batch-size");
+    options.progress = progress;
+    options.user = e;
+    return engine ? open(engine, cli_positional_at(a, 0), &options, &e->reader) : WEFT_ERROR_MEMORY;
 }
 
 void cli_lm_examples_close(cli_lm_examples *e)
 {
     weft_progress_free(e->progress);
     weft_text_free(&e->whole);
-    weft_lm_texts_free(&e->texts);
-    weft_lm_text_reader_free(e->reader);
-    weft_tokenizer_free(e->tokenizer);
-    weft_lm_free(e->lm);
+    weft_lm_reader_free(e->reader);
 }
 
 weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, const char *prefix, const char *where)
@@ -138,7 +138,7 @@ weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, cons
         text = e->whole.data ? e->whole.data : "";
         length = e->whole.length;
     }
-    weft_status status = weft_lm_text_reader_add(e->reader, text, length, second, second_length, &e->texts, &repaired);
+    weft_status status = weft_lm_reader_add(e->reader, text, length, second, second_length, &repaired);
     if (status != WEFT_OK)
         return weft_fail_in(status, "%s", where);
     if (repaired)
@@ -146,21 +146,11 @@ weft_status cli_lm_examples_add(cli_lm_examples *e, weft_json_value record, cons
     return WEFT_OK;
 }
 
-static void progress(void *user, int64_t done)
+weft_status cli_lm_examples_run(cli_lm_examples *e, double *out)
 {
-    cli_lm_examples *e = user;
-    if (!e->progress)
-        e->progress = weft_progress_new(cli_progress, e->arguments, "reading", 0, "texts");
-    weft_progress_update(e->progress, e->done + done, "%s", "");
-}
-
-weft_status cli_lm_examples_run(cli_lm_examples *e, weft_lm_pooling pooling, double *out)
-{
-    const weft_lm_pool_options o = {
-        .pooling = pooling, .batch = cli_int(e->arguments, "batch-size"), .progress = progress, .user = e};
-    weft_status status = weft_lm_pool(e->lm, &e->texts, &o, out);
-    e->done += e->texts.texts;
-    e->texts.texts = e->texts.count = 0;
+    const int64_t count = weft_lm_reader_count(e->reader);
+    const weft_status status = weft_lm_reader_run(e->reader, out);
+    e->done += count;
     return status;
 }
 
@@ -171,8 +161,9 @@ weft_status cli_lm_examples_finish(cli_lm_examples *e)
     e->progress = NULL;
     if (e->done == 0)
         return weft_fail(WEFT_ERROR_FORMAT, "%s: holds no text", cli_is_stream(path) ? "standard input" : path);
-    if (e->texts.cut)
-        weft_log(WEFT_LOG_WARNING, "%lld %s longer than the model reads (or --length) and cut off", (long long)e->texts.cut,
-                 e->texts.cut == 1 ? "text is" : "texts are");
+    const int64_t cut = weft_lm_reader_cut(e->reader);
+    if (cut)
+        weft_log(WEFT_LOG_WARNING, "%lld %s longer than the model reads (or --length) and cut off", (long long)cut,
+                 cut == 1 ? "text is" : "texts are");
     return WEFT_OK;
 }

@@ -34,22 +34,23 @@ weft_status cli_lm_examples_read(cli_arguments *, weft_record_function function,
 
 typedef struct cli_lm_examples {
     cli_arguments *arguments;
-    weft_lm *lm;
-    weft_tokenizer *tokenizer;
-    weft_lm_text_reader *reader;
-    weft_lm_texts texts; /* at hand */
-    int64_t done;        /* texts that went before */
-    weft_text whole;     /* prefix and text */
+    weft_lm_reader *reader;
+    int64_t done;    /* texts that went before */
+    weft_text whole; /* prefix and text */
     weft_progress *progress;
 } cli_lm_examples;
 
-/* The model of positional 0 and its tokenizer. `longest` 0: the model's context, where --length says nothing. */
-weft_status cli_lm_examples_open(cli_arguments *, int64_t longest, cli_lm_examples *out);
+typedef weft_status (*cli_lm_reader_open)(weft_engine *, const char *folder, const weft_lm_reader_options *,
+                                          weft_lm_reader **out);
+
+/* The model of positional 0, by weft_lm_classifier_open or weft_lm_embedder_open; what the command line says goes into the
+ * options. */
+weft_status cli_lm_examples_open(cli_arguments *, cli_lm_reader_open, weft_lm_reader_options, cli_lm_examples *out);
 void cli_lm_examples_close(cli_lm_examples *);
 /* Adds a record's text, or pair, to those at hand; `prefix` stands in front of the first one, NULL: nothing. */
 weft_status cli_lm_examples_add(cli_lm_examples *, weft_json_value record, const char *prefix, const char *where);
 /* The numbers of the texts at hand: out [texts, size]. They are at hand no longer. */
-weft_status cli_lm_examples_run(cli_lm_examples *, weft_lm_pooling, double *out);
+weft_status cli_lm_examples_run(cli_lm_examples *, double *out);
 /* After the last: ends the progress, says how many were cut off; no text at all is an error. */
 weft_status cli_lm_examples_finish(cli_lm_examples *);
 

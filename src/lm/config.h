@@ -4,6 +4,7 @@
 #define WEFT_LM_CONFIG_H
 
 #include "base/json.h"
+#include "weft/lm.h"
 #include "weft/nn.h"
 
 typedef enum weft_lm_norm {
@@ -66,14 +67,6 @@ typedef struct weft_lm_rope {
 
 /* Which heads stand on an encoder; a classifier on a decoder too, in place of the one of tokens. */
 enum { WEFT_LM_POOLER = 1, WEFT_LM_MLM = 2, WEFT_LM_NSP = 4, WEFT_LM_CLASSIFIER = 8 };
-
-/* What a classification head's numbers are: log odds of one class, a number to come near, or log odds of each class by itself. */
-typedef enum weft_lm_problem {
-    WEFT_LM_PROBLEM_UNSAID, /* a number where there is one class, else what the labels' type says */
-    WEFT_LM_PROBLEM_SINGLE_LABEL,
-    WEFT_LM_PROBLEM_REGRESSION,
-    WEFT_LM_PROBLEM_MULTI_LABEL
-} weft_lm_problem;
 
 /* As config.json's problem_type spells it; NULL: unsaid. */
 const char *weft_lm_problem_name(weft_lm_problem);

@@ -131,6 +131,18 @@ bool weft_lm_is_encoder(const weft_lm *lm)
     return lm->config.family->encoder;
 }
 
+weft_status weft_lm_tokenizer_open(const weft_lm *lm, const char *folder, weft_tokenizer **out)
+{
+    weft_status status = weft_tokenizer_open(folder, out);
+    if (status == WEFT_OK && weft_tokenizer_size(*out) > weft_lm_vocabulary(lm)) {
+        status = weft_fail(WEFT_ERROR_FORMAT, "%s: the tokenizer has %lld tokens, the model's embedding %lld rows", folder,
+                           (long long)weft_tokenizer_size(*out), (long long)weft_lm_vocabulary(lm));
+        weft_tokenizer_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 weft_graph *weft_lm_graph(const weft_lm *lm)
 {
     weft_graph *g = weft_graph_new(lm->dtype);

@@ -3,20 +3,12 @@
 #ifndef WEFT_LM_POOL_H
 #define WEFT_LM_POOL_H
 
+#include "lm/classes.h"
 #include "lm/lm.h"
 #include "lm/texts.h"
 
-typedef enum weft_lm_pooling {
-    WEFT_LM_POOL_CLASSES, /* the classification head: [classes] */
-    WEFT_LM_POOL_MEAN,    /* of the last layer's vectors of all tokens, behind a decoder's final norm: [width], as the rest */
-    WEFT_LM_POOL_FIRST,   /* the first token's: [CLS] */
-    WEFT_LM_POOL_LAST,
-    WEFT_LM_POOL_MAX,   /* the largest of each number */
-    WEFT_LM_POOL_POOLER /* an encoder's pooler on the first token's */
-} weft_lm_pooling;
-
 typedef struct weft_lm_pool_options {
-    weft_lm_pooling pooling;
+    weft_lm_pooling pooling;                    /* said */
     int64_t batch;                              /* texts a pass */
     void (*progress)(void *user, int64_t done); /* texts; NULL: none */
     void *user;
@@ -26,5 +18,7 @@ typedef struct weft_lm_pool_options {
 weft_status weft_lm_pool_size(const weft_lm *, weft_lm_pooling, int64_t *out);
 /* out [texts, size]. */
 weft_status weft_lm_pool(weft_lm *, const weft_lm_texts *, const weft_lm_pool_options *, double *out);
+/* A classifier's classes, which weft_lm_reader (reader.c) keeps. */
+const weft_lm_classes *weft_lm_reader_classes(const weft_lm_reader *);
 
 #endif
