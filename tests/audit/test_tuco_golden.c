@@ -5,13 +5,11 @@
 static const char *const families[] = {"llama", "gpt2", "gptneox", "gemma", "gemma3", "mistral"};
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
-static weft_engine *engine;
-
 static weft_tuco *open_pair(const tuco_case *c, weft_dtype dtype)
 {
     weft_tuco *t;
     const char *tuned = c->tuned;
-    MUST(weft_tuco_open(engine, c->base, &tuned, 1, &(weft_tuco_options){.dtype = dtype}, &t));
+    MUST(weft_tuco_open(one_thread, c->base, &tuned, 1, &(weft_tuco_options){.dtype = dtype}, &t));
     return t;
 }
 
@@ -120,22 +118,9 @@ static void generation(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return weft_engine_new(&(weft_engine_options){.threads = 1}, &engine) == WEFT_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    weft_engine_free(engine);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(decompositions), cmocka_unit_test(steering),
                                        cmocka_unit_test(generation)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_engines, close_engines);
 }

@@ -9,8 +9,6 @@ static const char *const families[] = {"llama",   "gpt2",      "gptneox",  "gemm
                                        "mistral", "lm/gemma2", "lm/qwen2", "lm/qwen3", "lm/gptneox_seq"};
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
-static weft_engine *one_thread, *two_threads;
-
 static weft_tuco *open_pair(weft_engine *engine, const char *base, const char *tuned)
 {
     weft_tuco *t;
@@ -456,23 +454,6 @@ static void the_bound_stands_above_the_distance(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return weft_engine_new(&(weft_engine_options){.threads = 1}, &one_thread) == WEFT_OK &&
-                   weft_engine_new(&(weft_engine_options){.threads = 2}, &two_threads) == WEFT_OK
-               ? 0
-               : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    weft_engine_free(one_thread);
-    weft_engine_free(two_threads);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,5 +468,5 @@ int main(void)
         cmocka_unit_test(an_adapter_reads_like_its_merged_model),
         cmocka_unit_test(the_bound_stands_above_the_distance),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_engines, close_engines);
 }

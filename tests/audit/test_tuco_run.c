@@ -5,8 +5,6 @@
 
 enum { STEPS = 4 };
 
-static weft_engine *engine;
-
 static void same(const double *a, const double *b, int64_t n)
 {
     if (b)
@@ -60,8 +58,8 @@ static void check(const tuco_case *c, const char *tuned, weft_tuco_request reque
     weft_tuco *t, *alone;
     weft_tuco_reading *r, *by_itself;
     weft_tuco_run *run, *run_by_itself;
-    MUST(weft_tuco_open(engine, c->base, &tuned, 1, NULL, &t));
-    MUST(weft_tuco_open(engine, c->base, &tuned, 1, NULL, &alone));
+    MUST(weft_tuco_open(one_thread, c->base, &tuned, 1, NULL, &t));
+    MUST(weft_tuco_open(one_thread, c->base, &tuned, 1, NULL, &alone));
     MUST(weft_tuco_read_and_start(t, c->ids, c->n, STEPS, &request, &r, &run));
     assert_int_equal(prompt_plans(t), passes);
     MUST(weft_tuco_read(alone, c->ids, c->n, &request, &by_itself));
@@ -126,7 +124,7 @@ static void refuses(void **state)
     weft_tuco_reading *r;
     weft_tuco_run *run;
     const char *tuned = c.tuned;
-    MUST(weft_tuco_open(engine, c.base, &tuned, 1, NULL, &t));
+    MUST(weft_tuco_open(one_thread, c.base, &tuned, 1, NULL, &t));
     weft_tuco_request request = {.alpha = 1};
     assert_int_equal(weft_tuco_read_and_start(t, c.ids, c.n, 1 << 20, &request, &r, &run), WEFT_ERROR_ARGUMENT);
     assert_non_null(strstr(weft_error(), "to generate: the model takes"));
@@ -138,21 +136,8 @@ static void refuses(void **state)
     case_close(&c);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return weft_engine_new(&(weft_engine_options){.threads = 1}, &engine) == WEFT_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    weft_engine_free(engine);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_pass), cmocka_unit_test(ropes_by_length), cmocka_unit_test(refuses)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, open_engines, close_engines);
 }

@@ -18,6 +18,26 @@
 #include "io/io.h"
 #include "weft/audit.h"
 
+static weft_engine *one_thread, *two_threads;
+
+/* Set-up and tear-down of a group of tests. */
+static inline int open_engines(void **state)
+{
+    (void)state;
+    return weft_engine_new(&(weft_engine_options){.threads = 1}, &one_thread) == WEFT_OK &&
+                   weft_engine_new(&(weft_engine_options){.threads = 2}, &two_threads) == WEFT_OK
+               ? 0
+               : -1;
+}
+
+static inline int close_engines(void **state)
+{
+    (void)state;
+    weft_engine_free(one_thread);
+    weft_engine_free(two_threads);
+    return 0;
+}
+
 #define MUST(call) must((call), #call, __FILE__, __LINE__)
 
 static inline void must(weft_status status, const char *what, const char *file, int line)

@@ -13,6 +13,16 @@ wrong() {
     bad=1
 }
 
+# works WORDS…: succeeds; what it says is in out
+works() {
+    "$weft" "$@" >out 2>err || wrong "weft $*: $(cat err)"
+}
+
+# holds PIECE [FILE]: FILE (out) has it
+holds() {
+    grep -qF -e "$1" "${2:-out}" || wrong "no \"$1\" in \"$(head -c 600 "${2:-out}")\""
+}
+
 # fails STATUS PIECE WORDS…: exit status, a piece of the one line on standard error, and nothing on standard output
 fails() {
     status=$1

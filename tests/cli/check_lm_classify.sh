@@ -4,26 +4,9 @@
 # shellcheck source=tests/cli/begin.sh
 . "$(dirname "$0")/begin.sh"
 
-# works WORDS…: succeeds; what it says is in out
-works() {
-    "$weft" "$@" >out 2>err || wrong "weft $*: $(cat err)"
-}
-
-# holds PIECE [FILE]: FILE (out) has it
-holds() {
-    grep -qF -e "$1" "${2:-out}" || wrong "no \"$1\" in \"$(head -c 600 "${2:-out}")\""
-}
-
-mkdir pieces
-printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the cat sat on mat and rat said of number , >pieces/vocab.txt
-for i in 1 2 3 4 5 6; do
-    echo "the cat sat on the mat and the rat sat on the cat , said the cat of number"
-done >text.txt
-cat >encoder.json <<'END'
-{"model_type": "bert", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
- "num_attention_heads": 2, "max_position_embeddings": 32}
-END
-works lm train --data text.txt --tokenizer pieces --config encoder.json --length 32 --steps 2 --out encoder
+# shellcheck source=tests/cli/tiny_encoder.sh
+. "$source/tests/cli/tiny_encoder.sh"
+works lm train --data encoder.txt --tokenizer pieces --config encoder.json --length 32 --steps 2 --out encoder
 for i in 1 2 3 4 5 6 7 8 9 10; do
     echo '{"text": "the cat sat on the mat", "label": "a, cat"}'
     echo '{"text": "and the rat sat on the mat of the rat", "label": "rat"}'

@@ -4,16 +4,6 @@
 # shellcheck source=tests/cli/begin.sh
 . "$(dirname "$0")/begin.sh"
 
-# works WORDS…: succeeds; what it says is in out
-works() {
-    "$weft" "$@" >out 2>err || wrong "weft $*: $(cat err)"
-}
-
-# holds PIECE: out has it
-holds() {
-    grep -qF -e "$1" out || wrong "no \"$1\" in \"$(head -c 400 out)\""
-}
-
 # vector FILE LINE: the numbers of a line of a .csv, a line each
 vector() {
     sed -n "$(($2 + 1))p" "$1" | tr ',' '\n'
@@ -24,16 +14,9 @@ near() {
     paste "$1" "$2" | awk 'NF != 2 || ($1 - $2) ^ 2 > 1e-12 { exit 1 } END { exit NR == 0 }'
 }
 
-mkdir model
-printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the cat sat on mat and rat said of number , >model/vocab.txt
-for i in 1 2 3 4; do
-    echo "the cat sat on the mat and the rat sat on the cat , said the cat of number"
-done >text.txt
-cat >encoder.json <<'END'
-{"model_type": "bert", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
- "num_attention_heads": 2, "max_position_embeddings": 32}
-END
-works lm train --data text.txt --tokenizer model --config encoder.json --length 32 --steps 3 --lr 0.01 --out model --force
+# shellcheck source=tests/cli/tiny_encoder.sh
+. "$source/tests/cli/tiny_encoder.sh"
+works lm train --data encoder.txt --tokenizer pieces --config encoder.json --length 32 --steps 3 --lr 0.01 --out model
 
 # the same vectors in every form; of length 1; the same bits whatever stands beside them
 printf 'the cat\n\nthe cat sat on the mat\nrat\nthe rat said number of\n' >lines.txt
@@ -123,8 +106,8 @@ cat >tiny.json <<'END'
 {"model_type": "llama", "vocab_size": 280, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
  "num_attention_heads": 2, "max_position_embeddings": 64}
 END
-works lm tokenizer text.txt --vocab-size 270 --out words
-works lm train --data text.txt --tokenizer words --config tiny.json --length 16 --steps 1 --out decoder
+works lm tokenizer encoder.txt --vocab-size 270 --out words
+works lm train --data encoder.txt --tokenizer words --config tiny.json --length 16 --steps 1 --out decoder
 works lm embed decoder --data lines.txt --pooling last --out decoder.npy
 fails 1 "decoder: this llama model has no pooler" lm embed decoder --text rat --pooling pooler --json
 

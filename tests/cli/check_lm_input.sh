@@ -4,11 +4,6 @@
 # shellcheck source=tests/cli/begin.sh
 . "$(dirname "$0")/begin.sh"
 
-# works WORDS…: succeeds; what it says is in out
-works() {
-    "$weft" "$@" >out 2>err || wrong "weft $*: $(cat err)"
-}
-
 # same FILE WORDS…: succeeds and says what FILE holds
 same() {
     file=$1

@@ -64,12 +64,8 @@ keys perplexity lm perplexity merged --file text.txt
 awk "BEGIN { d = $beside - $(number perplexity); exit !(d < 1e-3 && d > -1e-3) }" || wrong "perplexity $beside beside, $(number perplexity) merged"
 
 # an encoder: masked words, from scratch and further
-mkdir pieces
-printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the cat sat on mat and rat said of number , >pieces/vocab.txt
-cat >encoder.json <<'END'
-{"model_type": "bert", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
- "num_attention_heads": 2, "max_position_embeddings": 32}
-END
+# shellcheck source=tests/cli/tiny_encoder.sh
+. "$source/tests/cli/tiny_encoder.sh"
 keys "parameters $told" lm train --data text.txt --tokenizer pieces --config encoder.json --length 32 --steps 20 --lr 0.01 \
     --batch-size 4 --out encoder
 early=$(number train_loss)

@@ -50,16 +50,22 @@ static inline void write_text(const char *folder, const char *name, const char *
     free(path);
 }
 
-/* The golden's tensors that `wanted` accepts, as FOLDER/NAME. */
-static inline void write_tensors(const weft_arrays *golden, const char *folder, const char *name, bool (*wanted)(const char *))
+/* Adds the golden's tensors that `wanted` accepts. */
+static inline void add_tensors(weft_arrays *set, const weft_arrays *golden, bool (*wanted)(const char *))
 {
-    weft_arrays *set;
-    MUST(weft_arrays_new(&set));
     for (int64_t i = 0; i < weft_arrays_count(golden); i++) {
         weft_array a = weft_arrays_at(golden, i);
         if (wanted(a.name))
             MUST(weft_arrays_add(set, a.name, a.tensor));
     }
+}
+
+/* The same as FOLDER/NAME. */
+static inline void write_tensors(const weft_arrays *golden, const char *folder, const char *name, bool (*wanted)(const char *))
+{
+    weft_arrays *set;
+    MUST(weft_arrays_new(&set));
+    add_tensors(set, golden, wanted);
     char *path = weft_path_join(folder, name);
     MUST(weft_safetensors_save(set, path));
     free(path);

@@ -54,11 +54,7 @@ static void no_second_copy(void **state)
     snprintf(adapter, sizeof adapter, "%s/adapter", c.folder);
     MUST(weft_folder_make(adapter));
     MUST(weft_arrays_new(&set));
-    for (int64_t i = 0; i < weft_arrays_count(c.golden); i++) {
-        weft_array a = weft_arrays_at(c.golden, i);
-        if (is_weight(a.name))
-            MUST(weft_arrays_add(set, a.name, a.tensor));
-    }
+    add_tensors(set, c.golden, is_weight);
     MUST(weft_arrays_add(set, "cls.predictions.decoder.bias", bias));
     MUST(weft_arrays_add(set, "cls.predictions.decoder.weight", tensor_of(c.golden, "bert.embeddings.word_embeddings.weight")));
     char *model = weft_path_join(c.folder, "model.safetensors"), *file = weft_path_join(adapter, "adapter_model.safetensors");
@@ -117,11 +113,7 @@ static void both_names_of_a_bias(void **state)
                     (int)sizeof config);
         write_text(c.folder, "config.json", config);
         MUST(weft_arrays_new(&set));
-        for (int64_t i = 0; i < weft_arrays_count(c.golden); i++) {
-            weft_array a = weft_arrays_at(c.golden, i);
-            if (is_weight(a.name))
-                MUST(weft_arrays_add(set, a.name, a.tensor));
-        }
+        add_tensors(set, c.golden, is_weight);
         MUST(weft_arrays_add(set, "lm_head.decoder.bias", bias));
         MUST(weft_arrays_add(set, "lm_head.decoder.weight", tensor_of(c.golden, "roberta.embeddings.word_embeddings.weight")));
         MUST(weft_safetensors_save(set, model));

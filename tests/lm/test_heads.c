@@ -39,16 +39,6 @@ static void save(made *m, const char *folder, const char *file)
     MUST(weft_arrays_new(&m->set));
 }
 
-/* The golden's weights, but those of which `keep` answers NULL. */
-static void add_weights(made *m, const char *(*keep)(const char *))
-{
-    for (int64_t i = 0; i < weft_arrays_count(m->c.golden); i++) {
-        weft_array a = weft_arrays_at(m->c.golden, i);
-        if (is_weight(a.name) && (!keep || keep(a.name)))
-            MUST(weft_arrays_add(m->set, a.name, a.tensor));
-    }
-}
-
 static void write_config(const made *m, const char *keys)
 {
     char text[8192];
@@ -112,7 +102,7 @@ static void numbers_as_labels(void **state)
         for (int i = 0; i < BATCH * n; i++)
             labels[i] = kinds[k].several ? (float)(i % 3 == 0) : (float)i / 2 - 1;
         write_config(&m, kinds[k].keys);
-        add_weights(&m, NULL);
+        add_tensors(m.set, m.c.golden, is_weight);
         add_wave(&m, "score.weight", DIMS(n, width_of(&m.c, "model.embed_tokens.weight")), 0.5);
         save(&m, m.c.folder, "model.safetensors");
         weft_dims dims = kinds[k].flat ? DIMS(BATCH) : DIMS(BATCH, n);
@@ -156,7 +146,7 @@ static void table_of_its_own(void **state)
     plain = run(&m, NULL, (weft_tensor){0}, false, WEFT_OK);
     weft_tensor table = tensor_of(m.c.golden, "bert.embeddings.word_embeddings.weight"),
                 bias = tensor_of(m.c.golden, "cls.predictions.bias");
-    add_weights(&m, NULL);
+    add_tensors(m.set, m.c.golden, is_weight);
     weft_tensor twice = add_wave(&m, "cls.predictions.decoder.weight", table.dims, 0);
     for (int64_t i = 0; i < weft_dims_count(table.dims); i++)
         ((float *)twice.data)[i] = (float)(2 * element(table, i));
@@ -177,9 +167,9 @@ static void table_of_its_own(void **state)
     end(&m);
 }
 
-static const char *no_norm(const char *name)
+static bool no_norm(const char *name)
 {
-    return strcmp(name, "model.norm.weight") ? name : NULL;
+    return is_weight(name) && strcmp(name, "model.norm.weight") != 0;
 }
 
 /* modules_to_save: the model with the tensors put in place has the same logits and gradients, under PEFT's names. */
@@ -206,7 +196,7 @@ static void tensors_in_place(void **state)
     weft_arrays *with = run(&m, adapter, classes, true, WEFT_OK);
 
     m.used = 0;
-    add_weights(&m, no_norm);
+    add_tensors(m.set, m.c.golden, no_norm);
     add_wave(&m, "score.weight", DIMS(CLASSES, width), 0.5);
     add_wave(&m, "model.norm.weight", DIMS(width), 1);
     save(&m, m.c.folder, "model.safetensors");
