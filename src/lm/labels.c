@@ -321,15 +321,16 @@ static weft_status settle(survey *s, const char *path)
     return WEFT_OK;
 }
 
-static weft_status survey_file(survey *s, const char *path, weft_lm_problem *problem)
+/* What stands in `bytes`, or, where they are NULL, in the file. */
+static weft_status survey_records(survey *s, const char *name, const char *bytes, size_t size, weft_lm_problem *problem)
 {
-    s->table = weft_records_are_table(path);
+    s->table = !bytes && weft_records_are_table(name);
     s->dense = s->all_fractions = true;
-    weft_status status = weft_records_read(path, look, s, NULL);
+    weft_status status = bytes ? weft_records_parse(bytes, size, name, look, s, NULL) : weft_records_read(name, look, s, NULL);
     if (status == WEFT_OK)
         status = decide(s, problem);
     if (status == WEFT_OK && s->classes)
-        status = settle(s, path);
+        status = settle(s, name);
     for (int f = 0; f < FORMS; f++)
         free(s->first[f]);
     return status;
@@ -339,11 +340,18 @@ weft_status weft_lm_labels_collect(weft_lm_classes *c, const char *path, weft_lm
 {
     survey s = {.classes = c, .given = problem};
     *c = (weft_lm_classes){0};
-    return survey_file(&s, path, &c->problem);
+    return survey_records(&s, path, NULL, 0, &c->problem);
+}
+
+weft_status weft_lm_labels_parse(weft_lm_classes *c, const char *bytes, size_t size, const char *name, weft_lm_problem problem)
+{
+    survey s = {.classes = c, .given = problem};
+    *c = (weft_lm_classes){0};
+    return survey_records(&s, name, bytes, size, &c->problem);
 }
 
 weft_status weft_lm_labels_problem(const char *path, weft_lm_problem *out)
 {
     survey s = {0};
-    return survey_file(&s, path, out);
+    return survey_records(&s, path, NULL, 0, out);
 }

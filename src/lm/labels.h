@@ -20,6 +20,8 @@ weft_status weft_lm_label_truth(const weft_lm_classes *, weft_json_value label, 
  * bytes; numbers, and lists of a number a class, are LABEL_0, … Labels of different kinds, labels of which nothing can be
  * learned, or none, are errors. */
 weft_status weft_lm_labels_collect(weft_lm_classes *, const char *path, weft_lm_problem problem);
+/* The same of JSON in memory; `name` for messages. */
+weft_status weft_lm_labels_parse(weft_lm_classes *, const char *bytes, size_t size, const char *name, weft_lm_problem problem);
 /* The problem alone, for a head whose classes are known. */
 weft_status weft_lm_labels_problem(const char *path, weft_lm_problem *out);
 

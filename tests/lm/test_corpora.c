@@ -23,14 +23,20 @@
 #include "../../fuzz/fuzz_lm_sentence.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_lm_labels
+#include "../../fuzz/fuzz_lm_labels.c"
+#undef LLVMFuzzerTestOneInput
+
 REPLAY(lm_config)
 REPLAY(lm_adapter)
 REPLAY(llama2c)
 REPLAY(lm_sentence)
+REPLAY(lm_labels)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(lm_config_corpus), cmocka_unit_test(lm_adapter_corpus),
-                                       cmocka_unit_test(llama2c_corpus), cmocka_unit_test(lm_sentence_corpus)};
+                                       cmocka_unit_test(llama2c_corpus), cmocka_unit_test(lm_sentence_corpus),
+                                       cmocka_unit_test(lm_labels_corpus)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
