@@ -204,13 +204,16 @@ static int frequency_axis(const weft_space *space)
     return i < space->count ? i : -1;
 }
 
-/* The first trials are the model as it is without tuning, so that tuning never ends with less, and what else that may be: where
- * numbers are embedded, with the other frequency scale of scales.h. The others are suggested. */
-static bool is_start(const weft_study *s, int64_t number, double *values)
+bool weft_study_is_start(const weft_study *s, int64_t number)
+{
+    return number <= (frequency_axis(s->options.space) >= 0);
+}
+
+static bool start_values(const weft_study *s, int64_t number, double *values)
 {
     const weft_space *space = s->options.space;
-    int axis = frequency_axis(space);
-    if (number > (axis >= 0))
+    const int axis = frequency_axis(space);
+    if (!weft_study_is_start(s, number))
         return false;
     weft_space_read(space, s->options.config, s->options.fit, values);
     if (number == 1)
@@ -222,7 +225,7 @@ static weft_status choose_values(const weft_study *s, double *values)
 {
     const weft_space *space = s->options.space;
     int64_t number = s->table.count, ended = 0;
-    if (is_start(s, number, values))
+    if (start_values(s, number, values))
         return WEFT_OK;
     weft_tpe_trial *trials = malloc((size_t)number * sizeof *trials);
     if (!trials)

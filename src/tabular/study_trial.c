@@ -21,6 +21,11 @@ static void on_epoch(void *user, int64_t epoch, double train_loss, const weft_me
                          weft_measure_value(weft_fit_measure(s->options.config, s->options.fit), val));
 }
 
+static bool stops_at(const weft_study *s, int rung)
+{
+    return !weft_study_is_start(s, s->trial) && weft_study_stops(&s->table, s->trial, rung);
+}
+
 /* At a rung the score is written down once (a resumed run may pass it again), then judged. */
 static weft_status reach_rung(weft_study *s, int rung, double best_score, bool *stops)
 {
@@ -40,7 +45,7 @@ static weft_status reach_rung(weft_study *s, int rung, double best_score, bool *
     }
     weft_journal_unlock(s->journal);
     if (status == WEFT_OK)
-        *stops = weft_study_stops(&s->table, s->trial, rung);
+        *stops = stops_at(s, rung);
     return status;
 }
 
@@ -137,7 +142,7 @@ static bool was_pruned(const weft_study *s, const weft_train_result *result)
     if (s->stopped)
         return true;
     return s->options.prune && !s->trained && t->rungs > 0 && result->epochs == weft_rung_epochs[t->rungs - 1] &&
-           weft_study_stops(&s->table, s->trial, t->rungs - 1);
+           stops_at(s, t->rungs - 1);
 }
 
 weft_status weft_study_run_trial(weft_study *s)

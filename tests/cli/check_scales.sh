@@ -84,8 +84,11 @@ done
 train alone --task regression --resume && wrong "a finished run is resumed"
 grep -q 'is finished' err || wrong "a finished run is resumed: $(cat err)"
 
-"$weft" tabular tune table.csv --target y --task regression --arch tabr --out tuned --config small.json --context-size 8 --epochs 3 --trials 2 --threads 1 --quiet >out 2>err ||
+# ---- tuning begins with both, and stops neither early
+awk 'BEGIN { srand(1); print "a,b,y"; for (i = 0; i < 300; i++) { a = rand(); b = rand(); print a "," b "," sin(25 * a) + b } }' >waves.csv
+"$weft" tabular tune waves.csv --target y --task regression --arch tabr --out tuned --config small.json --context-size 8 --epochs 6 --trials 5 --prune --threads 1 --quiet >out 2>err ||
     wrong "tune: $(cat err)"
-[ "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "frequency_scale") c = i; next } { printf "%s ", $c }' tuned/trials.csv)" = "0.24 0.03 " ] ||
+[ "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "frequency_scale") c = i; next } NR < 4 { printf "%s %s ", $c, $2 }' tuned/trials.csv)" = "0.24 complete 0.03 complete " ] ||
     wrong "tuning begins with $(cut -c 1-300 tuned/trials.csv)"
+grep -q pruned tuned/trials.csv || wrong "no trial was stopped: $(cut -c 1-300 tuned/trials.csv)"
 exit $bad
