@@ -351,7 +351,8 @@ static void run(const weft_gemm *g, int64_t piece, void *scratch)
                     p.d = (const char *)g->d + ((part.row0 + row) * p.d_row + column * p.d_column) * plan->size;
                 const bool across = column + plan->width < part.column1, down = row + rows_at_once < rows;
                 const int64_t next_row = across ? 0 : rows_at_once, next_column = across ? plan->width : part.column0 - column;
-                p.next_c = across || down ? p.c + (next_row * p.c_row + next_column * p.c_column) * plan->size : NULL;
+                const bool worth = plan->kind == GEMM_PAIRS || p.d;
+                p.next_c = worth && (across || down) ? p.c + (next_row * p.c_row + next_column * p.c_column) * plan->size : NULL;
                 p.next_d = p.d && p.next_c ? p.d + (next_row * p.d_row + next_column * p.d_column) * plan->size : NULL;
                 take_right(plan, g->packed, column, from, to, space + at.panel, &p);
                 const int64_t in_row = plan->m == 1 ? run_row(plan, &p, part.column1 - column) : 0;

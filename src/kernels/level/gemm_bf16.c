@@ -10,7 +10,7 @@
 #define DOTS __attribute__((target("avx512bf16,avx512vl")))
 
 #define DEFINE_BF16_KIT(kit, reg, count, prefix, bits, mask) \
-    enum { kit##_lanes = count }; \
+    enum { kit##_lanes = count, kit##_ahead = 16 }; \
     typedef reg kit##_vector; \
     DOTS GEMM_INLINE reg kit##_splat(const uint32_t *p) \
     { \

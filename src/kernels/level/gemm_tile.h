@@ -17,12 +17,11 @@ enum {
     GEMM_BY_COLUMNS, /* element (i, p) of A stands at a[i + p · stride] */
     GEMM_ORDERS,
     GEMM_WIDTHS = 3,
-    GEMM_HEIGHTS = 5,
-    GEMM_AHEAD_STEPS = 16 /* of depth from one row of the next tile to the one behind it */
+    GEMM_HEIGHTS = 5
 };
 
-/* What the next tile writes and adds: asked for while a tall one runs, a row every few steps, as all of it at once would keep the
- * tile's own reads waiting. */
+/* What the next tile writes and adds, asked for by a tall one: where it takes little time, a row every few steps (kit_ahead), as
+ * all of it at once would keep the tile's own reads waiting; else, as the steps are dear, at once. */
 typedef struct weft_gemm_ahead {
     const char *c, *d;              /* d NULL: nothing is added */
     int64_t rows, c_apart, d_apart; /* bytes between rows */
@@ -83,7 +82,7 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
 /* A kit: what a tile needs of registers `reg` of `count` elements of type `real`. The part forms move the first `n` elements;
  * below level v4, which has no masks, parts go through a buffer of the caller's and the part forms move the whole. */
 #define GEMM_DEFINE_KIT(kit, reg, real, count, prefix, suffix, mask) \
-    enum { kit##_lanes = count }; \
+    enum { kit##_lanes = count, kit##_ahead = 0 }; \
     typedef reg kit##_vector; \
     GEMM_INLINE reg kit##_splat(const real *p) \
     { \
@@ -161,8 +160,9 @@ enum { GEMM_TALLEST = 6, GEMM_PAIR_ROWS = 3, GEMM_ROW_PANELS = 4 };
         } \
         const element *row[4] = {a, a + 3 * a_stride, a + 6 * a_stride, a + 9 * a_stride}; \
         for (int64_t begin = 0, end; begin < depth; begin = end) { \
-            end = 2 * R > GEMM_TALLEST && begin + GEMM_AHEAD_STEPS < depth ? begin + GEMM_AHEAD_STEPS : depth; \
-            if (2 * R > GEMM_TALLEST && ahead.rows-- > 0) { \
+            end = kit##_ahead > 0 && 2 * R > GEMM_TALLEST && begin + kit##_ahead < depth ? begin + kit##_ahead : depth; \
+            for (int64_t i = kit##_ahead > 0 ? 1 : ahead.rows; 2 * R > GEMM_TALLEST && i > 0 && ahead.rows > 0; \
+                 i--, ahead.rows--) { \
                 __builtin_prefetch(ahead.c, 1); \
                 __builtin_prefetch(ahead.c + 64, 1); \
                 ahead.c += ahead.c_apart; \
