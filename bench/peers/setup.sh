@@ -11,9 +11,10 @@ venv=${VENV:-$(cd "$here/../.." && pwd)/.venv}
 "$venv/bin/python" -m pip install --quiet -r "$here/requirements.txt"
 # faiss has no wheel for every platform; without it bench/compare.py leaves the search rows without a peer.
 "$venv/bin/python" -m pip install --quiet faiss-cpu || echo "setup.sh: no faiss-cpu wheel here: the search peers will be left out" >&2
+"$venv/bin/python" -m pip install --quiet 'pytabkit[models]' || echo "setup.sh: no pytabkit here: RealMLP will be left out" >&2
 "$venv/bin/python" - <<'EOF'
 import importlib.metadata as m
-for name in ("numpy", "torch", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "optuna", "tabm", "safetensors", "faiss-cpu"):
+for name in ("numpy", "torch", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "optuna", "tabm", "pytabkit", "safetensors", "faiss-cpu"):
     try:
         print(f"{name} {m.version(name)}")
     except m.PackageNotFoundError:
