@@ -6,8 +6,6 @@ embeddings, and RealMLP (arXiv 2407.04491, package pytabkit). Same split files a
 Prints lines like those of tables.py; on the CPU one thread. Missing numbers are the median, with an indicator beside it."""
 
 import argparse
-import csv
-import json
 import math
 import time
 import warnings
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tables import read_table, scores
+from tables import each_table, report, scores
 
 warnings.filterwarnings("ignore")
 
@@ -128,30 +126,14 @@ def main():
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with open(Path(__file__).parent.with_name("tables.tsv")) as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    for row in rows:
-        if arguments.tables and row["table"] not in arguments.tables.split(","):
-            continue
-        data = read_table(arguments.folder, row)
-        metric = "rmse" if data["task"] == "regression" else "accuracy"
+    for table, data in each_table(arguments.folder, arguments.tables):
         for model in arguments.models.split(","):
             begin = time.perf_counter()
             results = []
             for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
                 predict = FITS[model](data, seed, arguments.device)
                 results.append(scores(data["task"], data["y"][data["part"] == 2], predict(2)))
-            line = {
-                "table": row["table"],
-                "model": model,
-                "tuned": False,
-                "metric": metric,
-                "device": arguments.device,
-                "test": [r[metric] for r in results],
-                "logloss": [r.get("logloss", math.nan) for r in results],
-                "seconds": time.perf_counter() - begin,
-            }
-            print(json.dumps(line), flush=True)
+            report(table, model, data, results, begin, tuned=False, device=arguments.device)
 
 
 if __name__ == "__main__":

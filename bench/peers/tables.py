@@ -159,6 +159,30 @@ def tune(data, model, trials, budget):
     return study.best_trial.user_attrs["options"], len(study.trials)
 
 
+def each_table(folder, names):
+    """The rows of tables.tsv that `names` (with commas; None: all) holds, with what they read."""
+    with open(Path(__file__).parent.with_name("tables.tsv")) as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    for row in rows:
+        if not names or row["table"] in names.split(","):
+            yield row["table"], read_table(folder, row)
+
+
+def report(table, model, data, results, begin, **more):
+    """Prints a model's line; `results` are the scores of its seeds, `begin` when it was started."""
+    metric = "rmse" if data["task"] == "regression" else "accuracy"
+    line = {
+        "table": table,
+        "model": model,
+        **more,
+        "metric": metric,
+        "test": [r[metric] for r in results],
+        "logloss": [r.get("logloss", math.nan) for r in results],
+        "seconds": time.perf_counter() - begin,
+    }
+    print(json.dumps(line), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -168,28 +192,12 @@ def main():
     parser.add_argument("--budget", type=float, default=600, help="processor seconds after which no trial of a model begins")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    with open(Path(__file__).parent.with_name("tables.tsv")) as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    for row in rows:
-        if arguments.tables and row["table"] not in arguments.tables.split(","):
-            continue
-        data = read_table(arguments.folder, row)
+    for table, data in each_table(arguments.folder, arguments.tables):
         for model in arguments.models.split(","):
             begin = time.perf_counter()
             options, trials = tune(data, model, arguments.trials, arguments.budget) if arguments.trials else ({}, 0)
             results = measure(data, model, options, arguments.seeds, 100)
-            metric = "rmse" if data["task"] == "regression" else "accuracy"
-            line = {
-                "table": row["table"],
-                "model": model,
-                "tuned": bool(arguments.trials),
-                "trials": trials,
-                "metric": metric,
-                "test": [r[metric] for r in results],
-                "logloss": [r.get("logloss", math.nan) for r in results],
-                "seconds": time.perf_counter() - begin,
-            }
-            print(json.dumps(line), flush=True)
+            report(table, model, data, results, begin, tuned=bool(arguments.trials), trials=trials)
 
 
 if __name__ == "__main__":
