@@ -1,5 +1,6 @@
 /* Cross-entropy with so many classes that the rows are taken in several runs: a row alone gives the same bits, the gradients sum
- * to nothing over the classes, and rows without a label count for nothing. */
+ * to nothing over the classes, and rows without a label count for nothing; likewise beside a teacher, whose losses are those of
+ * the definition. */
 #include "graph/graph_case.h"
 #include "weft/nn.h"
 
@@ -187,11 +188,57 @@ static void labels_are_judged_and_counted(void **state)
     weft_graph_free(g);
 }
 
+/* Losses beside a teacher, row by row, against the definition in doubles. */
+static void distilled_losses(void **state)
+{
+    (void)state;
+    enum { FEW = 3, VOCAB = 4 };
+    float logits[FEW][VOCAB] = {{1, -2, 0.5F, 3}, {0, 0, 0, 0}, {2, 1, -1, 0.25F}};
+    float taught[FEW][VOCAB] = {{0.5F, 1, -3, 2}, {4, 0, -1, 1}, {1, 1, 1, 2}};
+    int64_t labels[FEW] = {3, 0, WEFT_IGNORE};
+    double T = 1.7, weight = 0.3;
+    weft_graph *g = weft_graph_new(WEFT_F32);
+    weft_plan *plan;
+    weft_session *session;
+    weft_tensor got;
+    weft_value losses = weft_distill_logits(g, weft_input(g, "logits", WEFT_F32, DIMS(FEW, VOCAB)),
+                                            weft_input(g, "taught", WEFT_F32, DIMS(FEW, VOCAB)),
+                                            weft_labels(g, "labels", DIMS(FEW), VOCAB), T, weight);
+    weft_name(g, losses, "losses");
+    fine(weft_compile(engine, g, NULL, 0, &losses, 1, &plan));
+    fine(weft_session_new(plan, NULL, 0, &session));
+    fine(weft_bind(session, "logits", (weft_tensor){logits, WEFT_F32, DIMS(FEW, VOCAB)}));
+    fine(weft_bind(session, "taught", (weft_tensor){taught, WEFT_F32, DIMS(FEW, VOCAB)}));
+    fine(weft_bind(session, "labels", (weft_tensor){labels, WEFT_I64, DIMS(FEW)}));
+    fine(weft_run(session));
+    fine(weft_fetch(session, "losses", &got));
+    for (int r = 0; r < FEW; r++) {
+        double sums[3] = {0}, divergence = 0; /* of exponents: taught / T, logits / T, logits */
+        for (int v = 0; v < VOCAB; v++) {
+            sums[0] += exp((double)taught[r][v] / T);
+            sums[1] += exp((double)logits[r][v] / T);
+            sums[2] += exp((double)logits[r][v]);
+        }
+        for (int v = 0; v < VOCAB; v++) {
+            double p = exp((double)taught[r][v] / T) / sums[0], q = exp((double)logits[r][v] / T) / sums[1];
+            divergence += p * log(p / q);
+        }
+        double want = labels[r] == WEFT_IGNORE
+                          ? 0
+                          : (1 - weight) * (log(sums[2]) - (double)logits[r][labels[r]]) + weight * T * T * divergence;
+        assert_true(fabs((double)((const float *)got.data)[r] - want) < 1e-5);
+    }
+    weft_session_free(session);
+    weft_plan_free(plan);
+    weft_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_classes_in_several_runs),
         cmocka_unit_test(taught_in_several_runs),
+        cmocka_unit_test(distilled_losses),
         cmocka_unit_test(labels_are_judged_and_counted),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

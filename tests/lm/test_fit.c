@@ -6,7 +6,6 @@
 #include "lm/classes.h"
 #include "lm/fit.h"
 #include "lm/folder.h"
-#include "graph/graph.h"
 #include "lm/teacher.h"
 
 static weft_engine *engine;
@@ -473,51 +472,6 @@ static void preferences(void **state)
 
 /* ---- A teacher. ---- */
 
-/* Losses, row by row, against the definition in doubles. */
-static void distilled_losses(void **state)
-{
-    (void)state;
-    enum { ROWS = 3, VOCAB = 4 };
-    float logits[ROWS][VOCAB] = {{1, -2, 0.5F, 3}, {0, 0, 0, 0}, {2, 1, -1, 0.25F}};
-    float taught[ROWS][VOCAB] = {{0.5F, 1, -3, 2}, {4, 0, -1, 1}, {1, 1, 1, 2}};
-    int64_t labels[ROWS] = {3, 0, WEFT_IGNORE};
-    double T = 1.7, weight = 0.3;
-    weft_graph *g = weft_graph_new(WEFT_F32);
-    weft_plan *plan;
-    weft_session *session;
-    weft_tensor got;
-    weft_value losses = weft_distill_logits(g, weft_input(g, "logits", WEFT_F32, DIMS(ROWS, VOCAB)),
-                                            weft_input(g, "taught", WEFT_F32, DIMS(ROWS, VOCAB)),
-                                            weft_labels(g, "labels", DIMS(ROWS), VOCAB), T, weight);
-    weft_name(g, losses, "losses");
-    MUST(weft_compile(engine, g, NULL, 0, &losses, 1, &plan));
-    MUST(weft_session_new(plan, NULL, 0, &session));
-    MUST(weft_bind(session, "logits", (weft_tensor){logits, WEFT_F32, DIMS(ROWS, VOCAB)}));
-    MUST(weft_bind(session, "taught", (weft_tensor){taught, WEFT_F32, DIMS(ROWS, VOCAB)}));
-    MUST(weft_bind(session, "labels", (weft_tensor){labels, WEFT_I64, DIMS(ROWS)}));
-    MUST(weft_run(session));
-    MUST(weft_fetch(session, "losses", &got));
-    for (int r = 0; r < ROWS; r++) {
-        double sums[3] = {0}, divergence = 0; /* of exponents: taught / T, logits / T, logits */
-        for (int v = 0; v < VOCAB; v++) {
-            sums[0] += exp((double)taught[r][v] / T);
-            sums[1] += exp((double)logits[r][v] / T);
-            sums[2] += exp((double)logits[r][v]);
-        }
-        for (int v = 0; v < VOCAB; v++) {
-            double p = exp((double)taught[r][v] / T) / sums[0], q = exp((double)logits[r][v] / T) / sums[1];
-            divergence += p * log(p / q);
-        }
-        double want = labels[r] == WEFT_IGNORE
-                          ? 0
-                          : (1 - weight) * (log(sums[2]) - (double)logits[r][labels[r]]) + weight * T * T * divergence;
-        assert_true(fabs((double)((const float *)got.data)[r] - want) < 1e-5);
-    }
-    weft_session_free(session);
-    weft_plan_free(plan);
-    weft_graph_free(g);
-}
-
 /* One pass over the first four rows with gradients; answers its loss, and the largest gradient, or difference from `like`'s. */
 static double pass_gradients(weft_lm *lm, const weft_lm_data *data, const weft_lm_rows *rows, weft_lm *teacher, double weight,
                              weft_lm_pass *like, weft_lm_pass **out, double *largest)
@@ -790,13 +744,20 @@ static void classes_of_a_decoder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),    cmocka_unit_test(golden_trace_in_bf16),
-                                       cmocka_unit_test(packed_is_alone), cmocka_unit_test(accumulation),
-                                       cmocka_unit_test(resumed),         cmocka_unit_test(merging),
-                                       cmocka_unit_test(expressions),     cmocka_unit_test(golden_merge),
-                                       cmocka_unit_test(preferences),     cmocka_unit_test(distilled_losses),
-                                       cmocka_unit_test(teachers),        cmocka_unit_test(wrong_teachers),
-                                       cmocka_unit_test(recomputed),      cmocka_unit_test(gradients_taken_early),
-                                       cmocka_unit_test(masked_words),    cmocka_unit_test(classes_of_a_decoder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_trace),
+                                       cmocka_unit_test(golden_trace_in_bf16),
+                                       cmocka_unit_test(packed_is_alone),
+                                       cmocka_unit_test(accumulation),
+                                       cmocka_unit_test(resumed),
+                                       cmocka_unit_test(merging),
+                                       cmocka_unit_test(expressions),
+                                       cmocka_unit_test(golden_merge),
+                                       cmocka_unit_test(preferences),
+                                       cmocka_unit_test(teachers),
+                                       cmocka_unit_test(wrong_teachers),
+                                       cmocka_unit_test(recomputed),
+                                       cmocka_unit_test(gradients_taken_early),
+                                       cmocka_unit_test(masked_words),
+                                       cmocka_unit_test(classes_of_a_decoder)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
