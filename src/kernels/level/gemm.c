@@ -148,6 +148,12 @@ typedef struct panel {
     const char *next_c, *next_d; /* the first rows of the panel behind it; NULL: there is none */
 } panel;
 
+/* D's row beside a row of C; NULL: nothing is added. */
+static const char *d_at(const gemm_plan *plan, const panel *p, int64_t row)
+{
+    return p->d ? p->d + row * p->d_row * plan->size : NULL;
+}
+
 /* Asks for what a tile of two panels writes and adds. */
 static void expect(const gemm_plan *plan, const panel *p, int64_t row, int64_t rows, int64_t columns)
 {
@@ -195,14 +201,14 @@ static void run_panel(const gemm_plan *plan, const panel *p, int64_t rows, char 
                                      .d_apart = p->d_row * plan->size};
             if (next < rows) { /* down this panel, or the top of the one behind it */
                 ahead.c = p->c + next * ahead.c_apart;
-                ahead.d = p->d ? p->d + next * ahead.d_apart : NULL;
+                ahead.d = d_at(plan, p, next);
             } else {
                 ahead.c = p->next_c;
                 ahead.d = p->next_d;
                 ahead.rows = p->next_c ? GEMM_TALLEST : 0;
             }
-            tile(p->depth, left, p->stride, p->right, p->right_step, c, p->c_row, p->columns, p->load,
-                 p->d ? p->d + row * p->d_row * plan->size : NULL, p->d_row, ahead);
+            tile(p->depth, left, p->stride, p->right, p->right_step, c, p->c_row, p->columns, p->load, d_at(plan, p, row),
+                 p->d_row, ahead);
             continue;
         }
         if (p->load) {
@@ -228,13 +234,13 @@ static void run_pair(const gemm_plan *plan, const panel *p, const panel *next, i
         if (row + GEMM_PAIR_ROWS < whole)
             expect(plan, p, row + GEMM_PAIR_ROWS, GEMM_PAIR_ROWS, 2 * p->width);
         plan->tiles->pair(p->depth, p->left + row * p->line_bytes, p->stride, p->right, next->right, p->right_step, c, p->c_row,
-                          p->load, p->d ? p->d + row * p->d_row * plan->size : NULL, p->d_row);
+                          p->load, d_at(plan, p, row), p->d_row);
     }
     for (int k = 0; k < 2; k++) {
         panel rest = k == 0 ? *p : *next;
         rest.left += whole * rest.line_bytes;
         rest.c += whole * c_bytes;
-        rest.d += rest.d ? whole * rest.d_row * plan->size : 0;
+        rest.d = d_at(plan, &rest, whole);
         run_panel(plan, &rest, rows - whole, buffer);
     }
 }
