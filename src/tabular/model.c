@@ -183,6 +183,7 @@ static void list_tabr(void *self, weft_text *out)
 {
     const weft_tabular_config *c = self;
     long long m = (long long)c->context_size, d = (long long)c->d_main;
+    long long seen = m + (c->design >= 0); /* the ablation designs put the row itself before its context */
     list_inputs(c, out);
     weft_text_add(out,
                   "input   candidate.x_num, candidate.x_bin, candidate.x_cat, candidate.y (optional: the folder's own)\n"
@@ -193,7 +194,7 @@ static void list_tabr(void *self, weft_text *out)
                   "tap     encoder_out [B, %lld]\ntap     keys [B, %lld]\ntap     candidate_keys [N, %lld]\n"
                   "tap     similarities [B, %lld]\ntap     probs [B, %lld]\ntap     values [B, %lld, %lld]\ntap     "
                   "after_retrieval [B, %lld]\n",
-                  m, (long long)weft_tabular_outputs(c), m, d, d, d, m, m, m, d, d);
+                  m, (long long)weft_tabular_outputs(c), m, d, d, d, seen, seen, seen, d, d);
 }
 
 static void list_mlp(void *self, weft_text *out)

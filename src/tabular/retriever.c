@@ -8,22 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows → search vectors, for so many rows at a time. */
+/* Rows → search vectors, for so many rows at a time. With the designs of tabr_design.c that compare by inner products, what is
+ * searched for (queries) is projected otherwise than what is searched (keys). */
 typedef struct projection {
     weft_graph *graph;
     weft_plan *plan;
     weft_session *session;
 } projection;
 
-enum { MANY, TRAINING, SOME, FEW, PROJECTIONS, SOME_ROWS = 512, FEW_ROWS = 16 };
+enum { MANY, TRAINING, SOME, FEW, OWN, OWN_TRAINING, PROJECTIONS, SOME_ROWS = 512, FEW_ROWS = 16 };
 
 static const struct {
     int64_t rows;
-    bool training;
-} forms[PROJECTIONS] = {[MANY] = {WEFT_ROWS_CHUNK, false},
-                        [TRAINING] = {WEFT_ROWS_CHUNK, true},
-                        [SOME] = {SOME_ROWS, false},
-                        [FEW] = {FEW_ROWS, false}};
+    bool training, query;
+    bool inner; /* only for inner products: queries of the candidates themselves */
+} forms[PROJECTIONS] = {[MANY] = {WEFT_ROWS_CHUNK, false, false, false}, [TRAINING] = {WEFT_ROWS_CHUNK, true, false, false},
+                        [SOME] = {SOME_ROWS, false, true, false},        [FEW] = {FEW_ROWS, false, true, false},
+                        [OWN] = {WEFT_ROWS_CHUNK, false, true, true},    [OWN_TRAINING] = {WEFT_ROWS_CHUNK, true, true, true}};
 
 struct weft_retriever {
     weft_engine *engine;
@@ -31,9 +32,11 @@ struct weft_retriever {
     const weft_rows_data *candidates;
     weft_dtype dtype;
     bool affine, folded; /* vectors are M z; they are R z */
+    bool inner;          /* the nearest are those of the largest inner products */
     int64_t width;       /* of a search vector */
     int64_t inputs;      /* of z, where affine */
     void *vectors;       /* [padded candidates, width] */
+    void *queries;       /* the same of what the candidates themselves search for; `vectors` unless inner */
     weft_search *search;
     projection by[PROJECTIONS];
     projection weights; /* M = W_K W_in */
@@ -49,6 +52,9 @@ struct weft_retriever {
 static weft_value vectors_of(weft_retriever *r, weft_graph *g, int form)
 {
     weft_value count = weft_count_input(g, "count", forms[form].rows);
+    if (r->inner && forms[form].query)
+        return weft_name(g, weft_tabr_build_queries(g, r->config, forms[form].rows, count, forms[form].training),
+                         "candidate_keys");
     if (!r->affine)
         return weft_tabr_build_keys(g, r->config, forms[form].rows, count, forms[form].training);
     weft_value z = weft_tabular_inputs(g, r->config, "rows.", forms[form].rows, 0, count);
@@ -73,8 +79,11 @@ weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *c
     r->dtype = dtype;
     r->affine = folded && weft_tabr_affine(config);
     r->folded = folded && weft_tabr_folds(config);
+    r->inner = weft_tabr_inner_product(config);
     weft_status status = WEFT_ERROR_MEMORY;
     for (int form = 0; form < PROJECTIONS; form++) {
+        if (forms[form].inner && !r->inner)
+            continue;
         weft_graph *g = r->by[form].graph = weft_graph_new(dtype);
         if (!g)
             goto failed;
@@ -96,11 +105,12 @@ weft_status weft_retriever_new(weft_engine *engine, const weft_tabular_config *c
     int64_t padded = weft_rows_padded(candidates->rows);
     size_t e = weft_dtype_size(dtype), width = (size_t)r->width, inputs = (size_t)r->inputs;
     r->vectors = malloc((size_t)(padded + 1) * width * e);
+    r->queries = r->inner ? malloc((size_t)(padded + 1) * width * e) : r->vectors;
     r->query = malloc((size_t)WEFT_ROWS_CHUNK * width * e);
     r->row_key = malloc((size_t)WEFT_ROWS_CHUNK * sizeof *r->row_key);
     r->r = malloc(width * inputs * e + 1);
     r->m = malloc(((size_t)config->d_main * inputs + inputs * inputs + 1) * sizeof *r->m);
-    status = r->vectors && r->query && r->row_key && r->r && r->m
+    status = r->vectors && r->queries && r->query && r->row_key && r->r && r->m
                  ? WEFT_OK
                  : weft_fail(WEFT_ERROR_MEMORY, "keys of %lld candidates do not fit in memory", (long long)candidates->rows);
 failed:
@@ -129,6 +139,8 @@ void weft_retriever_free(weft_retriever *r)
     free_projection(&r->vectors_of_values);
     free_projection(&r->sums);
     weft_search_free(r->search);
+    if (r->inner)
+        free(r->queries);
     free(r->vectors);
     free(r->query);
     free(r->row_key);
@@ -167,7 +179,8 @@ static weft_status open_sessions(weft_retriever *r, weft_params *params)
     r->bound = NULL;
     weft_status status = WEFT_OK;
     for (int form = 0; form < PROJECTIONS && status == WEFT_OK; form++)
-        status = open_session(&r->by[form], params);
+        if (r->by[form].plan)
+            status = open_session(&r->by[form], params);
     if (r->affine && status == WEFT_OK)
         status = open_session(&r->weights, params);
     if (r->values && status == WEFT_OK)
@@ -254,8 +267,22 @@ static weft_status index_keys(weft_retriever *r)
 {
     weft_search_free(r->search);
     r->search = NULL;
-    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, false,
+    return weft_search_new(r->engine->kernels, r->engine->team, r->dtype, r->candidates->rows, r->width, r->vectors, r->inner,
                            &r->search);
+}
+
+/* Search vectors of all candidates by one of the forms of WEFT_ROWS_CHUNK rows. */
+static weft_status project_candidates(weft_retriever *r, int form, uint64_t seed, uint64_t step, void *out)
+{
+    weft_session *s = r->by[form].session;
+    weft_seed(s, seed, step);
+    weft_status status = WEFT_OK;
+    if (r->affine)
+        status = weft_bind(s, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->inputs)});
+    size_t row = (size_t)r->width * weft_dtype_size(r->dtype);
+    for (int64_t from = 0; from < r->candidates->rows && status == WEFT_OK; from += WEFT_ROWS_CHUNK)
+        status = run_chunk(r, form, r->candidates, from, (char *)out + (size_t)from * row);
+    return status;
 }
 
 weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool training, uint64_t seed, uint64_t step)
@@ -267,17 +294,10 @@ weft_status weft_retriever_refresh(weft_retriever *r, weft_params *params, bool 
         status = find_r(r);
     if (status != WEFT_OK)
         return status;
-    int form = training ? TRAINING : MANY;
-    weft_session *s = r->by[form].session;
-    weft_seed(s, seed, step);
-    size_t e = weft_dtype_size(r->dtype);
-    if (r->affine && (status = weft_bind(s, "R", (weft_tensor){r->r, r->dtype, DIMS(r->width, r->inputs)})) != WEFT_OK)
+    if ((status = project_candidates(r, training ? TRAINING : MANY, seed, step, r->vectors)) != WEFT_OK)
         return status;
-    for (int64_t from = 0; from < r->candidates->rows; from += WEFT_ROWS_CHUNK) {
-        status = run_chunk(r, form, r->candidates, from, (char *)r->vectors + (size_t)(from * r->width) * e);
-        if (status != WEFT_OK)
-            return status;
-    }
+    if (r->inner && (status = project_candidates(r, training ? OWN_TRAINING : OWN, seed, step, r->queries)) != WEFT_OK)
+        return status;
     return index_keys(r);
 }
 
@@ -299,7 +319,7 @@ static weft_status find_own(weft_retriever *r, const int64_t *rows, int64_t coun
     if (!query)
         return weft_fail(WEFT_ERROR_MEMORY, "search: memory is short");
     for (int64_t i = 0; i < count; i++)
-        memcpy(query + (size_t)i * bytes, (const char *)r->vectors + (size_t)rows[i] * bytes, bytes);
+        memcpy(query + (size_t)i * bytes, (const char *)r->queries + (size_t)rows[i] * bytes, bytes);
     weft_status status = weft_search_run(r->search, r->engine->team, count, query, m, exclude, context, NULL);
     free(query);
     return status;

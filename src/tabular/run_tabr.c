@@ -15,8 +15,8 @@ typedef struct tabr_run {
     weft_params *params;
     const weft_run_request *request;
     weft_rows_data *candidates, *batch;
-    weft_rows_data *rows; /* the batch, then the other rows that it looks at */
-    int64_t B, m, unique_count;
+    weft_rows_data *rows;                      /* the batch, then the other rows that it looks at */
+    int64_t B, m, unique_count, capacity;      /* capacity: at least 1, also where all rows looked at are in the batch */
     int64_t *index, *context, *place, *unique; /* candidate numbers; context's places in rows */
     bool loss, masked;
     weft_arrays *keys;  /* candidate_keys, queries */
@@ -122,21 +122,17 @@ static weft_status read_batch(tabr_run *t)
 
 /* ---- keys and contexts ---- */
 
-/* keys (and, for designs with a query projection, queries) of rows, into arrays under `name` */
-static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *layer, const char *name, weft_arrays *out)
+/* keys of rows, or their queries where a design has a projection of its own for them, into arrays under `name` */
+static weft_status project(tabr_run *t, const weft_rows_data *rows, bool queries, const char *name, weft_arrays *out)
 {
     weft_graph *g = weft_run_graph(t->request);
     if (!g)
         return WEFT_ERROR_MEMORY;
     int64_t n = rows->rows;
-    if (strcmp(layer, "K") == 0) {
-        weft_value keys = weft_tabr_build_keys(g, &t->config, n, (weft_value){0}, false);
-        weft_name(g, keys, "%s", name);
-    } else {
-        weft_value x =
-            weft_linear(g, weft_tabular_inputs(g, &t->config, "rows.", n, 0, (weft_value){0}), "linear", t->config.d_main);
-        weft_name(g, weft_linear(g, x, layer, t->config.d_main), "%s", name);
-    }
+    weft_value all = {0};
+    weft_value y =
+        queries ? weft_tabr_build_queries(g, &t->config, n, all, false) : weft_tabr_build_keys(g, &t->config, n, all, false);
+    weft_name(g, y, "%s", name);
     weft_binding bindings[] = {
         {"rows.x_num", {rows->x_num, WEFT_F32, DIMS(n, rows->n_num)}},
         {"rows.x_bin", {rows->x_bin, WEFT_F32, DIMS(n, rows->n_bin)}},
@@ -158,9 +154,9 @@ static weft_status project(tabr_run *t, const weft_rows_data *rows, const char *
 
 static weft_status search(tabr_run *t)
 {
-    bool inner = t->config.design == 0 || t->config.design == 1;
+    bool inner = weft_tabr_inner_product(&t->config);
     weft_tensor keys, queries;
-    weft_status status = project(t, t->batch, inner ? "Q" : "K", "queries", t->keys);
+    weft_status status = project(t, t->batch, inner, "queries", t->keys);
     if (status != WEFT_OK)
         return status;
     if (!weft_arrays_find(t->keys, "candidate_keys", &keys) || !weft_arrays_find(t->keys, "queries", &queries))
@@ -204,7 +200,7 @@ static weft_status find_contexts(tabr_run *t)
     if (!t->context)
         return short_of_memory();
     if (!found || asks_for(t->request, "candidate_keys"))
-        status = project(t, t->candidates, "K", "candidate_keys", t->keys);
+        status = project(t, t->candidates, false, "candidate_keys", t->keys);
     if (status == WEFT_OK && found)
         memcpy(t->context, given.data, (size_t)(t->B * t->m) * sizeof *t->context);
     else if (status == WEFT_OK)
@@ -232,7 +228,8 @@ static weft_status place_rows(tabr_run *t)
             t->context_y[k] = t->candidates->y[t->context[k]];
         else
             t->context_label[k] = t->candidates->label[t->context[k]];
-    status = weft_rows_new(&t->config, t->B + t->unique_count, &t->rows);
+    t->capacity = t->unique_count ? t->unique_count : 1;
+    status = weft_rows_new(&t->config, t->B + t->capacity, &t->rows);
     if (status != WEFT_OK)
         return status;
     for (int64_t i = 0; i < t->B; i++)
@@ -308,7 +305,7 @@ static weft_status run_graph(tabr_run *t)
     if (status == WEFT_OK) {
         if (t->masked) /* any rate will do: every mask is bound */
             t->config.context_dropout = t->config.dropout0 = t->config.dropout1 = 0.5;
-        weft_tabr_form form = {.batch = t->B, .capacity = t->unique_count, .training = t->masked, .loss = t->loss};
+        weft_tabr_form form = {.batch = t->B, .capacity = t->capacity, .training = t->masked, .loss = t->loss};
         weft_tabr_build(g, &t->config, &form);
         int count = 0;
         weft_tensor y = {t->batch->y ? (void *)t->batch->y : (void *)t->batch->label, t->batch->y ? WEFT_F32 : WEFT_I64,

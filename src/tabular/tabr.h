@@ -94,6 +94,15 @@ weft_value weft_tabular_loss(weft_graph *, const weft_tabular_config *, weft_val
 
 /* The ablation designs (2.9), pair by pair. */
 weft_value weft_tabr_build_design(weft_graph *, const weft_tabular_config *, const weft_tabr_form *);
+/* Designs that compare by inner products have a projection of their own for queries. */
+bool weft_tabr_inner_product(const weft_tabular_config *);
+/* rows.* [rows, …] → "queries" [rows, d], of the first `count` ({0}: all); only where weft_tabr_inner_product. */
+weft_value weft_tabr_build_queries(weft_graph *, const weft_tabular_config *, int64_t rows, weft_value count, bool training);
+
+/* E of 2.3: inputs [rows, d_in] → [rows, d]; and LN_mix of 2.4, which what is projected to keys, queries and values has passed.
+ */
+weft_value weft_tabr_encode(weft_graph *, const weft_tabular_config *, weft_value input, bool training, int64_t rows);
+weft_value weft_tabr_mix(weft_graph *, const weft_tabular_config *, weft_value x);
 
 /* The model for one row, in evaluation: what its parameters are and what it costs. For an ensemble, member after member. */
 weft_value weft_tabular_build_row(weft_graph *, const weft_tabular_config *);

@@ -5,17 +5,16 @@
 #include <math.h>
 
 typedef struct design {
-    bool inner_product; /* similarities q·k in place of −‖q − k‖² */
-    bool query;         /* a projection of its own for queries; else q = k */
+    bool inner_product; /* similarities q·k with a projection of its own for queries, in place of −‖k − k‖² */
     bool labels;        /* + Y(y_j) */
-    bool value;         /* V(x_j) = W_V x_j + b_V */
+    bool value;         /* V(x_j) = W_V LN_mix(x_j) + b_V */
     bool difference;    /* T(k_i − k_j) */
 } design;
 
 /* all four see the target itself first in its context, and divide similarities by √d */
 static const design designs[4] = {
-    {.inner_product = true, .query = true, .value = true},
-    {.inner_product = true, .query = true, .value = true, .labels = true},
+    {.inner_product = true, .value = true},
+    {.inner_product = true, .value = true, .labels = true},
     {.value = true, .labels = true},
     {.difference = true, .labels = true},
 };
@@ -50,16 +49,28 @@ static weft_value labels_of(weft_graph *g, const weft_tabular_config *c, int64_t
     return own_first(g, weft_broadcast(g, weft_reshape(g, own, DIMS(1, 1, d)), DIMS(B, 1, d)), seen);
 }
 
+bool weft_tabr_inner_product(const weft_tabular_config *c)
+{
+    return c->design >= 0 && designs[c->design].inner_product;
+}
+
+weft_value weft_tabr_build_queries(weft_graph *g, const weft_tabular_config *c, int64_t rows, weft_value count, bool training)
+{
+    weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, count);
+    weft_value x = weft_tabr_mix(g, c, weft_tabr_encode(g, c, input, training, rows));
+    return weft_name(g, weft_linear(g, x, "Q", c->d_main), "queries");
+}
+
 weft_value weft_tabr_build_design(weft_graph *g, const weft_tabular_config *c, const weft_tabr_form *f)
 {
     const design *s = &designs[c->design];
     int64_t B = f->batch, m = c->context_size, d = c->d_main, h = weft_tabr_hidden(c), rows = B + f->capacity;
     weft_value context = weft_index(g, "context", DIMS(B, m), rows);
     weft_value input = weft_tabular_inputs(g, c, "rows.", rows, B, weft_count_input(g, "unique", f->capacity));
-    weft_value all = weft_linear(g, input, "linear", d);
-    weft_value x = weft_name(g, weft_rows(g, all, 0, B), "encoder_out");
+    weft_value encoded = weft_tabr_encode(g, c, input, f->training, rows), all = weft_tabr_mix(g, c, encoded);
+    weft_value x = weft_name(g, weft_rows(g, encoded, 0, B), "encoder_out");
     weft_value keys = weft_linear(g, all, "K", d), own_key = weft_rows(g, keys, 0, B);
-    weft_value query = s->query ? weft_linear(g, x, "Q", d) : own_key;
+    weft_value query = s->inner_product ? weft_linear(g, weft_rows(g, all, 0, B), "Q", d) : own_key;
     weft_name(g, own_key, "keys");
     weft_value k = own_first(g, beside(g, own_key), weft_gather(g, keys, context)); /* [B, 1 + m, d] */
     weft_value similarities;

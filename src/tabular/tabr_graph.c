@@ -96,7 +96,7 @@ weft_value weft_tabr_block(weft_graph *g, const weft_tabular_config *c, weft_val
     return weft_dropout_rows(g, x, drop2, training ? c->dropout1 : 0, row_keys);
 }
 
-static weft_value encode(weft_graph *g, const weft_tabular_config *c, weft_value input, bool training, int64_t rows)
+weft_value weft_tabr_encode(weft_graph *g, const weft_tabular_config *c, weft_value input, bool training, int64_t rows)
 {
     weft_value x = weft_linear(g, input, "linear", c->d_main), row_keys = {0};
     if (training && c->encoder_n_blocks > 0 && (c->dropout0 > 0 || c->dropout1 > 0))
@@ -111,11 +111,14 @@ static weft_value encode(weft_graph *g, const weft_tabular_config *c, weft_value
 
 /* ---- 2.4: keys ---- */
 
+weft_value weft_tabr_mix(weft_graph *g, const weft_tabular_config *c, weft_value x)
+{
+    return mixes_norm(c) ? weft_layer_norm(g, x, "normalization", 1e-5) : x;
+}
+
 static weft_value keys_of(weft_graph *g, const weft_tabular_config *c, weft_value x)
 {
-    if (mixes_norm(c))
-        x = weft_layer_norm(g, x, "normalization", 1e-5);
-    return weft_linear(g, x, "K", c->d_main);
+    return weft_linear(g, weft_tabr_mix(g, c, x), "K", c->d_main);
 }
 
 /* The same less what is equal for all rows, W_K b_norm + b_K: it cancels in every difference, so those two biases have a gradient
@@ -130,7 +133,7 @@ static weft_value keys_to_compare(weft_graph *g, const weft_tabular_config *c, w
 weft_value weft_tabr_build_keys(weft_graph *g, const weft_tabular_config *c, int64_t rows, weft_value count, bool training)
 {
     weft_value input = weft_tabular_inputs(g, c, "rows.", rows, 0, count);
-    weft_value x = encode(g, c, input, training, rows);
+    weft_value x = weft_tabr_encode(g, c, input, training, rows);
     return weft_name(g, keys_of(g, c, x), "candidate_keys");
 }
 
@@ -285,7 +288,7 @@ static encoded encode_rows(weft_graph *g, const weft_tabular_config *c, weft_val
         e.x = x;
         return e;
     }
-    e.x = encode(g, c, input, training, rows);
+    e.x = weft_tabr_encode(g, c, input, training, rows);
     e.key = plain ? keys_of(g, c, e.x) : keys_to_compare(g, c, e.x);
     e.hidden = weft_linear_nobias(g, e.key, "T.0", weft_tabr_hidden(c)); /* W_T1 before the difference */
     return e;

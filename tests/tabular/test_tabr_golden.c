@@ -141,6 +141,40 @@ static void run_variant(const char *name, const tolerance *t)
     weft_arrays_free(golden);
 }
 
+/* A batch of all candidates looks at no row beside it; its rows are those of the golden's smaller batch. */
+static void a_batch_of_all_candidates(void **state)
+{
+    (void)state;
+    weft_arrays *golden = golden_open("tabr_s_regression"), *inputs, *out;
+    weft_json *config = golden_config(golden, "");
+    weft_params *params = golden_params(golden, "w.");
+    void *model = NULL;
+    MUST(weft_tabr_model.open(weft_json_root(config), "tabr_s_regression", &model));
+    weft_tensor batch = golden_tensor(golden, "", "batch.index"), wanted = golden_tensor(golden, "", "train_eval.output"), got;
+    int64_t N = golden_tensor(golden, "", "train.y").dims.size[0], *all = malloc((size_t)N * sizeof *all);
+    for (int64_t i = 0; i < N; i++)
+        all[i] = i;
+    MUST(weft_arrays_new(&inputs));
+    MUST(weft_arrays_new(&out));
+    pass_rows(inputs, "candidate.", golden, "train.", true);
+    pass(inputs, "y", golden, "train.y");
+    MUST(weft_arrays_add_copy(inputs, "index", (weft_tensor){all, WEFT_I64, DIMS(N)}));
+    free(all);
+    static const char *const grads[] = {"loss"};
+    weft_run_request request = {.inputs = inputs, .grads = grads, .grad_count = 1, .dtype = WEFT_F64};
+    MUST(weft_tabr_model.run(model, engine, params, NULL, &request, out));
+    got = golden_tensor(out, "", "output");
+    for (int64_t i = 0; i < batch.dims.size[0]; i++)
+        assert_true(fabs(element(got, (int64_t)element(batch, i)) - element(wanted, i)) <= 1e-10);
+    assert_true(largest(golden_tensor(out, "", "grad.linear.weight")) > 1e-3);
+    weft_arrays_free(inputs);
+    weft_arrays_free(out);
+    weft_tabr_model.close(model);
+    weft_params_free(params);
+    weft_json_free(config);
+    weft_arrays_free(golden);
+}
+
 static void both(const char *name)
 {
     for (int i = 0; i < 2; i++)
@@ -256,7 +290,7 @@ int main(void)
         cmocka_unit_test(tabr_s_regression),        cmocka_unit_test(tabr_plr_lite_multiclass),
         cmocka_unit_test(tabr_plr_lite_regression), cmocka_unit_test(tabr_plr_binary),
         cmocka_unit_test(tabr_lr_binary_dropout),   cmocka_unit_test(design_steps),
-        cmocka_unit_test(context_freeze),
+        cmocka_unit_test(context_freeze),           cmocka_unit_test(a_batch_of_all_candidates),
     };
     if (weft_engine_new(&(weft_engine_options){.threads = 1}, &engine) != WEFT_OK)
         return 1;

@@ -176,47 +176,102 @@ static void dropout_in_the_encoder_keeps_rows_apart(void **state)
     free(again);
 }
 
-/* The search and the model's graph draw the same masks for a row: with all other rows as context, the graph's own similarities
- * fall in the order that the search found. */
-static void search_and_graph_drop_the_same(void **state)
+/* The search is by the similarities of the model's graph, with the same masks for a row: with all other rows as context, the
+ * graph's own fall in the order that the search found. design: -1 TabR, else a step of the ablation, which puts the row itself
+ * before its context. */
+static void compare_order(int design, uint64_t number)
+{
+    enum { N = 60, B = 9 };
+    weft_tabular_config c = case_config(WEFT_TASK_REGRESSION, WEFT_NUMERIC_LR, 4, 15, 1 + (int64_t)number % 2, 1);
+    c.context_size = N - 1;
+    c.dropout0 = 0.4;
+    c.dropout1 = 0.1;
+    c.design = design;
+    weft_rows_data *rows = case_rows(&c, N, number);
+    weft_params *params = case_params(&c, WEFT_F64, number);
+    weft_retriever *r = NULL;
+    weft_tabr_runner *runner = NULL;
+    int64_t own[B], context[B * (N - 1)], before = design >= 0;
+    for (int64_t i = 0; i < B; i++)
+        own[i] = 7 * i % N;
+    MUST(weft_retriever_new(engines[1], &c, WEFT_F64, rows, true, &r));
+    static const char *const wanted[] = {"similarities"};
+    weft_tabr_form form = {.batch = B, .capacity = N, .training = true, .loss = true};
+    MUST(weft_tabr_runner_new(engines[1], &c, &form, WEFT_F64, params, true, wanted, 1, &runner));
+    for (uint64_t step = 0; step < 3; step++) {
+        weft_tensor s;
+        MUST(weft_retriever_refresh(r, params, true, number, step));
+        MUST(weft_retriever_find_own(r, own, B, N - 1, context));
+        MUST(weft_tabr_runner_bind(runner, rows, own, NULL, 0, context));
+        weft_seed(weft_tabr_runner_session(runner), number, step);
+        MUST(weft_run(weft_tabr_runner_session(runner)));
+        MUST(weft_fetch(weft_tabr_runner_session(runner), "similarities", &s));
+        assert_int_equal(s.dims.size[1], before + N - 1);
+        for (int64_t i = 0; i < B; i++)
+            for (int64_t j = 1; j < N - 1; j++) {
+                int64_t at = i * (before + N - 1) + before + j;
+                if (!(element(s, at) <= element(s, at - 1) + 1e-12 * fabs(element(s, at - 1))))
+                    fail_msg("design %d: neighbour %lld of row %lld: similarity %.17g after %.17g", design, (long long)j,
+                             (long long)own[i], element(s, at), element(s, at - 1));
+            }
+    }
+    weft_tabr_runner_free(runner);
+    weft_retriever_free(r);
+    weft_params_free(params);
+    weft_rows_free(rows);
+}
+
+static void search_and_graph_compare_alike(void **state)
 {
     (void)state;
-    enum { N = 60, B = 9 };
-    for (uint64_t number = 0; number < 4; number++) {
-        weft_tabular_config c = case_config(WEFT_TASK_REGRESSION, WEFT_NUMERIC_LR, 4, 15, 1 + (int64_t)number % 2, 1);
-        c.context_size = N - 1;
-        c.dropout0 = 0.4;
-        c.dropout1 = 0.1;
-        weft_rows_data *rows = case_rows(&c, N, number);
-        weft_params *params = case_params(&c, WEFT_F64, number);
-        weft_retriever *r = NULL;
-        weft_tabr_runner *runner = NULL;
-        int64_t own[B], context[B * (N - 1)];
-        for (int64_t i = 0; i < B; i++)
-            own[i] = 7 * i % N;
-        MUST(weft_retriever_new(engines[1], &c, WEFT_F64, rows, true, &r));
-        static const char *const wanted[] = {"similarities"};
-        weft_tabr_form form = {.batch = B, .capacity = N, .training = true, .loss = true};
-        MUST(weft_tabr_runner_new(engines[1], &c, &form, WEFT_F64, params, true, wanted, 1, &runner));
-        for (uint64_t step = 0; step < 3; step++) {
-            weft_tensor s;
-            MUST(weft_retriever_refresh(r, params, true, number, step));
-            MUST(weft_retriever_find_own(r, own, B, N - 1, context));
-            MUST(weft_tabr_runner_bind(runner, rows, own, NULL, 0, context));
-            weft_seed(weft_tabr_runner_session(runner), number, step);
-            MUST(weft_run(weft_tabr_runner_session(runner)));
-            MUST(weft_fetch(weft_tabr_runner_session(runner), "similarities", &s));
-            for (int64_t i = 0; i < B; i++)
-                for (int64_t j = 1; j < N - 1; j++) {
-                    double here = element(s, i * (N - 1) + j), before = element(s, i * (N - 1) + j - 1);
-                    assert_true(here <= before + 1e-12 * fabs(before) && before < 0);
-                }
+    for (int design = -1; design < 4; design++)
+        for (uint64_t number = 0; number < 4; number++)
+            compare_order(design, number);
+}
+
+/* The designs see rows through the same encoder and mixer norm as TabR: the same weights give the same keys. */
+static void designs_share_the_encoder(void **state)
+{
+    (void)state;
+    enum { N = 30, B = 5, M = 6 };
+    static const char *const wanted[] = {"encoder_out", "keys"};
+    weft_tabular_config c = case_config(WEFT_TASK_BINARY, WEFT_NUMERIC_PLR_LITE, 4, 12, 2, 1);
+    c.context_size = M;
+    weft_rows_data *rows = case_rows(&c, N, 1);
+    int64_t own[B], context[B * M];
+    for (int64_t i = 0; i < B; i++)
+        own[i] = 3 * i;
+    for (int64_t i = 0; i < B * M; i++)
+        context[i] = 1 + 3 * (i % 9);
+    for (c.design = 0; c.design < 4; c.design++) {
+        weft_tabr_runner *runner[2];
+        weft_tabular_config plain = c;
+        plain.design = -1;
+        weft_params *params = case_params(&c, WEFT_F64, 2), *more = case_params(&plain, WEFT_F64, 3);
+        for (int64_t i = 0; i < weft_params_count(params); i++) {
+            weft_tensor t;
+            const char *name = weft_params_at(params, i, &t);
+            MUST(weft_params_set(more, name, t));
         }
-        weft_tabr_runner_free(runner);
-        weft_retriever_free(r);
+        for (int k = 0; k < 2; k++) {
+            weft_tabr_form form = {.batch = B, .capacity = N, .plain = true};
+            MUST(weft_tabr_runner_new(engines[1], k ? &plain : &c, &form, WEFT_F64, k ? more : params, false, wanted, 2,
+                                      &runner[k]));
+            MUST(weft_tabr_runner_bind(runner[k], rows, own, NULL, 0, context));
+            MUST(weft_run(weft_tabr_runner_session(runner[k])));
+        }
+        for (int i = 0; i < 2; i++) {
+            weft_tensor design, tabr;
+            MUST(weft_fetch(weft_tabr_runner_session(runner[0]), wanted[i], &design));
+            MUST(weft_fetch(weft_tabr_runner_session(runner[1]), wanted[i], &tabr));
+            close_to(wanted[i], design, tabr, 1e-12, 0);
+        }
+        weft_tabr_runner_free(runner[0]);
+        weft_tabr_runner_free(runner[1]);
         weft_params_free(params);
-        weft_rows_free(rows);
+        weft_params_free(more);
     }
+    weft_rows_free(rows);
 }
 
 static void too_few_rows_are_refused(void **state)
@@ -245,7 +300,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_never_finds_itself),       cmocka_unit_test(ties_go_to_the_smaller_row),
         cmocka_unit_test(threads_change_nothing),         cmocka_unit_test(dropout_in_the_encoder_keeps_rows_apart),
-        cmocka_unit_test(search_and_graph_drop_the_same), cmocka_unit_test(too_few_rows_are_refused),
+        cmocka_unit_test(search_and_graph_compare_alike), cmocka_unit_test(designs_share_the_encoder),
+        cmocka_unit_test(too_few_rows_are_refused),
     };
     for (int n = 1; n <= 2; n++)
         if (weft_engine_new(&(weft_engine_options){.threads = n}, &engines[n]) != WEFT_OK)
