@@ -103,6 +103,39 @@ void weft_ensemble_mean(const weft_tabular_config *c, int64_t rows, int64_t memb
         mean_of_row(c, i * width, width, members, outputs, out);
 }
 
+/* log Σ exp z [width] */
+static double log_sum(const double *z, int64_t width)
+{
+    double all = -INFINITY;
+    for (int64_t j = 0; j < width; j++)
+        all = log_add(all, z[j]);
+    return all;
+}
+
+/* With q the member's probabilities, p those of the mean, m the mean's logits: binary, m = log p − log(1 − p), so that
+ * ∂m/∂z = q (1 − q) / (K p (1 − p)); multiclass, m_j = log p_j, so that ∂m_j/∂z_i = q_j (δ_ij − q_i) / (K p_j). */
+void weft_ensemble_mean_gradient(const weft_tabular_config *c, int64_t rows, int64_t members, const double *output,
+                                 const double *mean, const double *cotangent, double *out)
+{
+    int64_t width = weft_tabular_outputs(c);
+    for (int64_t i = 0; i < rows; i++) {
+        const double *z = output + i * width, *m = mean + i * width, *g = cotangent + i * width;
+        double *d = out + i * width, all = 0, sum = 0;
+        if (c->task == WEFT_TASK_REGRESSION) {
+            d[0] = g[0] / (double)members;
+        } else if (c->task == WEFT_TASK_BINARY) {
+            double logs = softplus(m[0]) + softplus(-m[0]) - softplus(z[0]) - softplus(-z[0]);
+            d[0] = g[0] * exp(logs) / (double)members;
+        } else {
+            all = log_sum(z, width);
+            for (int64_t j = 0; j < width; j++)
+                sum += d[j] = g[j] * exp(z[j] - all - m[j]) / (double)members;
+            for (int64_t j = 0; j < width; j++)
+                d[j] -= exp(z[j] - all) * sum;
+        }
+    }
+}
+
 /* ---- contexts ---- */
 
 static int by_candidate(const void *a, const void *b)

@@ -15,6 +15,9 @@ weft_status weft_ensemble_put(weft_params *all, int64_t member, const weft_param
  * of numbers for all of them together: the mean of the values (regression), or logits whose probabilities are the mean of the
  * members' probabilities. */
 void weft_ensemble_mean(const weft_tabular_config *, int64_t rows, int64_t members, const double *const *outputs, double *out);
+/* The gradient of Σ cotangent · mean by what one member answered, `output`: all [rows, outputs]; mean is weft_ensemble_mean's. */
+void weft_ensemble_mean_gradient(const weft_tabular_config *, int64_t rows, int64_t members, const double *output,
+                                 const double *mean, const double *cotangent, double *out);
 
 /* What a row of the table rests on in several members: context, probs, distance [members][m] → [m] of the union, largest weight
  * first (then the smaller candidate). A weight is the mean over all members (0 where one did not look there), a distance the mean

@@ -175,7 +175,7 @@ static void list_inputs(const weft_tabular_config *c, weft_text *out)
     if (c->members > 1)
         weft_text_add(out,
                       "an ensemble of %lld: output and loss are of the members' mean; all values of member K are written as "
-                      "members.K.NAME, K = 0 to %lld\n",
+                      "members.K.NAME, K = 0 to %lld, gradients by their parameters as grad.members.K.NAME\n",
                       (long long)c->members, (long long)c->members - 1);
 }
 

@@ -25,7 +25,8 @@ weft_status weft_tabr_run(const weft_tabular_config *, weft_engine *, weft_param
                           weft_arrays *out);
 
 /* How a single model is run, and the same for a configuration of several members: values of member K are written as
- * members.K.NAME; output and loss are those of the members' mean. Gradients are refused. */
+ * members.K.NAME; output and loss are those of the members' mean, and so are gradients of these two; of any other name, a
+ * gradient is that of the sum over the members. By parameters they are written as grad.members.K.PARAMETER. */
 typedef weft_status (*weft_tabular_run)(const weft_tabular_config *, weft_engine *, weft_params *, const char *folder,
                                         const weft_run_request *, weft_arrays *out);
 weft_status weft_ensemble_evaluate(const weft_tabular_config *, weft_engine *, weft_params *, const char *folder,

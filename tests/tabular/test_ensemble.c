@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "tabular/ensemble.h"
+#include "tabular/model.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -75,6 +76,156 @@ static void certainty_keeps_its_digits(void **state)
     double zero = (sigmoid(-40) + sigmoid(-50)) / 2;
     assert_true(fabs(sigmoid(-out[0]) / zero - 1) < 1e-12);
     assert_true(isfinite(out[1]) && out[1] < -699 && out[1] > -710);
+}
+
+/* What a member's output is worth to the mean's, against differences, from doubtful to certain. */
+static void the_mean_has_a_gradient(void **state)
+{
+    (void)state;
+    enum { TEAM = 4 };
+    weft_random_key key = weft_random_stream(4, "mean gradient");
+    for (int task = 0; task < WEFT_TASKS; task++) {
+        weft_tabular_config c = case_config((weft_task)task, WEFT_NUMERIC_NONE, 2, 8, 0, 1);
+        int64_t width = weft_tabular_outputs(&c);
+        for (uint64_t round = 0; round < 60; round++) {
+            double z[TEAM][4], mean[4], moved[2][4], weight[4], gradient[4];
+            const double *outputs[TEAM] = {z[0], z[1], z[2], z[3]};
+            for (int64_t i = 0; i < TEAM * width; i++)
+                z[i / width][i % width] = (1 + (double)(round % 4) * 3) * weft_random_normal(key, round, (uint64_t)i, 0);
+            for (int64_t j = 0; j < width; j++)
+                weight[j] = weft_random_normal(key, round, 1, (uint64_t)j);
+            weft_ensemble_mean(&c, 1, TEAM, outputs, mean);
+            for (int k = 0; k < TEAM; k++) {
+                weft_ensemble_mean_gradient(&c, 1, TEAM, z[k], mean, weight, gradient);
+                for (int64_t i = 0; i < width; i++) {
+                    const double at = z[k][i], step = 1e-5;
+                    double slope = 0;
+                    for (int side = 0; side < 2; side++) {
+                        z[k][i] = at + (side ? step : -step);
+                        weft_ensemble_mean(&c, 1, TEAM, outputs, moved[side]);
+                    }
+                    z[k][i] = at;
+                    for (int64_t j = 0; j < width; j++)
+                        slope += weight[j] * (moved[1][j] - moved[0][j]) / (2 * step);
+                    if (!(fabs(gradient[i] - slope) <= 1e-7 * (1 + fabs(slope))))
+                        fail_msg("task %d, member %d: %.12g, by differences %.12g", task, k, gradient[i], slope);
+                }
+            }
+        }
+    }
+}
+
+/* `weft run --grad loss output` on an ensemble against differences of what it answers, by weights of each member and by inputs.
+ */
+static double answered(const weft_tabular_config *c, weft_params *params, const weft_arrays *inputs, weft_arrays **gradients)
+{
+    static const char *const grads[] = {"loss", "output"};
+    weft_run_request request = {.inputs = inputs, .grads = grads, .grad_count = gradients ? 2 : 0, .dtype = WEFT_F64};
+    weft_arrays *out = NULL;
+    weft_tensor output, weight, loss;
+    MUST(weft_arrays_new(&out));
+    MUST(weft_ensemble_evaluate(c, engine, params, NULL, &request, weft_tabr_run, out));
+    output = golden_tensor(out, "", "output");
+    loss = golden_tensor(out, "", "loss");
+    weight = golden_tensor(inputs, "", "cotangent.output");
+    double sum = element(golden_tensor(inputs, "", "cotangent.loss"), 0) * element(loss, 0);
+    for (int64_t i = 0; i < weft_dims_count(output.dims); i++)
+        sum += element(weight, i) * element(output, i);
+    if (gradients)
+        *gradients = out;
+    else
+        weft_arrays_free(out);
+    return sum;
+}
+
+static void check_slope(const weft_tabular_config *c, weft_params *params, const weft_arrays *inputs, double *at, double gradient)
+{
+    const double before = *at, step = 1e-6;
+    *at = before + step;
+    weft_params_touch(params);
+    double above = answered(c, params, inputs, NULL);
+    *at = before - step;
+    weft_params_touch(params);
+    double below = answered(c, params, inputs, NULL);
+    *at = before;
+    weft_params_touch(params);
+    double slope = (above - below) / (2 * step);
+    if (!(fabs(slope - gradient) <= 1e-6 * (0.1 + fabs(slope))))
+        fail_msg("gradient %.12g, by differences %.12g", gradient, slope);
+}
+
+static void an_ensemble_has_gradients(void **state)
+{
+    (void)state;
+    enum { TEAM = 3, N = 20, B = 4 };
+    for (int task = 0; task < WEFT_TASKS; task++) {
+        weft_tabular_config c = case_config((weft_task)task, WEFT_NUMERIC_NONE, 2, 6, 0, 1);
+        c.n_bin_features = c.n_cat = 0;
+        c.context_size = N; /* all of them, so that no step changes a context */
+        int64_t width = weft_tabular_outputs(&c);
+        weft_random_key key = weft_random_stream(6, "ensemble gradients");
+        double x[B * 2], candidates[N * 2], y[N], weight[B * 4], of_loss = 1.5;
+        int64_t label[N];
+        for (uint64_t i = 0; i < N * 2; i++)
+            candidates[i] = weft_random_normal(key, 0, i, 0);
+        for (uint64_t i = 0; i < B * 4; i++) {
+            weight[i] = weft_random_normal(key, 1, i, 0);
+            x[i % (B * 2)] = weft_random_normal(key, 2, i, 0);
+        }
+        for (uint64_t i = 0; i < N; i++) {
+            y[i] = weft_random_normal(key, 3, i, 0);
+            label[i] = (int64_t)i % (task == WEFT_TASK_BINARY ? 2 : 4);
+        }
+        weft_arrays *inputs = NULL, *out = NULL;
+        weft_params *all = NULL;
+        bool numbers = task == WEFT_TASK_REGRESSION;
+        void *targets = numbers ? (void *)y : (void *)label;
+        weft_dtype kind = numbers ? WEFT_F64 : WEFT_I64;
+        MUST(weft_arrays_new(&inputs));
+        MUST(weft_arrays_add(inputs, "x_num", (weft_tensor){x, WEFT_F64, DIMS(B, 2)}));
+        MUST(weft_arrays_add(inputs, "y", (weft_tensor){targets, kind, DIMS(B)}));
+        MUST(weft_arrays_add(inputs, "candidate.x_num", (weft_tensor){candidates, WEFT_F64, DIMS(N, 2)}));
+        MUST(weft_arrays_add(inputs, "candidate.y", (weft_tensor){targets, kind, DIMS(N)}));
+        MUST(weft_arrays_add(inputs, "cotangent.output", (weft_tensor){weight, WEFT_F64, DIMS(B, width)}));
+        MUST(weft_arrays_add(inputs, "cotangent.loss", (weft_tensor){&of_loss, WEFT_F64, DIMS(1)}));
+        MUST(weft_params_new(&all));
+        for (int64_t k = 0; k < TEAM; k++) {
+            weft_params *one = case_params(&c, WEFT_F64, 10 + (uint64_t)k);
+            MUST(weft_ensemble_put(all, k, one));
+            weft_params_free(one);
+        }
+        c.members = TEAM;
+        answered(&c, all, inputs, &out);
+        int compared = 0;
+        for (int64_t i = 0; i < weft_params_count(all); i++) {
+            weft_tensor t;
+            const char *name = weft_params_at(all, i, &t);
+            if (strstr(name, "linear.weight") || strstr(name, "head.2.bias") || strstr(name, "label_encoder")) {
+                check_slope(&c, all, inputs, t.data, element(golden_tensor(out, "grad.", name), 0));
+                compared++;
+            }
+        }
+        assert_true(compared >= 3 * TEAM);
+        weft_arrays_free(out);
+        /* a cotangent that does not fit is told */
+        MUST(weft_arrays_new(&out));
+        weft_arrays *turned = NULL;
+        static const char *const grads[] = {"output"};
+        MUST(weft_arrays_new(&turned));
+        for (int64_t i = 0; i < weft_arrays_count(inputs); i++) {
+            weft_array a = weft_arrays_at(inputs, i);
+            if (strcmp(a.name, "cotangent.output") == 0)
+                a.tensor.dims = DIMS(1, B * width);
+            MUST(weft_arrays_add(turned, a.name, a.tensor));
+        }
+        weft_run_request request = {.inputs = turned, .grads = grads, .grad_count = 1, .dtype = WEFT_F64};
+        assert_int_equal(weft_ensemble_evaluate(&c, engine, all, NULL, &request, weft_tabr_run, out), WEFT_ERROR_ARGUMENT);
+        assert_non_null(strstr(weft_error(), "cotangent.output"));
+        weft_arrays_free(turned);
+        weft_arrays_free(out);
+        weft_arrays_free(inputs);
+        weft_params_free(all);
+    }
 }
 
 /* ---- contexts ---- */
@@ -212,6 +363,7 @@ static void costs_are_the_members_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_mean_has_a_gradient),    cmocka_unit_test(an_ensemble_has_gradients),
         cmocka_unit_test(values_are_averaged),        cmocka_unit_test(probabilities_are_averaged),
         cmocka_unit_test(certainty_keeps_its_digits), cmocka_unit_test(contexts_are_merged),
         cmocka_unit_test(an_ensemble_is_its_members), cmocka_unit_test(costs_are_the_members_together),
