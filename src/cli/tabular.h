@@ -125,8 +125,17 @@ weft_status cli_tabular_measure(cli_arguments *, weft_task, const weft_measure *
 weft_status cli_tabular_check_parts(cli_arguments *);
 /* Reads the table as the options say, and prints how its columns are read. */
 weft_status cli_tabular_prepare(cli_arguments *, weft_prepared *out);
-/* The model and its training: the preset of --arch, then --config, then the other options. */
-weft_status cli_tabular_configure(cli_arguments *, const weft_prepared *, weft_tabular_config *, weft_fit_options *);
+/* The model and its training: the preset of --arch, then --config, then the other options. given: what --config holds (NULL
+ * without it), freed by the caller, also after a failure. */
+weft_status cli_tabular_configure(cli_arguments *, const weft_prepared *, weft_tabular_config *, weft_fit_options *,
+                                  weft_json **given);
+
+/* Whether the frequency scale is to be chosen by training (tabular/scales.h): with an --arch that leaves it open, where --config
+ * does not name one. */
+bool cli_tabular_chooses_scale(cli_arguments *, const weft_tabular_config *, const weft_json *given);
+/* How it was chosen, score[k] being of weft_scales[k]: a list frequency_scales of the result, and lines for people. */
+void cli_tabular_scales(cli_arguments *, const weft_tabular_config *, const weft_fit_options *, int64_t train_rows,
+                        const double *score);
 
 /* The rows of each part as the model reads them, and their sum into *fit; freed by whoever frees the array's entries. */
 weft_status cli_tabular_rows(const weft_tabular_config *, const weft_prepared *, weft_fit_options *fit,
@@ -183,10 +192,7 @@ weft_status cli_tabular_certainty(cli_arguments *, const char *part, const weft_
 void cli_tabular_warn(const char *lines);
 
 /* --config: keys of config.json over what is there, and three of training. A key that is neither is an error. */
-weft_status cli_tabular_config(const char *path, weft_tabular_config *, weft_fit_options *);
-
-/* Whether it names a key. */
-weft_status cli_tabular_config_names(const char *path, const char *key, bool *out);
+weft_status cli_tabular_config(const char *path, weft_tabular_config *, weft_fit_options *, weft_json **given);
 
 /* report.html of a training run, filled as the run goes on. */
 typedef struct weft_report_run {

@@ -52,20 +52,11 @@ static weft_status check_keys(weft_json_value root, const char *path)
     return WEFT_OK;
 }
 
-weft_status cli_tabular_config_names(const char *path, const char *key, bool *out)
+weft_status cli_tabular_config(const char *path, weft_tabular_config *config, weft_fit_options *fit, weft_json **given)
 {
-    weft_json *json = NULL;
-    weft_status status = weft_json_read(path, &json);
-    *out = status == WEFT_OK && weft_json_kind_of(weft_json_get(weft_json_root(json), key)) != WEFT_JSON_NULL;
-    weft_json_free(json);
-    return status;
-}
-
-weft_status cli_tabular_config(const char *path, weft_tabular_config *config, weft_fit_options *fit)
-{
-    weft_json *json = NULL;
-    weft_status status = weft_json_read(path, &json);
-    weft_json_value root = weft_json_root(json);
+    *given = NULL;
+    weft_status status = weft_json_read(path, given);
+    weft_json_value root = weft_json_root(*given);
     if (status == WEFT_OK)
         status = check_keys(root, path);
     if (status == WEFT_OK)
@@ -76,6 +67,5 @@ weft_status cli_tabular_config(const char *path, weft_tabular_config *config, we
         status = weft_json_take_integer(root, path, "batch_size", 1, 1 << 20, &fit->batch_size);
     if (status == WEFT_OK)
         status = weft_tabular_config_read(root, path, config);
-    weft_json_free(json);
     return status;
 }

@@ -95,14 +95,16 @@ weft_status cli_tabular_measure(cli_arguments *a, weft_task task, const weft_mea
     return cli_text(a, "metric") ? weft_measure_find(cli_text(a, "metric"), task, out) : WEFT_OK;
 }
 
-weft_status cli_tabular_configure(cli_arguments *a, const weft_prepared *prepared, weft_tabular_config *c, weft_fit_options *fit)
+weft_status cli_tabular_configure(cli_arguments *a, const weft_prepared *prepared, weft_tabular_config *c, weft_fit_options *fit,
+                                  weft_json **given)
 {
+    *given = NULL;
     *c = weft_tabular_default();
     *fit = weft_fit_default(prepared->part[WEFT_PART_TRAIN]->rows);
     weft_tabular_preset(cli_text(a, "arch"), prepared->schema->n_num > 0, c, fit); /* nothing to embed without numbers */
     weft_status status = weft_tabular_config_from_schema(prepared->schema, c);
     if (status == WEFT_OK && cli_text(a, "config"))
-        status = cli_tabular_config(cli_text(a, "config"), c, fit);
+        status = cli_tabular_config(cli_text(a, "config"), c, fit, given);
     if (status == WEFT_OK)
         status = check_columns(a, prepared->schema, c);
     if (cli_given(a, "context-size"))

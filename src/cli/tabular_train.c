@@ -67,7 +67,10 @@ typedef struct train_run {
 static weft_status configure(train_run *t)
 {
     cli_arguments *a = t->arguments;
-    weft_status status = cli_tabular_configure(a, &t->prepared, &t->folder.config, &t->fit);
+    weft_json *given = NULL;
+    weft_status status = cli_tabular_configure(a, &t->prepared, &t->folder.config, &t->fit, &given);
+    t->chooses_scale = status == WEFT_OK && cli_tabular_chooses_scale(a, &t->folder.config, given);
+    weft_json_free(given);
     if (cli_given(a, "lr"))
         t->fit.lr = cli_number(a, "lr");
     if (cli_given(a, "weight-decay"))
@@ -77,11 +80,6 @@ static weft_status configure(train_run *t)
             return weft_fail(WEFT_ERROR_ARGUMENT, "--context-freeze: an MLP looks at no training rows");
         t->fit.context_freeze = cli_int(a, "context-freeze");
     }
-    bool named = false;
-    if (status == WEFT_OK && cli_text(a, "config"))
-        status = cli_tabular_config_names(cli_text(a, "config"), "num_embeddings", &named);
-    t->chooses_scale = !named && t->folder.config.num_embeddings.kind != WEFT_NUMERIC_NONE &&
-                       weft_tabular_preset_leaves_scale(cli_text(a, "arch"));
     if (cli_given(a, "ensemble"))
         t->folder.config.members = cli_int(a, "ensemble");
     t->members = t->folder.config.members;
@@ -139,29 +137,13 @@ static weft_status on_finish(void *user)
 /* A few epochs with each frequency scale, where none is given. */
 static weft_status choose_scale(train_run *t, weft_engine *engine)
 {
-    cli_arguments *a = t->arguments;
-    const weft_measure *measure = weft_fit_measure(&t->folder.config, &t->fit);
     weft_status status =
         weft_scale_choose(engine, &t->folder.config, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL], &t->fit, t->scale_score);
     weft_progress_free(t->progress);
     t->progress = NULL;
-    if (status != WEFT_OK)
-        return status;
-    weft_json_add_key(cli_json(a), "frequency_scales");
-    weft_json_open_list(cli_json(a));
-    for (int k = 0; k < WEFT_SCALES; k++) {
-        double value = weft_measure_score(measure, t->scale_score[k]);
-        cli_say(a, "frequency scale %-5g validation %s %.5g after %lld epochs%s\n", weft_scales[k], measure->title, value,
-                (long long)weft_scale_epochs(t->rows[WEFT_PART_TRAIN]->rows, &t->fit),
-                weft_scales[k] == t->folder.config.num_embeddings.frequency_scale ? "  taken" : "");
-        weft_json_open_object(cli_json(a));
-        cli_json_number(a, "frequency_scale", weft_scales[k]);
-        cli_json_number(a, "score", value);
-        weft_json_close_object(cli_json(a));
-    }
-    weft_json_close_list(cli_json(a));
-    cli_say(a, "\n");
-    return WEFT_OK;
+    if (status == WEFT_OK)
+        cli_tabular_scales(t->arguments, &t->folder.config, &t->fit, t->rows[WEFT_PART_TRAIN]->rows, t->scale_score);
+    return status;
 }
 
 /* epochs: of all members together; best_epoch: of the first (the report says those of the others) */
@@ -269,8 +251,12 @@ static weft_status train(train_run *t)
 static weft_status check_folder(cli_arguments *a, const char *out, bool *begun)
 {
     *begun = (weft_checkpoint_exists(out) && !weft_run_finished(out)) || weft_members_begun(out) || weft_scales_begun(out);
-    if (cli_flag(a, "resume")) /* the run's own files decide; a kill in a run's last moment leaves both it and the model */
-        return WEFT_OK;
+    if (cli_flag(a, "resume")) { /* the run's own files decide; a kill in a run's last moment leaves both it and the model */
+        if (*begun || (weft_run_begun(out) && !weft_run_finished(out)))
+            return WEFT_OK;
+        return weft_run_begun(out) ? weft_fail(WEFT_ERROR_ARGUMENT, "%s: its run is finished, there is nothing to resume", out)
+                                   : weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no run to resume (no run.json)", out);
+    }
     if (*begun && !cli_flag(a, "force"))
         return weft_fail(WEFT_ERROR_FILE, "%s holds an unfinished run; go on with it by --resume, or begin anew with --force",
                          out);

@@ -4,6 +4,7 @@
 #include "tabular/ensemble.h"
 #include "train/journal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,10 @@ typedef struct tune_run {
     const weft_measure *measure;
     int64_t ended;
     int64_t members;
+    double began; /* seconds of the clock */
+    bool begun;   /* `out` holds a search */
+    cli_tune_scale scale;
+    weft_json *given; /* what --config holds */
     /* the model that is kept */
     weft_tabular_config best_config;
     weft_fit_options best_fit;
@@ -110,6 +115,7 @@ static weft_status search(tune_run *t)
 {
     cli_arguments *a = t->arguments;
     int64_t jobs = cli_int(a, "jobs");
+    const double time = cli_number(a, "time");
     t->options = (weft_study_options){.folder = t->out,
                                       .config = &t->config,
                                       .fit = &t->fit,
@@ -117,15 +123,15 @@ static weft_status search(tune_run *t)
                                       .train = t->rows[WEFT_PART_TRAIN],
                                       .val = t->rows[WEFT_PART_VAL],
                                       .trials = cli_int(a, "trials"),
-                                      .seconds = cli_number(a, "time"),
+                                      .seconds = time > 0 ? fmax(time - (weft_clock() - t->began), 1e-9) : 0,
                                       .prune = cli_flag(a, "prune"),
                                       .user = t,
                                       .epoch = on_epoch,
                                       .ended = on_ended};
     if (jobs == 1 && !(t->options.engine = cli_engine(a)))
         return WEFT_ERROR_MEMORY;
-    weft_status status = weft_study_open(&t->options, &t->study);
-    if (status != WEFT_OK)
+    weft_status status = weft_study_open(&t->options, &t->study), done = cli_tune_scale_done(&t->scale, t->out);
+    if (status != WEFT_OK || (status = done) != WEFT_OK)
         return status;
     for (int64_t i = 0; i < weft_study_count(t->study); i++)
         t->ended += weft_study_trial_at(t->study, i)->state != WEFT_TRIAL_RUNNING;
@@ -259,6 +265,8 @@ static weft_status finish(tune_run *t, double seconds)
     status = weft_report_run_open(&t->report, cli_text(a, "arch"), cli_positional_at(a, 0), &t->best_config, t->measure,
                                   t->prepared.schema);
     if (status == WEFT_OK) {
+        if (t->scale.chosen)
+            weft_report_run_scales(&t->report, &t->config, t->scale.score);
         cli_tune_report(&t->report, t->study, &t->space, t->measure);
         status = cli_tabular_parts(a, engine, &t->best_config, t->params, &t->prepared, t->rows, &t->best_fit, &t->report);
     }
@@ -296,25 +304,24 @@ static weft_status finish_once(tune_run *t, double seconds)
 
 /* ---- the command ---- */
 
-static weft_status check_folder(cli_arguments *a, const char *out)
+static weft_status check_folder(cli_arguments *a, const char *out, bool *begun)
 {
-    bool begun = weft_study_begun(out);
+    *begun = weft_study_begun(out) || weft_scales_begun(out);
     if (cli_flag(a, "resume"))
-        return begun ? WEFT_OK : weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no search to resume (no journal.jsonl)", out);
-    if (begun && !cli_flag(a, "force"))
+        return *begun ? WEFT_OK : weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no search to resume (no journal.jsonl)", out);
+    if (*begun && !cli_flag(a, "force"))
         return weft_fail(WEFT_ERROR_FILE, "%s holds a search; go on with it by --resume, or begin anew with --force", out);
-    weft_status status = cli_may_write(a, out, "model.safetensors");
-    return status == WEFT_OK && begun ? weft_study_forget(out) : status;
+    return cli_may_write(a, out, "model.safetensors");
 }
 
-static weft_status open_space(tune_run *t)
+/* Before the search is opened; what --force gives up goes once all that was given has been read. */
+static weft_status begin_search(tune_run *t, bool chooses_scale)
 {
-    const char *path = cli_text(t->arguments, "config");
-    weft_json *json = NULL;
-    weft_status status = path ? weft_json_read(path, &json) : WEFT_OK;
-    if (status == WEFT_OK)
-        status = weft_space_of(&t->config, path ? weft_json_root(json) : (weft_json_value){NULL}, &t->space);
-    weft_json_free(json);
+    weft_status status = WEFT_OK;
+    if (t->begun && !cli_flag(t->arguments, "resume") && (status = weft_study_forget(t->out)) == WEFT_OK)
+        status = weft_scales_forget(t->out);
+    if (status == WEFT_OK && chooses_scale)
+        status = cli_tune_scale_settle(t->arguments, &t->scale, t->out, &t->config, &t->fit, t->rows);
     return status;
 }
 
@@ -322,32 +329,35 @@ static weft_status run(cli_arguments *arguments)
 {
     if (cli_tabular_check_parts(arguments) != WEFT_OK)
         return WEFT_ERROR_ARGUMENT;
-    tune_run t = {.arguments = arguments, .out = cli_text(arguments, "out")};
-    double began = weft_clock();
-    weft_status status = check_folder(arguments, t.out);
+    tune_run t = {.arguments = arguments, .out = cli_text(arguments, "out"), .began = weft_clock(), .scale.lock = -1};
+    weft_status status = check_folder(arguments, t.out, &t.begun);
     if (status == WEFT_OK)
         status = cli_tabular_prepare(arguments, &t.prepared);
     if (status == WEFT_OK)
-        status = cli_tabular_configure(arguments, &t.prepared, &t.config, &t.fit);
+        status = cli_tabular_configure(arguments, &t.prepared, &t.config, &t.fit, &t.given);
     t.members = cli_int(arguments, "ensemble");
     t.config.members = 1;
     t.measure = weft_fit_measure(&t.config, &t.fit);
     if (status == WEFT_OK)
-        status = open_space(&t);
+        status = weft_space_of(&t.config, weft_json_root(t.given), &t.space);
     if (status == WEFT_OK)
         status = cli_tabular_rows(&t.config, &t.prepared, &t.fit, t.rows);
     cli_tabular_origin_of(arguments, (int)cli_int(arguments, "jobs"), "", &t.origin);
     t.fit.run = &t.origin.info;
     if (status == WEFT_OK)
-        status = search(&t);
+        status = begin_search(&t, cli_tabular_chooses_scale(arguments, &t.config, t.given));
     if (status == WEFT_OK)
-        status = finish_once(&t, weft_clock() - began);
+        status = search(&t);
+    weft_lock_end(t.scale.lock);
+    if (status == WEFT_OK)
+        status = finish_once(&t, weft_clock() - t.began);
     weft_report_run_close(&t.report);
     weft_study_close(t.study);
     weft_params_free(t.params);
     for (int part = 0; part < WEFT_PARTS; part++)
         weft_rows_free(t.rows[part]);
     weft_tabular_config_free(&t.config);
+    weft_json_free(t.given);
     weft_prepared_free(&t.prepared);
     return status;
 }

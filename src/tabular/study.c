@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "tabular/scales.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -196,37 +195,19 @@ void weft_study_settings(const weft_study *s, int64_t trial, weft_tabular_config
 
 /* ---- choosing a trial ---- */
 
-static int frequency_axis(const weft_space *space)
+bool weft_study_is_start(int64_t number)
 {
-    int i = 0;
-    while (i < space->count && strcmp(space->axis[i].name, "frequency_scale") != 0)
-        i++;
-    return i < space->count ? i : -1;
-}
-
-bool weft_study_is_start(const weft_study *s, int64_t number)
-{
-    return number <= (frequency_axis(s->options.space) >= 0);
-}
-
-static bool start_values(const weft_study *s, int64_t number, double *values)
-{
-    const weft_space *space = s->options.space;
-    const int axis = frequency_axis(space);
-    if (!weft_study_is_start(s, number))
-        return false;
-    weft_space_read(space, s->options.config, s->options.fit, values);
-    if (number == 1)
-        values[axis] = weft_scales[values[axis] == weft_scales[0]];
-    return true;
+    return number == 0;
 }
 
 static weft_status choose_values(const weft_study *s, double *values)
 {
     const weft_space *space = s->options.space;
     int64_t number = s->table.count, ended = 0;
-    if (start_values(s, number, values))
+    if (weft_study_is_start(number)) {
+        weft_space_read(space, s->options.config, s->options.fit, values);
         return WEFT_OK;
+    }
     weft_tpe_trial *trials = malloc((size_t)number * sizeof *trials);
     if (!trials)
         return weft_study_memory_short(s);

@@ -64,15 +64,17 @@ const weft_study_trial *weft_study_trial_at(const weft_study *, int64_t i);
 int64_t weft_study_best(const weft_study *); /* the complete trial of the highest score, the first of several; −1: none */
 /* FOLDER/trials/K, malloc'd; NULL with the error set. */
 char *weft_study_trial_folder(const weft_study *, int64_t trial);
-/* The first trials are the model as it is without tuning, and what else that may be: where numbers are embedded, with the other
- * frequency scale of scales.h. None of them stops at a rung, so that tuning never ends with less. The others are suggested. */
-bool weft_study_is_start(const weft_study *, int64_t trial);
+/* The first trial is the model as it is without tuning. It does not stop at a rung, so that tuning never ends with less. The
+ * others are suggested. */
+bool weft_study_is_start(int64_t trial);
 /* Removes the folder in which an ensemble of a trial's settings was trained, FOLDER/trials/K/ensemble. */
 weft_status weft_study_drop_ensemble(const char *path);
 /* The configuration and options of a trial. */
 void weft_study_settings(const weft_study *, int64_t trial, weft_tabular_config *config, weft_fit_options *fit);
 
-bool weft_study_begun(const char *folder);         /* there is a journal */
+bool weft_study_begun(const char *folder); /* there is a journal */
+/* The frequency scale of the model that the study in the folder begins with; 0: there is none, or it embeds no numbers so. */
+weft_status weft_study_kept_scale(const char *folder, double *scale);
 weft_status weft_study_forget(const char *folder); /* removes the journal and the trials */
 
 /* ---- the journal's lines, for study.c and for tests ---- */

@@ -67,6 +67,37 @@ bool weft_study_begun(const char *folder)
     return begun;
 }
 
+/* The first line holds the study's settings, of which num_embeddings is one. What is wrong with it is told as the study is
+ * opened. */
+static weft_status take_scale(void *user, const char *text, size_t length, int64_t number)
+{
+    double *scale = user;
+    weft_json *json = NULL;
+    if (number > 1)
+        return WEFT_OK;
+    if (weft_json_parse(text, length, "the journal", &json) == WEFT_OK) {
+        weft_json_value embedding = weft_json_get(weft_json_get(weft_json_root(json), "study"), "num_embeddings");
+        *scale = weft_json_number(weft_json_get(embedding, "frequency_scale"), 0);
+    }
+    weft_json_free(json);
+    return WEFT_OK;
+}
+
+weft_status weft_study_kept_scale(const char *folder, double *scale)
+{
+    weft_journal *journal = NULL;
+    *scale = 0;
+    if (!weft_study_begun(folder))
+        return WEFT_OK;
+    char *path = weft_study_journal_path(folder);
+    weft_status status = path ? weft_journal_open(path, &journal) : WEFT_ERROR_MEMORY;
+    if (status == WEFT_OK)
+        status = weft_journal_read(journal, take_scale, scale);
+    weft_journal_close(journal);
+    free(path);
+    return status;
+}
+
 static weft_status skip_line(void *user, const char *text, size_t length, int64_t number)
 {
     (void)text;

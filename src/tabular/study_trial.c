@@ -23,7 +23,7 @@ static void on_epoch(void *user, int64_t epoch, double train_loss, const weft_me
 
 static bool stops_at(const weft_study *s, int rung)
 {
-    return !weft_study_is_start(s, s->trial) && weft_study_stops(&s->table, s->trial, rung);
+    return !weft_study_is_start(s->trial) && weft_study_stops(&s->table, s->trial, rung);
 }
 
 /* At a rung the score is written down once (a resumed run may pass it again), then judged. */

@@ -237,8 +237,11 @@ refuse 1 "none.json|No such file" tabular train good.csv --target y --out new --
 "$weft" tabular train classes.csv --target y --split split.csv --out model --config small.json --context-size 8 --epochs 1 --quiet \
     >../out 2>../err || wrong "train: $(cat ../err)"
 refuse 1 "model|--force|--out" tabular train good.csv --target y --out model --context-size 8
-refuse 1 "model|finished" tabular train classes.csv --target y --split split.csv --out model --resume --context-size 8 --json
-refuse 1 "new|resume" tabular train good.csv --target y --out new --resume --context-size 8 --json
+refuse 1 "model|finished" tabular train classes.csv --target y --split split.csv --out model --resume --context-size 8
+refuse 1 "new|resume" tabular train good.csv --target y --out new --resume --context-size 8
+mkdir new # an empty folder holds no run either
+refuse 1 "new|resume" tabular train good.csv --target y --out new --resume --context-size 8
+rmdir new
 "$weft" tabular predict model classes.csv --out old.csv >../out 2>../err || wrong "predict: $(cat ../err)"
 refuse 1 "old.csv|--force" tabular predict model classes.csv --out old.csv
 refuse 1 "--neighbors 9|8" tabular predict model classes.csv --out p.csv --neighbors 9

@@ -155,6 +155,11 @@ tune embedded --arch mlp-plr --trials 2 || wrong "an MLP with embeddings: $(cat 
 grep -q '"n_frequencies": ' embedded/journal.jsonl || wrong "an MLP with embeddings: frequencies are not searched"
 
 # ---- refused
+sed '1s/y$/z/' table.csv >other.csv
+sed 's/, "seconds": [^}]*//' plain/journal.jsonl >before
+"$weft" tabular tune other.csv --target y --out plain --config fixed.json --arch mlp --force >out 2>err
+refused '"y"' "a table without the target" $?
+sed 's/, "seconds": [^}]*//' plain/journal.jsonl | cmp -s - before || wrong "--force with a table that cannot be read has lost the search that was there"
 tune none --context-size 500
 refused "too few.*--context-size" "too large a context" $?
 [ ! -e none ] || wrong "too large a context: left $(ls -A none)"
