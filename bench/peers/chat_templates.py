@@ -5,6 +5,7 @@ environment that transformers sets up. Needs PyPI's jinja2.
 
 Prints each difference, and how many cases agreed. Where Jinja2 raises, Weft must fail or refuse as well.
 """
+import copy
 import json
 import os
 import random
@@ -116,7 +117,7 @@ with tempfile.TemporaryDirectory() as folder:
         source = body(2)
         try:
             want = env.from_string(source).render(messages=[], tools=None, documents=None, add_generation_prompt=False, bos_token="",
-                                                  eos_token="", **VALUES)
+                                                  eos_token="", **copy.deepcopy(VALUES))  # `indent` of a list lengthens it
         except Exception as error:  # whatever Python says
             want, why = None, error
         with open(os.path.join(folder, "chat_template.jinja"), "w", newline="") as f:

@@ -88,7 +88,7 @@ void weft_lm_adapter_spell(const weft_lm_adapter *a, const weft_lm_config *c, co
         parameter += base + 1;
     else if (outside && strncmp(parameter, c->outside, outside) == 0 && parameter[outside] == '.')
         parameter += outside + 1;
-    const char *head = c->family->names->head;
+    const char *head = c->head;
     if (a->head && strncmp(parameter, head, strlen(head)) == 0 && parameter[strlen(head)] == '.') {
         snprintf(out, WEFT_LM_ADAPTER_NAME, WEFT_LM_ADAPTER_PREFIX "%s%.400s", a->head, parameter + strlen(head));
         return;

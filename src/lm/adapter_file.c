@@ -188,9 +188,9 @@ static void graph_name(weft_lm_adapter *a, const weft_lm_config *c, const char *
     static const char lm_head[] = "lm_head";
     char rest[WEFT_LM_ADAPTER_NAME];
     without_places(name, rest);
-    if (c->family->names->head && strcmp(c->family->names->head, lm_head) != 0 && strcmp(rest, "lm_head.weight") == 0) {
+    if (c->head && strcmp(c->head, lm_head) != 0 && strcmp(rest, "lm_head.weight") == 0) {
         a->head = lm_head; /* GPT-NeoX's embed_out as transformers 5 calls it */
-        snprintf(rest, sizeof rest, "%s.weight", c->family->names->head);
+        snprintf(rest, sizeof rest, "%s.weight", c->head);
     }
     const size_t base = strlen(a->base);
     const bool below = base && strncmp(rest, a->base, base) == 0 && rest[base] == '.';

@@ -86,7 +86,7 @@ weft_value weft_lm_tap(weft_lm_builder *b, weft_value v, const char *format, ...
 weft_value weft_lm_linear(weft_lm_builder *b, weft_value x, const char *name, int64_t out, bool bias, double sd)
 {
     weft_graph *g = b->g;
-    bool turned = b->c->family->conv1d && !(b->c->family->names->head && strcmp(name, b->c->family->names->head) == 0);
+    bool turned = b->c->family->conv1d && !(b->c->head && strcmp(name, b->c->head) == 0);
     weft_dims d = weft_shape(g, x);
     int64_t in = d.rank ? d.size[d.rank - 1] : 1;
     char text[160];

@@ -319,6 +319,7 @@ weft_status weft_lm_config_read(weft_json_value root, const char *where, weft_lm
         return weft_fail(WEFT_ERROR_FORMAT, "%s: \"text_config\" is no object", where);
     status = read_all(weft_json_present(text) ? text : root, where, out);
     strcpy(out->base, out->family->base);
+    out->head = out->family->names->head;
     if (status != WEFT_OK)
         weft_lm_config_free(out);
     return status;

@@ -106,6 +106,7 @@ typedef struct weft_lm_config {
     /* how the weights at hand spell names: set by weft_lm_config_match */
     char base[64], outside[64]; /* prefixes of the base model and of what stands beside it, without the last dot */
     bool old_norms;             /* LayerNorm.gamma and .beta */
+    const char *head;           /* module of a decoder's head, beside the base model */
     const char *mlm_table;      /* module of the masked-word head's own table; NULL: the embeddings */
     const char *mlm_bias;       /* name of its bias where that is the decoder's; NULL: the family's */
 } weft_lm_config;

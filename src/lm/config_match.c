@@ -18,7 +18,11 @@ static void match_prefix(weft_lm_config *c, const weft_params *p)
 {
     const struct {
         const char *base, *outside;
-    } known[] = {{c->family->base, ""}, {"language_model.model", "language_model"}, {"model.language_model", ""}, {"", ""}};
+    } known[] = {{c->family->base, ""},
+                 {"language_model.model", "language_model"},
+                 {"model.language_model", ""},
+                 {"language_model", ""},
+                 {"", ""}};
     weft_tensor t;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (find(p, known[i].base, c->family->names->embedding, "weight", &t)) {
@@ -133,7 +137,7 @@ static bool is_weight_of(const char *name, const char *prefix, const char *modul
 bool weft_lm_is_second_copy(const weft_lm_config *c, const char *name)
 {
     if (!c->family->encoder)
-        return c->tied && is_weight_of(name, c->outside, c->family->names->head);
+        return c->tied && is_weight_of(name, c->outside, c->head);
     for (int i = 0; i < DECODERS; i++) {
         char bias[256];
         if (strcmp(decoders[i].family, c->family->model_type) != 0)
@@ -161,6 +165,8 @@ void weft_lm_config_match(weft_lm_config *c, const weft_params *p)
     }
     weft_lm_config_match_classifier(c, p);
     bool head = find(p, c->outside, n->head, "weight", &t);
+    if (!head && (head = find(p, c->outside, "lm_head", "weight", &t))) /* so transformers 5 calls GPT-NeoX's embed_out */
+        c->head = "lm_head";
     if (!head)
         c->tied = true;
     else if (c->family->conv1d && !c->tied_given) /* a GPT-2 with a head of its own says so by having it */

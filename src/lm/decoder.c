@@ -139,7 +139,7 @@ weft_value weft_lm_head_table(weft_lm_builder *b)
         weft_lm_enter_base(b, -1);
     else
         weft_lm_enter_outside(b);
-    snprintf(name, sizeof name, "%s.weight", c->tied ? c->family->names->embedding : c->family->names->head);
+    snprintf(name, sizeof name, "%s.weight", c->tied ? c->family->names->embedding : c->head);
     weft_value table = weft_param(b->g, name, WEFT_NORMAL(c->init_range), DIMS(c->vocab, c->width));
     weft_lm_leave(b);
     return table;
@@ -149,7 +149,7 @@ weft_value weft_lm_head_table(weft_lm_builder *b)
 bool weft_lm_head_is_adapted(weft_lm_builder *b)
 {
     weft_lm_enter_outside(b);
-    bool covered = !b->c->tied && b->form.adapter && weft_lm_adapter_covers(b->form.adapter, b, b->c->family->names->head);
+    bool covered = !b->c->tied && b->form.adapter && weft_lm_adapter_covers(b->form.adapter, b, b->c->head);
     weft_lm_leave(b);
     return covered;
 }
@@ -160,7 +160,7 @@ weft_value weft_lm_head(weft_lm_builder *b, weft_value h)
     weft_value y;
     if (weft_lm_head_is_adapted(b)) {
         weft_lm_enter_outside(b);
-        y = weft_lm_linear(b, h, c->family->names->head, c->vocab, false, c->init_range);
+        y = weft_lm_linear(b, h, c->head, c->vocab, false, c->init_range);
         weft_lm_leave(b);
     } else {
         y = weft_product(b->g, h, weft_lm_head_table(b), (weft_value){0});

@@ -18,8 +18,8 @@ typedef struct weft_generation_config {
 
 /* Both files may be missing. */
 weft_status weft_generation_config_open(const char *folder, weft_generation_config *out);
-/* The same from JSON; `generation` and `config` may be absent. */
-weft_status weft_generation_config_read(weft_json_value generation, weft_json_value config, const char *where,
+/* The same from JSON, of files named where[0] and where[1]; `generation` and `config` may be absent. */
+weft_status weft_generation_config_read(weft_json_value generation, weft_json_value config, const char *const where[2],
                                         weft_generation_config *out);
 void weft_generation_config_free(weft_generation_config *);
 bool weft_is_eos(const weft_generation_config *, int64_t id);

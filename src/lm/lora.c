@@ -230,7 +230,7 @@ static weft_status take_module(const weft_lm *lm, const char *name, weft_tensor 
     m.scale = weft_lm_adapter_scale(lm->adapter, m.name, &m.rank);
     m.rank = a.dims.size[0];
     int64_t in = m.embedding ? m.b.dims.size[0] : a.dims.size[1], rows = m.embedding ? a.dims.size[1] : m.b.dims.size[0];
-    m.turned = !m.embedding && lm->config.family->conv1d && strcmp(m.name, lm->config.family->names->head) != 0;
+    m.turned = !m.embedding && lm->config.family->conv1d && strcmp(m.name, lm->config.head) != 0;
     bool fits = m.w.dims.rank == 2 && m.w.dims.size[m.turned ? 0 : 1] == in && m.w.dims.size[m.turned ? 1 : 0] == rows;
     return fits ? merge_module(lm, &m, base, out) : weft_fail(WEFT_ERROR_FORMAT, "merging %s: its shapes do not fit", m.name);
 }

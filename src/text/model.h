@@ -75,6 +75,7 @@ typedef struct weft_unigram {
     double unknown_score;
     int32_t unknown; /* -1: none */
     bool byte_fallback;
+    bool float_sums; /* sums of scores are float32, as in the sentencepiece library; tokenizers' are float64 */
     int32_t fallback[256];
 } weft_unigram;
 

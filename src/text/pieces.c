@@ -59,6 +59,7 @@ static weft_status set_model(const weft_piece_list *l, weft_tokenizer *t, const 
     }
     m->unigram.unknown = (int32_t)l->unknown;
     m->unigram.byte_fallback = l->byte_fallback;
+    m->unigram.float_sums = true;
     m->unigram.scores = malloc(l->count * sizeof *m->unigram.scores);
     if (!m->unigram.scores)
         return weft_fail(WEFT_ERROR_MEMORY, "memory is short for %zu pieces", l->count);

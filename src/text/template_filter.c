@@ -84,16 +84,43 @@ static jinja_value escape(jinja_run *run, row *filter, jinja_value self, given *
     return weft_jinja_from_text(run, &out);
 }
 
+/* Percent-encoded UTF-8; `query`: as a value of a query string, where / is encoded too and a space is +. */
+static void add_url(jinja_run *run, jinja_value value, bool query, weft_text *out)
+{
+    jinja_value text = weft_jinja_string(run, value);
+    for (size_t i = 0; run->status == WEFT_OK && i < text.as.string->length; i++) {
+        unsigned char c = (unsigned char)text.as.string->bytes[i];
+        bool plain =
+            (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c && strchr("_.-~", c)) || (c == '/' && !query);
+        weft_text_add(out, plain ? "%c" : query && c == ' ' ? "+" : "%%%02X", c);
+    }
+}
+
+/* A text; or a query string, k=v&k=v, of a dict's items or of a list of pairs. */
 static jinja_value urlencode(jinja_run *run, row *filter, jinja_value self, given *arguments)
 {
     (void)filter;
     (void)arguments;
-    jinja_value text = weft_jinja_string(run, self);
     weft_text out = {0};
-    for (size_t i = 0; run->status == WEFT_OK && i < text.as.string->length; i++) {
-        unsigned char c = (unsigned char)text.as.string->bytes[i];
-        bool plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c && strchr("_.-~/", c));
-        weft_text_add(&out, plain ? "%c" : "%%%02X", c);
+    int64_t count = 0;
+    if (self.kind < JINJA_LIST || self.kind > JINJA_DICT) {
+        add_url(run, self, false, &out);
+        return weft_jinja_from_text(run, &out);
+    }
+    jinja_value *items = weft_jinja_iterate(run, self, &count);
+    for (int64_t i = 0; i < count && weft_jinja_work(run, 1); i++) {
+        jinja_value *pair = NULL;
+        int64_t two = 2;
+        if (self.kind != JINJA_DICT)
+            pair = weft_jinja_iterate(run, items[i], &two);
+        if (two != 2)
+            weft_jinja_fail(run, "filter urlencode: item %lld has %lld values, expected a pair", (long long)i, (long long)two);
+        if (run->status != WEFT_OK)
+            break;
+        weft_text_add(&out, i ? "&" : "");
+        add_url(run, pair ? pair[0] : self.as.dict->keys[i], true, &out);
+        weft_text_add(&out, "=");
+        add_url(run, pair ? pair[1] : self.as.dict->values[i], true, &out);
     }
     return weft_jinja_from_text(run, &out);
 }
@@ -127,14 +154,15 @@ static jinja_value indent(jinja_run *run, row *filter, jinja_value self, given *
         memset(spaces, ' ', sizeof spaces);
         margin = weft_jinja_bytes(run, spaces, (size_t)width);
     }
-    jinja_value text = weft_jinja_string(run, self);
     if (run->status != WEFT_OK)
-        return text;
+        return margin;
+    if (self.kind != JINJA_STRING)
+        return weft_jinja_fail(run, "filter indent: expected a text, got '%s'", weft_jinja_type(self));
     weft_text out = {0};
-    const jinja_string *m = margin.as.string;
+    const jinja_string *m = margin.as.string, *text = self.as.string;
     if (weft_jinja_truth(a[1]))
         weft_text_bytes(&out, m->bytes, m->length);
-    for (const char *at = text.as.string->bytes, *end = at + text.as.string->length; at < end && weft_jinja_work(run, 1);) {
+    for (const char *at = text->bytes, *end = at + text->length; at < end && weft_jinja_work(run, 1);) {
         int bytes = line_break(at, end);
         if (!bytes) {
             weft_text_bytes(&out, at++, 1);
@@ -157,14 +185,15 @@ static jinja_value truncate_text(jinja_run *run, row *filter, jinja_value self, 
     int64_t length = 255, leeway = 5;
     weft_jinja_whole(a[0], &length);
     weft_jinja_whole(a[3], &leeway);
-    jinja_value text = weft_jinja_string(run, self);
     jinja_value end = a[2].kind == JINJA_UNDEFINED ? weft_jinja_text(run, "...") : weft_jinja_string(run, a[2]);
     if (run->status != WEFT_OK || leeway < 0 || length < weft_jinja_points(end.as.string))
         return weft_jinja_fail(run, "filter truncate: the length is less than that of the end");
-    if (weft_jinja_points(text.as.string) - length <= leeway)
-        return text;
+    if (weft_jinja_length(run, self) - length <= leeway)
+        return self;
+    if (self.kind != JINJA_STRING)
+        return weft_jinja_fail(run, "filter truncate: expected a text, got '%s'", weft_jinja_type(self));
     jinja_value bounds[3] = {weft_jinja_none, weft_jinja_integer(length - weft_jinja_points(end.as.string)), weft_jinja_none};
-    jinja_value kept = weft_jinja_slice(run, text, bounds);
+    jinja_value kept = weft_jinja_slice(run, self, bounds);
     if (run->status != WEFT_OK)
         return kept;
     size_t bytes = kept.as.string->length;

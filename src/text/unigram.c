@@ -15,6 +15,12 @@ typedef struct weft_lattice_node {
 
 #define UNKNOWN_PENALTY 10.0
 
+/* A sum of scores. Of ways that are equally good, such as o oo and oo o, rounding chooses. */
+static double kept(const weft_unigram *u, double score)
+{
+    return u->float_sums ? (double)(float)score : score;
+}
+
 weft_status weft_unigram_finish(weft_token_model *m, const bool *joins)
 {
     weft_unigram *u = &m->unigram;
@@ -32,7 +38,7 @@ weft_status weft_unigram_finish(weft_token_model *m, const bool *joins)
     }
     if (!keys)
         return weft_fail(WEFT_ERROR_MEMORY, "memory is short for a vocabulary of %d tokens", v->count);
-    u->unknown_score = least - UNKNOWN_PENALTY;
+    u->unknown_score = kept(u, least - UNKNOWN_PENALTY);
     weft_find_byte_tokens(v, u->fallback);
     weft_status status = weft_trie_new(keys, count, &u->pieces);
     free(keys);
@@ -58,13 +64,13 @@ static void best_ways(const weft_unigram *u, weft_span piece, lattice_node *node
             if (id < 0)
                 continue;
             lattice_node *target = &nodes[end + 1];
-            double score = here + u->scores[id];
+            double score = kept(u, here + u->scores[id]);
             if (target->from == UINT32_MAX || score > target->score)
                 *target = (lattice_node){score, (uint32_t)at, id};
             single |= end + 1 - at == width;
         }
         lattice_node *target = &nodes[at + width];
-        double score = here + u->unknown_score;
+        double score = kept(u, here + u->unknown_score);
         if (!single && (target->from == UINT32_MAX || score > target->score))
             *target = (lattice_node){score, (uint32_t)at, -1};
     }

@@ -184,9 +184,11 @@ static void spellings(void **state)
         {"llama3rope", "model.", ""},
         {"gemma3", "model.", "language_model.model."},
         {"gemma3", "model.", "model.language_model."},
+        {"gemma3", "model.", "language_model."},
         {"bert", "LayerNorm.weight", "LayerNorm.gamma"},
         {"bert", "LayerNorm.bias", "LayerNorm.beta"},
         {"gptneox", "gpt_neox.", ""},
+        {"gptneox", "embed_out.", "lm_head."},
     };
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         lm_case c = case_open(rows[r].golden);
@@ -212,7 +214,7 @@ static void spellings(void **state)
             renamed += at != NULL;
             MUST(weft_arrays_add(set, name, a.tensor));
         }
-        assert_true(renamed > 4);
+        assert_true(renamed > 0);
         MUST(weft_safetensors_save(set, path));
         weft_arrays *other = run_case(&c, WEFT_F32, false, false);
         const char *value = norms ? "mlm_logits" : "logits";

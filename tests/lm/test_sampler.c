@@ -231,21 +231,34 @@ static void configs(void **state)
 {
     static const char generation[] = "{\"do_sample\": true, \"temperature\": 0.6, \"eos_token_id\": [5, 7], \"max_length\": 64}";
     static const char config[] = "{\"bos_token_id\": 1, \"eos_token_id\": 2}";
-    weft_json *g, *c;
+    static const char negative[] = "{\"pad_token_id\": -1, \"eos_token_id\": [-1, 3]}", wrong[] = "{\"eos_token_id\": \"</s>\"}";
+    static const char *const where[] = {"g", "c"};
+    weft_json *g, *c, *n, *w;
     weft_generation_config out;
     (void)state;
     assert_int_equal(weft_json_parse(generation, strlen(generation), "g", &g), WEFT_OK);
     assert_int_equal(weft_json_parse(config, strlen(config), "c", &c), WEFT_OK);
-    assert_int_equal(weft_generation_config_read(weft_json_root(g), weft_json_root(c), "g", &out), WEFT_OK);
+    assert_int_equal(weft_generation_config_read(weft_json_root(g), weft_json_root(c), where, &out), WEFT_OK);
     assert_true(!out.sampler.greedy && out.sampler.temperature == 0.6);
     assert_true(weft_is_eos(&out, 5) && weft_is_eos(&out, 7) && !weft_is_eos(&out, 2));
     assert_true(out.bos == 1 && out.pad == -1 && out.max_length == 64);
     weft_generation_config_free(&out);
-    assert_int_equal(weft_generation_config_read((weft_json_value){NULL}, weft_json_root(c), "g", &out), WEFT_OK);
+    assert_int_equal(weft_generation_config_read((weft_json_value){NULL}, weft_json_root(c), where, &out), WEFT_OK);
     assert_true(out.sampler.greedy && weft_is_eos(&out, 2));
     weft_generation_config_free(&out);
+    assert_int_equal(weft_json_parse(negative, strlen(negative), "n", &n), WEFT_OK);
+    assert_int_equal(weft_generation_config_read((weft_json_value){NULL}, weft_json_root(n), where, &out), WEFT_OK);
+    assert_true(out.pad == -1 && out.eos_count == 1 && weft_is_eos(&out, 3) && !weft_is_eos(&out, -1));
+    weft_generation_config_free(&out);
+    assert_int_equal(weft_json_parse(wrong, strlen(wrong), "w", &w), WEFT_OK);
+    assert_int_equal(weft_generation_config_read(weft_json_root(n), weft_json_root(w), where, &out), WEFT_OK);
+    weft_generation_config_free(&out);
+    assert_int_equal(weft_generation_config_read((weft_json_value){NULL}, weft_json_root(w), where, &out), WEFT_ERROR_FORMAT);
+    assert_string_equal(weft_error(), "c: eos_token_id: expected a token id or a list of them");
     weft_json_free(g);
     weft_json_free(c);
+    weft_json_free(n);
+    weft_json_free(w);
 }
 
 int main(void)

@@ -104,6 +104,10 @@ static void rules(void **state)
         {"{{ raise_exception('no: ' ~ 1) }}", "raised: no: 1"},
         {"{% if a %}{% elif b %}{% else %}c{% endif %}", "c"},
         {"{{ 'line\n  two'|indent(2) }}|{{ 3.7|int }}{{ 'x'|int(9) }}{{ 2.5|round }}", "line\n    two|392.0"},
+        {"{{ 'a/b c&é'|urlencode }}|{{ {'k': 'a/b c', 'l': 1}|urlencode }}|{{ [('q', '&')]|urlencode }}",
+         "a/b%20c%26%C3%A9|k=a%2Fb+c&l=1|q=%26"},
+        {"{{ [1, 2]|truncate(3) }}{% if []|truncate(3) %}x{% endif %}{{ 'one two three'|truncate(9, leeway=0) }}",
+         "[1, 2]one..."},
         {"{% generation %}a{% endgeneration %}b", "ab"},
     };
     (void)state;
@@ -121,6 +125,12 @@ static void mistakes(void **state)
     static const char *const cases[][2] = {
         {"a\n{{ x.y }}", "line 2: 'x' is undefined"},
         {"{{ 1 + 'a' }}", "line 1"},
+        {"{{ none|indent }}", "expected a text, got 'NoneType'"},
+        {"{{ [1, 2, 3]|truncate(3, leeway=-1) }}", "less than"},
+        {"{{ (range(50)|list)|truncate(3) }}", "expected a text, got 'list'"},
+        {"{{ true|truncate(9) }}", "a bool has no length"},
+        {"{{ [1]|urlencode }}", "not iterable"},
+        {"{{ ['abc']|urlencode }}", "item 0 has 3 values, expected a pair"},
         {"{{ 'a' + 1 }}", "can only concatenate"},
         {"\n\n{% if x %}", "line 3"},
         {"{% endif %}", "unknown tag"},
