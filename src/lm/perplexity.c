@@ -154,13 +154,15 @@ weft_status weft_lm_measure(weft_lm *lm, const int64_t *ids, int64_t count, cons
     if (count < 2)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%s: expected two tokens at least, of which the second is scored",
                          count ? "the text is a single token" : "the text is empty");
-    if (m.window > count && !o.llamacpp)
-        m.window = count;
     m.stride = o.llamacpp ? m.window : o.stride ? o.stride : m.window;
     if (m.window < 2 || m.stride < 1 || m.stride > m.window)
         return weft_fail(WEFT_ERROR_ARGUMENT,
                          "window %lld and stride %lld: expected a window of 2 or more, a stride of 1 to the window",
                          (long long)m.window, (long long)m.stride);
+    if (m.window > count && !o.llamacpp) { /* a single window: the stride is of no use */
+        m.window = count;
+        m.stride = m.stride < count ? m.stride : count;
+    }
     if (o.llamacpp && count < m.window)
         return weft_fail(WEFT_ERROR_ARGUMENT, "%lld tokens do not fill a window of %lld", (long long)count, (long long)m.window);
     if (lm->config.family->names->position && m.window > lm->config.positions)

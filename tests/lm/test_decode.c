@@ -209,6 +209,10 @@ static void ropes_go_by_the_length_so_far(void **state)
         MUST(weft_lm_measure(lm, ids + PROMPT, TOKENS - PROMPT, &windows, NULL, &last));
         assert_int_equal(whole.scored, TOKENS - 2);
         assert_true(fabs(whole.nll - first.nll - last.nll) < 1e-9);
+        /* a text shorter than the window and its stride */
+        const weft_lm_perplexity_options wide = {.window = 2 * PROMPT, .stride = 2 * PROMPT - 1};
+        MUST(weft_lm_measure(lm, ids, PROMPT, &wide, NULL, &last));
+        assert_true(last.scored == first.scored && last.nll == first.nll);
         weft_lm_decoder_free(small);
         weft_lm_decoder_free(large);
         weft_lm_free(lm);
