@@ -3,9 +3,10 @@
 
     bench/peers/setup.sh && bench/compare.py --threads 1
 
-Both sides of a row run one after the other, in --rounds turns, on the same machine with the same number of threads; the
-best time of each side over all turns counts. A peer that is not installed, or a job that `weft bench` does not know,
-leaves a dash in its row and a line on standard error. Ratios are peer time / Weft time: above 1, Weft is faster.
+Both sides of a row run one after the other, in --rounds turns, on the same machine with the same number of threads. A turn gives
+each side's best time and their ratio; the table has the medians over the turns, since other work on the machine slows some turns,
+mostly both sides of one alike. A peer that is not installed, or a job that `weft bench` does not know, leaves a dash in its row
+and a line on standard error. Ratios are peer time / Weft time: above 1, Weft is faster.
 """
 
 import argparse
@@ -14,15 +15,15 @@ import json
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
 TEXT = pathlib.Path(os.environ.get("WEFT_DATA", ROOT.parent / "shared" / "data")) / "lm"  # tokenizers and texts
 
-# Jobs that run together: names for `weft bench`, the peer's script and its arguments.
+# Jobs that run together, a turn of one side right behind the other's: names for `weft bench`, the peer's script and its arguments.
 GROUPS = [
     (["matmul_512", "matmul_1024", "matmul_2048", "add", "layer_norm", "softmax", "mlp_step"], ["torch_ops.py"]),
     (["tabr_step"], ["torch_tabr.py", "step"]),
@@ -33,7 +34,8 @@ GROUPS = [
     (["knn_1m_8"], ["search_faiss.py", "knn_1m_8"]),
     (["knn_1m_96"], ["search_faiss.py", "knn_1m_96"]),
     (["csv_read"], ["csv_pandas.py"]),
-    (["lm_prefill_110m", "lm_prefill_110m_bf16", "lm_decode_110m", "lm_decode_110m_bf16", "lm_train_gpt2", "lm_train_gpt2_bf16"], ["torch_lm.py"]),
+    *((["lm_" + job], ["torch_lm.py", "lm_" + job])
+      for job in ("prefill_110m", "prefill_110m_bf16", "decode_110m", "decode_110m_bf16", "train_gpt2", "train_gpt2_bf16")),
     (["tokenize_gpt2", "tokenize_llama2", "tokenize_bert"], ["tokenize_rows.py", TEXT]),
 ]
 # Rows of the table: what it is, Weft's name, the peer, the peer's name, the quantity compared, the least ratio aimed at.
@@ -66,42 +68,26 @@ ROWS = [
     ("Llama 2's, the same", "tokenize_llama2", "Hugging Face tokenizers", "tokenize_llama2", "gbps", 3),
     ("BERT's, the same", "tokenize_bert", "Hugging Face tokenizers", "tokenize_bert", "gbps", 3),
     ("memory that a TabR-S step adds to the process", "tabr_step", "PyTorch", "tabr_step", "memory", 2),
+    ("memory of GPT-2's training step beside parameters and moments", "lm_train_gpt2", "PyTorch", "lm_train_gpt2", "step_memory", 2),
 ]
-
+GPT2_BYTES = 4 * 124_439_808  # its parameters in f32; Weft's job makes them and two moments of each, the peer's the moments
 
 ALONE = ["compile_12", "linear_512x768x768", "linear_16x3072x768", "linear_126976x16x32"]  # no peer beside them
 
 
 def run(command, environment=None):
-    """Standard output, last line of standard error, exit status and peak resident bytes of a child."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=errors, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        errors.seek(0)
-        lines = errors.read().strip().splitlines()
-        return out.read(), lines[-1] if lines else "", child.returncode, usage.ru_maxrss * 1024
+    """Standard output, last line of standard error and exit status of a child."""
+    child = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
+    return child.stdout, (child.stderr.strip().splitlines() or [""])[-1], child.returncode
 
 
-def keep_best(found, result):
-    """Keeps the quickest result of a name, and the smallest memory seen."""
-    old = found.get(result["name"])
-    if old is None or result["seconds"] < old["seconds"]:
-        found[result["name"]] = result
-    if old is not None:
-        for key in ("rss_growth", "peak_rss"):
-            if key in result or key in old:
-                found[result["name"]][key] = min(r[key] for r in (old, result) if key in r)
-
-
-def run_weft(weft, names, threads, found):
+def run_weft(weft, names, threads, found, turn):
     """A call a group; when the group fails, a call a name, so that one unknown name costs one row."""
     text = ["--text", TEXT] if TEXT.is_dir() else []
-    output, error, status, peak = run([weft, "bench", *names, "--json", "--threads", threads, *text])
+    output, error, status = run([weft, "bench", *names, "--json", "--threads", threads, *text])
     if status != 0 and len(names) > 1:
         for name in names:
-            run_weft(weft, [name], threads, found)
+            run_weft(weft, [name], threads, found, turn)
         return
     if status != 0:
         print(f"compare.py: weft bench {' '.join(names)}: {error or f'exit status {status}'}", file=sys.stderr)
@@ -109,17 +95,16 @@ def run_weft(weft, names, threads, found):
     for result in json.loads(output)["results"]:
         if result["name"] == "csv_read":  # given in MB/s
             result["gbps"] /= 1000
-        if len(names) == 1:
-            result["peak_rss"] = peak
-        keep_best(found, result)
+        found.setdefault(result["name"], {})[turn] = result
 
 
-def run_peer(python, arguments, threads, found):
+def run_peer(python, arguments, threads, found, turn):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    output, error, status, _ = run([python, PEERS / arguments[0], *arguments[1:], "--threads", threads], environment)
+    output, error, status = run([python, PEERS / arguments[0], *arguments[1:], "--threads", threads], environment)
     for line in output.splitlines():
         if line.startswith("{"):  # libraries may print lines of their own
-            keep_best(found, json.loads(line))
+            result = json.loads(line)
+            found.setdefault(result["name"], {})[turn] = result
     if status != 0:
         print(f"compare.py: {' '.join(map(str, arguments))}: {error or f'exit status {status}'}", file=sys.stderr)
 
@@ -127,7 +112,7 @@ def run_peer(python, arguments, threads, found):
 def show(value, unit):
     if value is None:
         return "–"
-    if unit == "memory":
+    if "memory" in unit:
         return f"{value / 2**20:,.0f} MiB"
     if unit == "gbps":
         return f"{value:.3g} GB/s"
@@ -136,17 +121,33 @@ def show(value, unit):
             return f"{value / scale:.3g} {name}"
 
 
+def quantity(result, unit, held):
+    """What a row compares, of one side in one turn: None when it was not measured. held: bytes that a step's memory leaves out."""
+    if result is None:
+        return None
+    if unit == "step_memory":
+        return result["rss_growth"] - held if result.get("rss_growth") else None
+    return result.get({"memory": "rss_growth"}.get(unit, unit))
+
+
+def middle(values):
+    values = [value for value in values if value]
+    return statistics.median(values) if values else None
+
+
 def table_row(row, weft, peers):
     job, name, peer_label, peer_name, unit, target = row
     ours, theirs = weft.get(name, {}), peers.get(peer_name, {})
-    keys = {"memory": ("rss_growth", "rss_growth"), "gbps": ("gbps", "gbps"), "seconds": ("seconds", "seconds")}[unit]
-    a, b = ours.get(keys[0]), theirs.get(keys[1])
-    ratio = None
-    if a and b:
-        ratio = a / b if unit == "gbps" else b / a
-    verdict = "–" if ratio is None else "yes" if ratio >= target else "no"
-    ratio_text = "–" if ratio is None else f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.3g}×"
-    return f"| {job} | {show(a, unit)} | {show(b, unit)} | {peer_label} | {ratio_text} | ≥ {target}× | {verdict} |"
+    turns = [(quantity(ours.get(t), unit, 3 * GPT2_BYTES), quantity(theirs.get(t), unit, 2 * GPT2_BYTES)) for t in sorted({*ours, *theirs})]
+    ratios = [a / b if unit == "gbps" else b / a for a, b in turns if a and b]
+    number = lambda ratio: f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    text, verdict = "–", "–"
+    if ratios:
+        ratio = statistics.median(ratios)
+        text = number(ratio) + "×" + (f" ({number(min(ratios))}–{number(max(ratios))})" if len(ratios) > 1 else "")
+        verdict = "yes" if ratio >= target else "no"
+    return (f"| {job} | {show(middle(a for a, _ in turns), unit)} | {show(middle(b for _, b in turns), unit)} | {peer_label} | {text} | "
+            f"≥ {target}× | {verdict} |")
 
 
 def processor():
@@ -172,16 +173,17 @@ def write(path, arguments, weft, peers):
              f"Written by `bench/compare.py --threads {arguments.threads} --rounds {arguments.rounds}` on "
              f"{datetime.date.today().isoformat()}: {processor()}, {os.cpu_count()} processors, {arguments.threads} used. "
              f"Peers: {versions(arguments.python)}.", "",
-             f"Each side's best time; both sides took turns in the same run; the load average was {arguments.load:.1f} when it began, "
+             "Both sides took turns in the same run: the medians over the turns of each side's best time and of their ratio, in brackets "
+             f"the least and the greatest ratio; the load average was {arguments.load:.1f} when it began, "
              "so take it as a measurement only if that is near 0. A ratio is peer time / Weft time (for memory peer / Weft, "
              "for reading Weft rate / peer rate): above 1, Weft is better.", "",
              "| job | Weft | peer | which peer | ratio | target | reached |", "|---|---:|---:|---|---:|---:|---|"]
     lines += [table_row(row, weft, peers) for row in ROWS]
     lines += ["", "Weft alone, against what the machine was measured to give at most:", "",
               "| job | time | GFLOP/s | GB/s | of peak |", "|---|---:|---:|---:|---:|"]
-    for name, result in weft.items():
-        number = lambda key, form: form.format(result[key]) if result.get(key) else "–"
-        lines.append(f"| {name} | {show(result['seconds'], 'seconds')} | {number('gflops', '{:.4g}')} | {number('gbps', '{:.3g}')} | "
+    for name, turns in weft.items():
+        number = lambda key, form: form.format(middle(r.get(key) for r in turns.values()) or 0) if any(r.get(key) for r in turns.values()) else "–"
+        lines.append(f"| {name} | {show(middle(r['seconds'] for r in turns.values()), 'seconds')} | {number('gflops', '{:.4g}')} | {number('gbps', '{:.3g}')} | "
                      f"{number('of_peak', '{:.0%}')} |")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -211,10 +213,10 @@ def main():
                 continue
             print(f"turn {turn + 1} of {arguments.rounds}: {' '.join(names or map(str, peer))}", file=sys.stderr)
             if names:
-                run_weft(arguments.weft, names, arguments.threads, weft)
-            run_peer(arguments.python, peer, arguments.threads, peers)
+                run_weft(arguments.weft, names, arguments.threads, weft, turn)
+            run_peer(arguments.python, peer, arguments.threads, peers, turn)
     if not arguments.only:
-        run_weft(arguments.weft, ALONE, arguments.threads, weft)
+        run_weft(arguments.weft, ALONE, arguments.threads, weft, 0)
     write(arguments.out, arguments, weft, peers)
     print(f"compare.py: wrote {arguments.out}", file=sys.stderr)
 

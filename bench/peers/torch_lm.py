@@ -2,8 +2,8 @@
 one token at position 128, in float32 and bfloat16; and a training step of GPT-2's smallest shape on 256 tokens with AdamW.
 
 Random weights N(0, 0.02), the key and value cache allocated beforehand, attention by scaled_dot_product_attention, the head on the
-last position only. Prints a JSON line for each of lm_prefill_110m, lm_decode_110m, each also with _bf16, and lm_train_gpt2 with and
-without it (bf16: automatic mixed precision).
+last position only. Prints a JSON line for each of the names given (all of them by default): lm_prefill_110m, lm_decode_110m and
+lm_train_gpt2, each also with _bf16 (in training: automatic mixed precision).
 """
 
 import argparse
@@ -106,15 +106,17 @@ class GPT2(nn.Module):
 
 
 def infer(dtype, suffix, names, threads):
+    if not {"lm_prefill_110m" + suffix, "lm_decode_110m" + suffix} & set(names):
+        return
     model = Llama().prepare(dtype)
     prompt, token = torch.arange(512) * 7919 % 32000, torch.tensor([13])
     with torch.inference_mode():
         for name, call, repeats in (
-            ("lm_prefill_110m", lambda: model(prompt, 0), 7),
-            ("lm_decode_110m", lambda: model(token, 128), 40),
+            ("lm_prefill_110m" + suffix, lambda: model(prompt, 0), 7),
+            ("lm_decode_110m" + suffix, lambda: model(token, 128), 40),
         ):
             if name in names:
-                emit(name + suffix, measure(call, 2, repeats, 6.0), threads, peak_rss=process_peak_bytes())
+                emit(name, measure(call, 2, repeats, 6.0), threads, peak_rss=process_peak_bytes())
 
 
 def train(threads, bf16):
@@ -135,14 +137,14 @@ def train(threads, bf16):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=["lm_prefill_110m", "lm_decode_110m", "bf16", "lm_train_gpt2", "lm_train_gpt2_bf16"])
+    parser.add_argument("names", nargs="*", default=[job + suffix for job in ("lm_prefill_110m", "lm_decode_110m", "lm_train_gpt2")
+                                                     for suffix in ("", "_bf16")])
     parser.add_argument("--threads", type=int, default=1)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     infer(torch.float32, "", a.names, a.threads)
-    if "bf16" in a.names:
-        infer(torch.bfloat16, "_bf16", a.names, a.threads)
+    infer(torch.bfloat16, "_bf16", a.names, a.threads)
     for name in a.names:
         if name.startswith("lm_train_gpt2"):
             train(a.threads, name.endswith("_bf16"))

@@ -7,9 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/pages.h"
-#include "graph/engine.h"
-
 static const cli_positional files[] = {{"NAME", 0, CLI_MANY, "jobs to run; none: all of them"}, {0}};
 
 static const cli_option options[] = {
@@ -28,110 +25,6 @@ static const cli_option options[] = {
      .help = "the best of at most N calls counts"},
     {0},
 };
-
-/* ---- the machine's peaks ---- */
-
-typedef struct peak_job {
-    weft_engine *engine;
-    int64_t rounds;
-    double flops;
-} peak_job;
-
-static void run_peak(void *argument, int thread)
-{
-    peak_job *job = argument;
-    float sink;
-    double flops = job->engine->kernels->peak(job->rounds, &sink);
-    if (thread == 0)
-        job->flops = flops * weft_team_size(job->engine->team) + (sink == 12345.678F ? 1e-9 : 0);
-}
-
-static double measure_flops(weft_engine *engine)
-{
-    double best = 0;
-    for (int i = 0; i < 300; i++) { /* short ones: some fall between what else the machine does */
-        peak_job job = {.engine = engine, .rounds = 100000};
-        double begin = weft_clock();
-        weft_team_run(engine->team, run_peak, &job);
-        double rate = job.flops / (weft_clock() - begin);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-enum { COPY_BYTES = 128 << 20, COPY_PIECE = 4 << 20 };
-
-static void copy_piece(void *argument, int64_t piece, int thread)
-{
-    (void)thread;
-    char *memory = argument;
-    memcpy(memory + COPY_BYTES + piece * COPY_PIECE, memory + piece * COPY_PIECE, COPY_PIECE);
-}
-
-typedef struct stream_job {
-    weft_engine *engine;
-    char *memory;
-} stream_job;
-
-static void stream_piece(void *argument, int64_t piece, int thread)
-{
-    (void)thread;
-    stream_job *job = argument;
-    const weft_vector_table *v = job->engine->kernels->f32; /* writes past the caches */
-    v->unary(WEFT_NEG, 0, COPY_PIECE / 4, job->memory + piece * COPY_PIECE, job->memory + COPY_BYTES + piece * COPY_PIECE);
-}
-
-/* What reading alone costs: the sum of the piece's words goes where the compiler must keep it. */
-static void read_piece(void *argument, int64_t piece, int thread)
-{
-    (void)thread;
-    enum { LANES = 16, WORDS = COPY_PIECE / sizeof(uint64_t) };
-    uint64_t *words = (uint64_t *)argument + piece * WORDS, sum[LANES] = {0};
-    for (int64_t i = 0; i < WORDS; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            sum[k] += words[i + k];
-    for (int k = 1; k < LANES; k++)
-        sum[0] += sum[k];
-    if (sum[0] == 1)
-        words[0] = sum[0];
-}
-
-typedef struct memory_peaks {
-    double
-        copying; /* bytes read and written each second by a large copy, or by a kernel that writes past the caches: the better */
-    double reading; /* bytes read each second where nothing is written */
-} memory_peaks;
-
-static void keep_rate(double *best, double bytes, double begin)
-{
-    const double rate = bytes / (weft_clock() - begin);
-    *best = rate > *best ? rate : *best;
-}
-
-static memory_peaks measure_memory(weft_engine *engine)
-{
-    char *memory = weft_pages_get(2 * (size_t)COPY_BYTES);
-    memory_peaks best = {0};
-    if (!memory)
-        return best;
-    memset(memory, 1, 2 * (size_t)COPY_BYTES);
-    const int64_t pieces = COPY_BYTES / COPY_PIECE;
-    for (int i = 0; i < 24; i++) {
-        double begin = weft_clock();
-        weft_team_pieces(engine->team, pieces, copy_piece, memory);
-        keep_rate(&best.copying, 2.0 * COPY_BYTES, begin);
-        begin = weft_clock();
-        weft_team_pieces(engine->team, pieces, stream_piece, &(stream_job){engine, memory});
-        keep_rate(&best.copying, 2.0 * COPY_BYTES, begin);
-        begin = weft_clock();
-        weft_team_pieces(engine->team, 2 * pieces, read_piece, memory);
-        keep_rate(&best.reading, 2.0 * COPY_BYTES, begin);
-    }
-    free(memory);
-    return best;
-}
-
-/* ---- jobs ---- */
 
 static const bench_job *find_job(const char *name)
 {
@@ -183,16 +76,20 @@ static weft_status time_job(bench_context *c, const bench_job *job, int64_t roun
     }
     out->seconds = best;
     out->memory = resident() - before;
+    if (status == WEFT_OK && out->reading)
+        out->peak_bytes = out->reading(self);
     if (self)
         job->close(self);
     return status;
 }
 
-static void report(cli_arguments *a, const char *name, const bench_result *r, double peak_flops, memory_peaks memory)
+static void report(cli_arguments *a, const char *name, const bench_result *r, const bench_peaks *peaks)
 {
     double gflops = r->flops / r->seconds * 1e-9, gbps = r->bytes / r->seconds * 1e-9;
-    const double peak_bytes = r->reads ? memory.reading : memory.copying;
-    double of_peak = r->flops > 0 ? gflops * 1e9 / peak_flops : r->bytes > 0 ? gbps * 1e9 / peak_bytes : 0;
+    const double peak_bytes = r->peak_bytes > 0 ? r->peak_bytes : peaks->copying;
+    double of_peak = r->flops > 0   ? gflops * 1e9 / (r->bf16 ? peaks->bf16_flops : peaks->flops)
+                     : r->bytes > 0 ? gbps * 1e9 / peak_bytes
+                                    : 0;
     cli_say(a, "%-20s %11.6f s  %8.2f GFLOP/s  %7.2f GB/s  %5.1f %% of peak  %7.1f MB\n", name, r->seconds, gflops, gbps,
             100 * of_peak, r->memory * 1e-6);
     weft_json_writer *w = cli_json(a);
@@ -228,16 +125,16 @@ static weft_status run(cli_arguments *a)
     bench_context context = {.engine = cli_engine(a), .csv = cli_text(a, "csv"), .text = cli_text(a, "text")};
     if (!context.engine)
         return WEFT_ERROR_MEMORY;
-    double flops = measure_flops(context.engine);
-    const memory_peaks memory = measure_memory(context.engine);
-    cli_say(a, "%d threads, %s: %.1f GFLOP/s of multiply-adds, %.1f GB/s of copying, %.1f GB/s of reading\n",
-            weft_engine_threads(context.engine), weft_engine_level(context.engine), flops * 1e-9, memory.copying * 1e-9,
-            memory.reading * 1e-9);
+    const bench_peaks peaks = bench_measure_peaks(context.engine);
+    cli_say(a, "%d threads, %s: %.1f GFLOP/s of multiply-adds (bf16: %.1f), %.1f GB/s of copying, %.1f GB/s of reading\n",
+            weft_engine_threads(context.engine), weft_engine_level(context.engine), peaks.flops * 1e-9, peaks.bf16_flops * 1e-9,
+            peaks.copying * 1e-9, peaks.reading * 1e-9);
     if (!context.text && given == 0)
         cli_say(a, "tokenize_* are left out: give the folder of their files by --text\n");
-    cli_json_number(a, "peak_gflops", flops * 1e-9);
-    cli_json_number(a, "peak_gbps", memory.copying * 1e-9);
-    cli_json_number(a, "peak_read_gbps", memory.reading * 1e-9);
+    cli_json_number(a, "peak_gflops", peaks.flops * 1e-9);
+    cli_json_number(a, "peak_bf16_gflops", peaks.bf16_flops * 1e-9);
+    cli_json_number(a, "peak_gbps", peaks.copying * 1e-9);
+    cli_json_number(a, "peak_read_gbps", peaks.reading * 1e-9);
     weft_json_add_key(cli_json(a), "results");
     weft_json_open_list(cli_json(a));
     weft_status status = WEFT_OK;
@@ -248,7 +145,7 @@ static weft_status run(cli_arguments *a)
                 wanted |= strcmp(job->name, cli_positional_at(a, i)) == 0;
             bench_result r = {0};
             if (wanted && (status = time_job(&context, job, cli_int(a, "rounds"), &r)) == WEFT_OK)
-                report(a, job->name, &r, flops, memory);
+                report(a, job->name, &r, &peaks);
             if (weft_interrupted())
                 status = weft_fail(WEFT_ERROR_INTERRUPTED, "stopped");
         }
@@ -259,10 +156,11 @@ static weft_status run(cli_arguments *a)
 const cli_command cli_bench = {
     .name = "bench",
     .summary = "time ops and models on this machine",
-    .description = "Each time is that of one whole call, the best of several. of_peak: floating-point work against multiply-adds "
-                   "in registers, "
-                   "or bytes against a large copy (a token of a language model, which only reads, against reading), all "
-                   "measured at the start with the same threads. MB: what the job has added to the process in memory.",
+    .description =
+        "Each time is that of one whole call, the best of several. of_peak: floating-point work against multiply-adds "
+        "in registers, "
+        "or bytes against a large copy, measured at the start with the same threads (a token of a language model, "
+        "which only reads: against reading its weights where they lie). MB: what the job has added to the process in memory.",
     .positionals = files,
     .options = options,
     .example = "weft bench matmul_1024 tabr_step --threads 2",

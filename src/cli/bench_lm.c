@@ -2,8 +2,9 @@
 #include "cli/bench.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "graph/params.h"
 #include "lm/build.h"
-#include "weft/train.h"
+#include "train/optimizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,32 +95,24 @@ static weft_status bind_states(lm_run *r)
     return status;
 }
 
-/* The mean loss of the row's tokens and its gradients, for the optimiser. */
-static weft_status add_training(lm_run *r, weft_lm_builder *b, weft_value **fetches, int *count)
+/* The mean loss of the row's tokens. *gradients: [n] of the n parameters, which the optimiser takes as they are finished. */
+static weft_status add_training(lm_run *r, weft_lm_builder *b, weft_value *loss, weft_consumed **gradients, int *n)
 {
     weft_graph *g = r->graph;
     weft_value h = weft_reshape(g, weft_lm_final(b, weft_lm_stream(b)), DIMS(TRAIN_TOKENS, r->config.width));
     weft_value labels = weft_labels(g, "labels", DIMS(TRAIN_TOKENS), r->config.vocab);
-    weft_value loss = weft_mean_labelled(g, weft_lm_row_losses(b, h, labels), labels);
-    const int n = weft_graph_params(g, -1, NULL, NULL);
-    weft_value *wrt = calloc((size_t)n + 1, sizeof *wrt), *all = calloc((size_t)n + 1, sizeof *all);
-    if (!wrt || !all) {
-        free(wrt);
-        free(all);
-        return weft_fail(WEFT_ERROR_MEMORY, "bench: memory is short");
-    }
-    const char *name;
-    for (int i = 0; i < n; i++)
+    *loss = weft_mean_labelled(g, weft_lm_row_losses(b, h, labels), labels);
+    *n = weft_graph_params(g, -1, NULL, NULL);
+    weft_value *wrt = calloc(2 * (size_t)*n + 1, sizeof *wrt);
+    *gradients = calloc((size_t)*n + 1, sizeof **gradients);
+    weft_status status = wrt && *gradients ? WEFT_OK : weft_fail(WEFT_ERROR_MEMORY, "bench: memory is short");
+    for (int i = 0; i < *n && status == WEFT_OK; i++)
         weft_graph_params(g, i, NULL, &wrt[i]);
-    all[0] = weft_name(g, loss, "loss");
-    weft_status status = weft_gradient(g, loss, (weft_value){0}, wrt, n, all + 1);
-    for (int i = 0; i < n && status == WEFT_OK; i++) {
-        weft_graph_params(g, i, &name, NULL);
-        all[1 + i] = weft_name(g, all[1 + i], "grad.%s", name);
-    }
+    if (status == WEFT_OK)
+        status = weft_gradient(g, *loss, (weft_value){0}, wrt, *n, wrt + *n);
+    for (int i = 0; i < *n && status == WEFT_OK; i++)
+        (*gradients)[i] = (weft_consumed){wrt[*n + i], wrt[i]};
     free(wrt);
-    *fetches = all;
-    *count = n + 1;
     return status;
 }
 
@@ -132,20 +125,21 @@ static weft_status open_graph(lm_run *r, lm_work work, bool bf16, int64_t tokens
     weft_graph_bf16(r->graph, bf16);
     weft_lm_begin(&b, r->graph, &r->config,
                   &(weft_lm_form){.batch = 1, .tokens = tokens, .capacity = work == TRAIN ? 0 : CAPACITY, .rows = work != TRAIN});
-    weft_value *fetches = NULL, logits = {0};
-    int count = 1;
+    weft_value result = {0};
+    weft_consumed *gradients = NULL;
+    int n = 0;
     weft_status status = WEFT_OK;
     if (work == TRAIN)
-        status = add_training(r, &b, &fetches, &count);
+        status = add_training(r, &b, &result, &gradients, &n);
     else
-        logits = weft_lm_logits(&b, weft_lm_stream(&b));
+        result = weft_lm_logits(&b, weft_lm_stream(&b));
     if (status == WEFT_OK)
         status = weft_params_init(r->params, r->graph, WEFT_F32, 0);
     if (status == WEFT_OK && bf16 && work != TRAIN) /* trained weights stay f32 */
         status = store_in_bf16(r->params);
     if (status == WEFT_OK)
-        status = weft_compile(r->engine, r->graph, NULL, 0, fetches ? fetches : &logits, count, &r->plan);
-    free(fetches);
+        status = weft_compile_consuming(r->engine, r->graph, NULL, 0, &result, 1, gradients, n, &r->plan);
+    free(gradients);
     if (status == WEFT_OK)
         status = weft_session_new(r->plan, &r->params, 1, &r->session);
     return status == WEFT_OK ? bind_states(r) : status;
@@ -164,6 +158,24 @@ static weft_status bind_tokens(lm_run *r, lm_work work, int64_t tokens)
     if (status == WEFT_OK)
         status = weft_bind(r->session, "rows", (weft_tensor){&r->rows, WEFT_I64, DIMS(1)});
     return status == WEFT_OK ? weft_bind(r->session, "places", (weft_tensor){&r->place, WEFT_I64, DIMS(1)}) : status;
+}
+
+/* A token reads the packed weights from end to end. */
+static double weights_reading(void *self)
+{
+    lm_run *r = self;
+    int count = 0;
+    for (const weft_panels *p = *weft_params_panels(r->params); p; p = p->next)
+        count++;
+    bench_span *spans = calloc((size_t)count + 1, sizeof *spans);
+    if (!spans)
+        return 0;
+    count = 0;
+    for (const weft_panels *p = *weft_params_panels(r->params); p; p = p->next)
+        spans[count++] = (bench_span){p->data, p->key.bytes};
+    const double rate = bench_reading(r->engine, spans, count);
+    free(spans);
+    return rate;
 }
 
 static weft_status open_lm(bench_context *c, const bench_job *job, void **self, bench_result *out)
@@ -205,10 +217,10 @@ static weft_status open_lm(bench_context *c, const bench_job *job, void **self, 
         weft_params_at(r->params, i, &t);
         weights += (double)weft_dims_count(t.dims);
     }
-    out->reads = work == DECODE;
     if (work == DECODE)
-        out->bytes = weights * (bf16 ? 2 : 4);
+        out->bytes = weights * (bf16 ? 2 : 4), out->reading = weights_reading;
     else
+        out->bf16 = bf16,
         out->flops = 2.0 * (double)tokens * (weights - (double)(r->config.vocab * r->config.width)) * (work == TRAIN ? 3 : 1);
     return status;
 }
@@ -216,8 +228,7 @@ static weft_status open_lm(bench_context *c, const bench_job *job, void **self, 
 static weft_status call_lm(void *self)
 {
     lm_run *r = self;
-    weft_status status = weft_run(r->session);
-    return status == WEFT_OK && r->optimizer ? weft_optimizer_step(r->optimizer, r->session, 3e-4) : status;
+    return r->optimizer ? weft_optimizer_run(r->optimizer, r->session, 3e-4) : weft_run(r->session);
 }
 
 const bench_job bench_lm[] = {

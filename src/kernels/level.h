@@ -20,14 +20,15 @@ typedef struct weft_kernels {
     const weft_gemm_table *gemm;
     const weft_pair_table *pair_f32, *pair_f64;
     const weft_attention_table *attention_f32, *attention_f64;
-    double (*peak)(int64_t rounds, float *sink); /* floating-point operations done: multiply-adds in registers, for measuring */
+    /* Floating-point operations done: multiply-adds in registers, of bf16 numbers where the processor has them; for measuring. */
+    double (*peak)(bool bf16, int64_t rounds, float *sink);
 } weft_kernels;
 
 enum { WEFT_LEVEL_COUNT = 3 };
 
-double weft_peak_v2(int64_t rounds, float *sink);
-double weft_peak_v3(int64_t rounds, float *sink);
-double weft_peak_v4(int64_t rounds, float *sink);
+double weft_peak_v2(bool bf16, int64_t rounds, float *sink);
+double weft_peak_v3(bool bf16, int64_t rounds, float *sink);
+double weft_peak_v4(bool bf16, int64_t rounds, float *sink);
 
 /* The table of level `index` (0 = v2 … 2 = v4), or NULL when this processor lacks it. */
 const weft_kernels *weft_kernels_level(int index);
