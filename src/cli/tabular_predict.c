@@ -97,6 +97,20 @@ static weft_status predict_part(cli_prediction *p, int64_t from, int64_t count)
     return status;
 }
 
+/* Room for the targets of the rows that predictions rest on. */
+static weft_status open_written(cli_prediction *p)
+{
+    const weft_rows_data *candidates = p->m.folder.candidates;
+    if (!p->neighbors || !candidates->y)
+        return WEFT_OK;
+    p->written = malloc(((size_t)candidates->rows + 1) * sizeof *p->written);
+    if (!p->written)
+        return weft_fail(WEFT_ERROR_MEMORY, "predict: memory is short");
+    for (int64_t i = 0; i < candidates->rows; i++)
+        p->written[i] = NAN;
+    return WEFT_OK;
+}
+
 static weft_status write_rows(cli_prediction *p, const char *path)
 {
     weft_status status = cli_output_open(path, &p->file);
@@ -225,6 +239,8 @@ static weft_status predict(cli_arguments *a, const supposition *supposed, cli_pr
     if (status == WEFT_OK)
         status = read_rows(a, p);
     if (status == WEFT_OK)
+        status = open_written(p);
+    if (status == WEFT_OK)
         status = write_rows(p, out);
     if (status == WEFT_OK) {
         if (!cli_is_stream(out))
@@ -251,6 +267,7 @@ static weft_status run(cli_arguments *arguments)
         status = predict(arguments, &supposed, &p);
     weft_row_ranges_free(&supposed.without);
     free(supposed.relabel);
+    free(p.written);
     weft_table_free(p.table);
     weft_text_free(&p.line);
     cli_tabular_close(&p.m);

@@ -18,6 +18,7 @@ typedef struct cli_prediction {
     /* of the rows at hand */
     weft_predictions said, said_as_is;
     double *without; /* [rows, neighbors, width] */
+    double *written; /* [candidates] targets as their file has them; NaN: not looked up yet. NULL: not wanted */
     weft_output *file;
     weft_text line;
     int64_t changed; /* rows of which the model as it is says something else */

@@ -56,6 +56,15 @@ static void add_target(cli_prediction *p, double standardised)
     cli_tabular_number(&p->line, weft_schema_unscale(p->schema, standardised));
 }
 
+/* The same training rows stand behind many predictions. */
+static void add_written(cli_prediction *p, int64_t candidate)
+{
+    double *value = p->written + candidate;
+    if (isnan(*value))
+        *value = weft_schema_written(p->schema, p->m.folder.candidates->y[candidate]);
+    cli_tabular_number(&p->line, *value);
+}
+
 /* The classes that cannot be ruled out, parted by "|"; empty when the level is so low that none is wanted. */
 static void add_set(cli_prediction *p, const double *value)
 {
@@ -109,7 +118,7 @@ static void add_neighbors(cli_prediction *p, int64_t i, int64_t likeliest)
         cli_tabular_number(out, n->weight);
         weft_text_add(out, ",");
         if (candidates->y)
-            add_target(p, (double)candidates->y[n->candidate]);
+            add_written(p, n->candidate);
         else
             add_class(out, p->schema, candidates->label[n->candidate]);
         weft_text_add(out, ",");

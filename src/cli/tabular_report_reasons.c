@@ -64,7 +64,7 @@ static weft_status choose(const weft_rows_data *rows, const weft_predictions *sa
 static weft_report_cell target_cell(const weft_schema *s, const weft_rows_data *rows, int64_t row)
 {
     if (rows->y)
-        return (weft_report_cell){.number = weft_schema_unscale(s, (double)rows->y[row])};
+        return (weft_report_cell){.number = weft_schema_written(s, rows->y[row])};
     return (weft_report_cell){.text = weft_schema_class(s, rows->label[row])};
 }
 

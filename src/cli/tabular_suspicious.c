@@ -21,26 +21,20 @@ static const cli_option options[] = {
     {0},
 };
 
-/* A target in words: a class's name, or a number in the target's units. */
-static void add_target(const weft_schema *s, bool regression, double standardised, int64_t label, weft_text *out)
-{
-    if (regression)
-        cli_tabular_number(out, weft_schema_unscale(s, standardised));
-    else
-        weft_text_add(out, "%s", weft_schema_class(s, label));
-}
-
 typedef struct suspect_text {
     weft_text target, predicted;
 } suspect_text;
 
 static void describe(const weft_tabular_folder *f, const weft_suspect *one, suspect_text *out)
 {
-    bool regression = f->config.task == WEFT_TASK_REGRESSION;
     out->target.length = out->predicted.length = 0;
-    add_target(f->schema, regression, regression ? (double)f->candidates->y[one->candidate] : 0,
-               regression ? 0 : f->candidates->label[one->candidate], &out->target);
-    add_target(f->schema, regression, one->value, one->likeliest, &out->predicted);
+    if (f->config.task == WEFT_TASK_REGRESSION) {
+        cli_tabular_number(&out->target, weft_schema_written(f->schema, f->candidates->y[one->candidate]));
+        cli_tabular_number(&out->predicted, weft_schema_unscale(f->schema, one->value));
+        return;
+    }
+    weft_text_add(&out->target, "%s", weft_schema_class(f->schema, f->candidates->label[one->candidate]));
+    weft_text_add(&out->predicted, "%s", weft_schema_class(f->schema, one->likeliest));
 }
 
 static weft_status write_all(const weft_tabular_folder *f, const weft_suspect *list, const char *path)

@@ -101,6 +101,25 @@ double weft_schema_unscale(const weft_schema *s, double y)
     return y * s->target_sd + s->target_mean;
 }
 
+float weft_schema_scale(const weft_schema *s, double value)
+{
+    return (float)(((double)(float)value - s->target_mean) / s->target_sd);
+}
+
+double weft_schema_written(const weft_schema *s, float y)
+{
+    enum { FLOAT_DIGITS = 9 };
+    const double value = weft_schema_unscale(s, (double)y);
+    for (int digits = 1; digits <= FLOAT_DIGITS; digits++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        const double rounded = strtod(text, NULL);
+        if (weft_schema_scale(s, rounded) == y)
+            return rounded;
+    }
+    return value;
+}
+
 const char *weft_schema_place(weft_csv *csv, int64_t row, int column, char out[WEFT_PLACE_TEXT])
 {
     snprintf(out, WEFT_PLACE_TEXT, "%.300s line %lld, column \"%.120s\"", weft_csv_path(csv), (long long)weft_csv_line(csv, row),

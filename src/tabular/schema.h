@@ -119,6 +119,10 @@ int weft_schema_find(const weft_schema *, const char *name);
 const char *weft_schema_class(const weft_schema *, int64_t label);
 /* A standardised output in the target's units. */
 double weft_schema_unscale(const weft_schema *, double y);
+/* A target as the table keeps it (regression): standardised. */
+float weft_schema_scale(const weft_schema *, double value);
+/* What a row's file most likely says: of the numbers that the table keeps as y, the one of the fewest digits. */
+double weft_schema_written(const weft_schema *, float y);
 /* Class names for the JSON of metrics, predictions: borrowed, [classes]. */
 const char *const *weft_schema_classes(const weft_schema *);
 

@@ -96,7 +96,7 @@ weft_status weft_schema_read_target(const weft_schema *s, weft_csv *csv, int csv
                                  weft_schema_place(csv, row, csv_column, place),
                                  weft_schema_cell_text(weft_csv_cell(csv, row, csv_column), text));
             }
-            y[i] = (float)(((double)(float)values[row] - s->target_mean) / s->target_sd);
+            y[i] = weft_schema_scale(s, values[row]);
         } else {
             label[i] = level_of(&column->levels, csv, values, row, csv_column);
             if (label[i] < 0)

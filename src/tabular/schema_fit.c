@@ -86,9 +86,17 @@ weft_status weft_infer_fit_target(weft_inference *in, const weft_target *target)
     status = weft_schema_read_target(s, in->csv, target->column, in->rows, in->count, y, NULL);
     if (status == WEFT_OK) {
         weft_mean_sd(y, in->count, 1, &s->target_mean, &s->target_sd);
+        const bool crowded = weft_infer_crowded(in, weft_csv_column_at(in->csv, target->column).values);
+        static const char advice[] =
+            "share the first five digits or more, and float32 keeps seven: subtract what they have in common";
         if (!(s->target_sd > 0))
-            status = weft_fail(WEFT_ERROR_FORMAT, "%s, target \"%s\": every training row holds %.9g, there is nothing to learn",
-                               weft_csv_path(in->csv), column->name, (double)y[0]);
+            status = crowded ? weft_fail(WEFT_ERROR_FORMAT, "%s, target \"%s\": its numbers %s", weft_csv_path(in->csv),
+                                         column->name, advice)
+                             : weft_fail(WEFT_ERROR_FORMAT,
+                                         "%s, target \"%s\": every training row holds %.9g, there is nothing to learn",
+                                         weft_csv_path(in->csv), column->name, (double)y[0]);
+        else if (crowded)
+            weft_text_add(&s->warnings, "target \"%s\": its numbers %s\n", column->name, advice);
     }
     free(y);
     return status;

@@ -145,6 +145,19 @@ static weft_status make_binary(weft_inference *in, int c, bool numeric, const ch
     return status == WEFT_OK ? weft_infer_reason(column, reason) : status;
 }
 
+bool weft_infer_crowded(const weft_inference *in, const double *values)
+{
+    double least = INFINITY, most = -INFINITY;
+    for (int64_t i = 0; i < in->count; i++) {
+        const double x = values[in->rows[i]];
+        if (isnan(x))
+            continue;
+        least = x < least ? x : least;
+        most = x > most ? x : most;
+    }
+    return most > least && most - least < 1e-5 * fmax(fabs(least), fabs(most));
+}
+
 static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stats, int64_t missing, bool wished)
 {
     weft_column *column = in->schema->columns + c;
@@ -176,6 +189,12 @@ static weft_status infer_numeric(weft_inference *in, int c, weft_csv_column stat
     if (status == WEFT_OK && !more)
         weft_text_add(&in->schema->warnings, "column \"%s\" is constant in the training rows: it is kept, and tells nothing\n",
                       column->name);
+    else if (weft_infer_crowded(in, stats.values))
+        weft_text_add(
+            &in->schema->warnings,
+            "column \"%s\": its numbers share the first five digits or more, and float32 keeps seven: subtract what they "
+            "have in common\n",
+            column->name);
     else if (stats.missing == 0 && stats.integers == stats.numbers && counts_rows(in, stats.values))
         weft_text_add(&in->schema->warnings, "column \"%s\" only numbers the rows; --drop leaves it out\n", column->name);
     return status == WEFT_OK ? weft_infer_reason(column, stats.integers == stats.numbers ? "whole numbers" : "numbers") : status;

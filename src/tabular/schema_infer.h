@@ -40,6 +40,9 @@ weft_status weft_infer_fit_target(weft_inference *, const weft_target *);
 weft_status weft_infer_fit(weft_inference *);
 
 /* Replaces the reason that is printed and saved with a column. */
+/* Whether these training rows' numbers, which need not be equal, differ by less than a hundred thousandth of the largest: of
+ * float32's seven digits they then share five or more, and what tells them apart is mostly lost. */
+bool weft_infer_crowded(const weft_inference *, const double *values);
 weft_status weft_infer_reason(weft_column *, const char *reason);
 
 #endif

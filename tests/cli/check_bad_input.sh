@@ -188,6 +188,10 @@ accept "12 of 120|\"y\"|missing" some_classes.csv
 accept "12 of 120|\"y\"|missing" some.csv --split split.csv
 awk -F, -v OFS=, '{ print $1, (NR > 1 ? 5 : "same"), $2, (NR > 1 ? "" : "void"), $3 }' good.csv >constant.csv
 accept "\"same\" is constant|\"void\" is left out" constant.csv
+awk -F, -v OFS=, 'NR > 1 { $1 = 1.7e9 + NR } 1' CONVFMT=%.15g good.csv >moments.csv
+accept "\"a\"|float32|subtract" moments.csv
+awk -F, -v OFS=, 'NR > 1 { $3 = 1e15 + NR } 1' CONVFMT=%.17g good.csv >far.csv
+reject "far.csv|\"y\"|float32|subtract" far.csv
 
 # ---- the split
 head -100 split.csv >short.csv

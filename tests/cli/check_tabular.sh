@@ -91,7 +91,7 @@ FNR == 1 {
             row = cell[k]
             if (row !~ /^[0-9]+$/ || train[row + 0] != "0")
                 print "line " FNR ": neighbour " row " is no training row"
-            else if (task == "regression" ? (cell[k + 2] - label[row + 0]) ^ 2 > 1e-6 : cell[k + 2] != label[row + 0])
+            else if (task == "regression" ? cell[k + 2] + 0 != label[row + 0] + 0 : cell[k + 2] != label[row + 0])
                 print "line " FNR ": row " row " has the label " label[row + 0] ", not " cell[k + 2]
         }
     }
