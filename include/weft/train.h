@@ -177,6 +177,8 @@ WEFT_API weft_status weft_run_log_rewind(weft_run_log *, int64_t length);
 /* Marks the run in run.json: "interrupted", "failed" or "finished", with `summary`, a JSON value (NULL: none). */
 WEFT_API weft_status weft_run_log_mark(weft_run_log *, const char *status, const char *summary);
 WEFT_API bool weft_run_finished(const char *folder);
+/* Refuses a seed, or data, that are not those of the folder's run, as a resumed run does. */
+WEFT_API weft_status weft_run_same(const char *folder, const weft_run_info *, uint64_t seed);
 /* Removes run.json and the checkpoint, so that a new run can begin where one was left unfinished. */
 WEFT_API weft_status weft_run_forget(const char *folder);
 /* The same with its metrics.jsonl and model.safetensors, and the folder when nothing else is in it; none there is fine. */

@@ -49,6 +49,8 @@ static const cli_option options[] = {
     {0},
 };
 
+static const char report_file[] = "report.html";
+
 typedef struct train_run {
     cli_arguments *arguments;
     weft_tabular_folder folder; /* config and params while training */
@@ -57,11 +59,13 @@ typedef struct train_run {
     weft_fit_options fit;
     weft_progress *progress;
     weft_report_run report;
-    int64_t members; /* of an ensemble */
-    bool chooses_scale;
+    int64_t members;    /* of an ensemble */
+    bool leaves_scale;  /* the options leave the frequency scale open */
+    bool chooses_scale; /* and it is chosen, or was, by trainings that are there */
     double scale_score[WEFT_SCALES];
     const char *out;
-    bool begun; /* `out` holds an unfinished run */
+    bool begun;  /* `out` holds an unfinished run */
+    bool untold; /* it holds a finished one, killed before it was evaluated */
 } train_run;
 
 static weft_status configure(train_run *t)
@@ -69,7 +73,7 @@ static weft_status configure(train_run *t)
     cli_arguments *a = t->arguments;
     weft_json *given = NULL;
     weft_status status = cli_tabular_configure(a, &t->prepared, &t->folder.config, &t->fit, &given);
-    t->chooses_scale = status == WEFT_OK && cli_tabular_chooses_scale(a, &t->folder.config, given);
+    t->leaves_scale = t->chooses_scale = status == WEFT_OK && cli_tabular_chooses_scale(a, &t->folder.config, given);
     weft_json_free(given);
     if (cli_given(a, "lr"))
         t->fit.lr = cli_number(a, "lr");
@@ -124,9 +128,21 @@ static void on_member(void *user, int64_t member, const weft_train_result *resul
                 (long long)t->members, (long long)cli_int(t->arguments, "seed") + (long long)member);
 }
 
+/* Removes OUT/report.html: with a model beside it, it says that a run came to its end. */
+static weft_status drop_report(const char *out)
+{
+    char *path = weft_path_join(out, report_file);
+    weft_status status = path ? weft_file_remove(path) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", out);
+    free(path);
+    return status;
+}
+
 static weft_status on_finish(void *user)
 {
     train_run *t = user;
+    weft_status status = drop_report(t->out);
+    if (status != WEFT_OK)
+        return status;
     weft_tabular_config whole = t->folder.config;
     whole.members = t->members;
     return weft_tabular_folder_save(t->out, &whole, t->prepared.schema, t->folder.params, t->prepared.part[WEFT_PART_TRAIN]);
@@ -198,6 +214,45 @@ static weft_status check_resumed(const train_run *t)
     return WEFT_OK;
 }
 
+/* The model of a finished run, if these options are those that it was trained with. */
+static weft_status open_trained(train_run *t)
+{
+    weft_tabular_folder kept;
+    weft_text mine = {0}, theirs = {0};
+    weft_status status = weft_run_same(t->out, t->fit.run, t->fit.seed);
+    if (status == WEFT_OK)
+        status = weft_tabular_folder_open(t->out, &kept);
+    if (status != WEFT_OK)
+        return status;
+    if (t->leaves_scale)
+        t->folder.config.num_embeddings.frequency_scale = kept.config.num_embeddings.frequency_scale;
+    weft_fit_settings(&t->folder.config, &t->fit, &mine);
+    kept.config.members = 1;
+    weft_fit_settings(&kept.config, &t->fit, &theirs);
+    if (mine.failed || theirs.failed)
+        status = weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", t->out);
+    else
+        status = weft_settings_same(t->out, theirs.data, mine.data);
+    if (status == WEFT_OK) {
+        weft_params_free(t->folder.params);
+        t->folder.params = kept.params;
+        kept.params = NULL;
+    }
+    weft_text_free(&mine);
+    weft_text_free(&theirs);
+    weft_tabular_folder_close(&kept);
+    return status;
+}
+
+static weft_status fit(train_run *t, weft_engine *engine, weft_train_result *results)
+{
+    if (!t->untold)
+        return weft_fit_members(engine, &t->folder.config, t->folder.params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL],
+                                &t->fit, t->members, results);
+    weft_status status = weft_fit_results(t->out, t->members, results);
+    return status == WEFT_OK ? open_trained(t) : status;
+}
+
 static weft_status train(train_run *t)
 {
     cli_arguments *a = t->arguments;
@@ -226,7 +281,7 @@ static weft_status train(train_run *t)
          (status = weft_scales_forget(t->out)) != WEFT_OK))
         return status;
     if (t->fit.resume) /* a run that chose one goes on with its trainings, or with what they came to */
-        t->chooses_scale &= weft_scales_begun(t->out);
+        t->chooses_scale &= weft_scales_kept(t->out);
     if (t->chooses_scale && (status = choose_scale(t, engine)) != WEFT_OK)
         return status;
     t->fit.resume &= !t->chooses_scale || weft_run_begun(t->out);
@@ -234,30 +289,37 @@ static weft_status train(train_run *t)
     if (!results)
         return weft_fail(WEFT_ERROR_MEMORY, "training: memory is short");
     double begin = weft_clock();
-    status = weft_fit_members(engine, &t->folder.config, t->folder.params, t->rows[WEFT_PART_TRAIN], t->rows[WEFT_PART_VAL],
-                              &t->fit, t->members, results);
+    status = fit(t, engine, results);
     t->folder.config.members = t->members;
     weft_progress_free(t->progress);
     t->progress = NULL;
     if (status == WEFT_OK)
-        status = weft_scales_forget(t->out);
-    if (status == WEFT_OK)
         status = tell_results(t, engine, results, weft_clock() - begin);
+    if (status == WEFT_OK)
+        status = weft_scales_forget(t->out);
     free(results);
     return status;
 }
 
 /* Refuses a folder that holds a model or an unfinished run, unless it was said what to do with it. */
-static weft_status check_folder(cli_arguments *a, const char *out, bool *begun)
+static weft_status check_folder(train_run *t)
 {
-    *begun = (weft_checkpoint_exists(out) && !weft_run_finished(out)) || weft_members_begun(out) || weft_scales_begun(out);
+    cli_arguments *a = t->arguments;
+    const char *out = t->out;
+    bool finished = weft_run_finished(out);
+    char *report = weft_path_join(out, report_file), *model = weft_path_join(out, "model.safetensors");
+    t->begun = (weft_checkpoint_exists(out) && !finished) || weft_members_begun(out) || weft_scales_begun(out);
+    t->untold = finished && model && weft_path_exists(model) && report && !weft_path_exists(report);
+    free(report);
+    free(model);
     if (cli_flag(a, "resume")) { /* the run's own files decide; a kill in a run's last moment leaves both it and the model */
-        if (*begun || (weft_run_begun(out) && !weft_run_finished(out)))
+        if (t->begun || t->untold || (weft_run_begun(out) && !finished))
             return WEFT_OK;
         return weft_run_begun(out) ? weft_fail(WEFT_ERROR_ARGUMENT, "%s: its run is finished, there is nothing to resume", out)
                                    : weft_fail(WEFT_ERROR_ARGUMENT, "%s: holds no run to resume (no run.json)", out);
     }
-    if (*begun && !cli_flag(a, "force"))
+    t->untold = false;
+    if (t->begun && !cli_flag(a, "force"))
         return weft_fail(WEFT_ERROR_FILE, "%s holds an unfinished run; go on with it by --resume, or begin anew with --force",
                          out);
     return cli_may_write(a, out, "model.safetensors");
@@ -268,7 +330,7 @@ static weft_status run(cli_arguments *arguments)
     if (cli_tabular_check_parts(arguments) != WEFT_OK)
         return WEFT_ERROR_ARGUMENT;
     train_run t = {.arguments = arguments, .out = cli_text(arguments, "out")};
-    weft_status status = check_folder(arguments, t.out, &t.begun);
+    weft_status status = check_folder(&t);
     if (status == WEFT_OK)
         status = cli_tabular_prepare(arguments, &t.prepared);
     if (status == WEFT_OK)

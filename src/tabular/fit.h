@@ -93,8 +93,9 @@ weft_status weft_fit_same_settings(const weft_tabular_config *, const weft_fit_o
 weft_status weft_fit_keep_settings(const char *folder, const weft_tabular_config *, const weft_fit_options *);
 weft_status weft_fit_drop_settings(const char *folder);
 
-/* What run.json says of a run that is finished. */
+/* What run.json says of a run that is finished; and of each member of an ensemble, [members] (1: of the model). */
 weft_status weft_fit_result(const char *folder, weft_train_result *out);
+weft_status weft_fit_results(const char *folder, int64_t members, weft_train_result *out);
 
 /* One training step up to its gradients, for tests and benchmarks: rows of `train`, at (seed, step). */
 typedef struct weft_stepper weft_stepper;

@@ -108,18 +108,29 @@ weft_status weft_fit_drop_settings(const char *folder)
     return status;
 }
 
-weft_status weft_fit_result(const char *folder, weft_train_result *out)
+weft_status weft_fit_results(const char *folder, int64_t members, weft_train_result *out)
 {
     char *path = weft_path_join(folder, "run.json");
     weft_json *json = NULL;
     weft_status status = path ? weft_json_read(path, &json) : weft_fail(WEFT_ERROR_MEMORY, "%s: memory is short", folder);
-    weft_json_value summary = weft_json_get(weft_json_root(json), "summary");
-    *out = (weft_train_result){.steps = weft_json_integer(weft_json_get(summary, "steps"), 0),
-                               .epochs = weft_json_integer(weft_json_get(summary, "epochs"), 0),
-                               .best_epoch = weft_json_integer(weft_json_get(summary, "best_epoch"), -1),
-                               .best_score = weft_json_number(weft_json_get(summary, "best_score"), NAN),
-                               .last_loss = NAN};
+    weft_json_value summary = weft_json_get(weft_json_root(json), "summary"), list = weft_json_get(summary, "members");
+    if (status == WEFT_OK && (members > 1 ? weft_json_size(list) != members : list.node != NULL))
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: its run is not one of %lld models", folder, (long long)members);
+    for (int64_t k = 0; k < members && status == WEFT_OK; k++) {
+        weft_json_value one = members > 1 ? weft_json_item(list, k) : summary;
+        out[k] = (weft_train_result){.steps = weft_json_integer(weft_json_get(one, "steps"), 0),
+                                     .epochs = weft_json_integer(weft_json_get(one, "epochs"), 0),
+                                     .best_epoch = weft_json_integer(weft_json_get(one, "best_epoch"), -1),
+                                     .best_score = weft_json_number(weft_json_get(one, "best_score"), NAN),
+                                     .last_loss = NAN};
+    }
     weft_json_free(json);
     free(path);
     return status;
+}
+
+weft_status weft_fit_result(const char *folder, weft_train_result *out)
+{
+    *out = (weft_train_result){.best_epoch = -1, .best_score = NAN, .last_loss = NAN};
+    return weft_fit_results(folder, 1, out);
 }

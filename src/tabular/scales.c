@@ -1,6 +1,7 @@
 /* Choosing the frequency scale. */
 #include "tabular/scales.h"
 
+#include "base/files.h"
 #include "tabular/subruns.h"
 
 #include <stdlib.h>
@@ -20,6 +21,14 @@ int64_t weft_scale_epochs(int64_t train_rows, const weft_fit_options *options)
 bool weft_scales_begun(const char *folder)
 {
     return weft_subruns_begun(folder, kind);
+}
+
+bool weft_scales_kept(const char *folder)
+{
+    char *path = weft_subrun_path(folder, kind, -1, NULL);
+    bool kept = path && weft_path_is_folder(path);
+    free(path);
+    return kept;
 }
 
 weft_status weft_scales_forget(const char *folder)

@@ -20,8 +20,9 @@ int64_t weft_scale_epochs(int64_t train_rows, const weft_fit_options *);
 weft_status weft_scale_choose(weft_engine *, weft_tabular_config *config, const weft_rows_data *train, const weft_rows_data *val,
                               const weft_fit_options *, double score[WEFT_SCALES]);
 
-/* Whether the folder holds the trainings of a run that is not finished. */
+/* Whether the folder holds the trainings of a run that is not finished; of any run. */
 bool weft_scales_begun(const char *folder);
+bool weft_scales_kept(const char *folder);
 /* Removes them. */
 weft_status weft_scales_forget(const char *folder);
 

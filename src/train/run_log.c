@@ -176,10 +176,10 @@ bool weft_run_finished(const char *folder)
 }
 
 /* A resumed run reads the same data with the same seed, or its bits would not be those of the run it goes on with. */
-static weft_status check_same(const weft_run_log *log, const weft_run_info *info, uint64_t seed)
+static weft_status check_same(const char *folder, const char *run_path, const weft_run_info *info, uint64_t seed)
 {
     weft_json *json;
-    weft_status status = weft_json_read(log->run_path, &json);
+    weft_status status = weft_json_read(run_path, &json);
     if (status != WEFT_OK)
         return status;
     char number[32];
@@ -187,18 +187,27 @@ static weft_status check_same(const weft_run_log *log, const weft_run_info *info
     const char *theirs = weft_json_string(weft_json_get(root, "seed"), "");
     snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
     if (strcmp(theirs, number) != 0)
-        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the run began with seed %.24s, not %s", log->run_path, theirs, number);
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the run began with seed %.24s, not %s", run_path, theirs, number);
     if (status == WEFT_OK && info && weft_json_size(list) != info->data_count)
-        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the run began with %lld data files, not %d", log->run_path,
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: the run began with %lld data files, not %d", run_path,
                            (long long)weft_json_size(list), info->data_count);
     for (int i = 0; status == WEFT_OK && info && i < info->data_count; i++) {
         uint64_t checksum;
         status = weft_file_checksum(info->data[i], &checksum, NULL);
         snprintf(number, sizeof number, "%016llx", (unsigned long long)checksum);
         if (status == WEFT_OK && strcmp(weft_json_string(weft_json_get(weft_json_item(list, i), "xxh64"), ""), number) != 0)
-            status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: has changed since the run in %s began", info->data[i], log->folder);
+            status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: has changed since the run in %s began", info->data[i], folder);
     }
     weft_json_free(json);
+    return status;
+}
+
+weft_status weft_run_same(const char *folder, const weft_run_info *info, uint64_t seed)
+{
+    char *path = weft_path_join(folder, "run.json");
+    weft_status status =
+        path ? check_same(folder, path, info, seed) : weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", folder);
+    free(path);
     return status;
 }
 
@@ -254,7 +263,7 @@ weft_status weft_run_log_open(const char *folder, const weft_run_info *info, uin
     if (status == WEFT_OK && !resume) /* or a resumed run could meet the checkpoint of a forgotten one */
         status = weft_checkpoint_remove(folder);
     if (status == WEFT_OK)
-        status = resume ? check_same(log, info, seed) : write_new(log, info, seed);
+        status = resume ? check_same(log->folder, log->run_path, info, seed) : write_new(log, info, seed);
     if (status == WEFT_OK && resume)
         status = write_again(log, "running", NULL);
     if (status == WEFT_OK && !resume)

@@ -105,6 +105,28 @@ while [ $at -lt 6 ]; do
     rm -r late
 done
 
+# Killed between the model and its evaluation: what was not told yet is.
+for more in "" "--ensemble 2" "--arch tabr"; do
+    # shellcheck disable=SC2086
+    train told --epochs 2 $more --json || wrong "train: $(cat err)"
+    sed 's/"seconds": [^,]*//' out >first
+    mv told untold
+    rm untold/report.html untold/split.csv
+    mv untold/calibration.safetensors first_calibration
+    # shellcheck disable=SC2086
+    train untold --epochs 2 $more --resume --context-size 9 && wrong "$more: evaluated with another context size"
+    # shellcheck disable=SC2086
+    train untold --epochs 2 $more --resume --json || wrong "$more: killed before it was evaluated: $(cat err)"
+    sed 's/"seconds": [^,]*//' out | sed 's/^{"frequency_scales": [^]]*], /{/' >second
+    sed 's/^{"frequency_scales": [^]]*], /{/' first | cmp -s - second || wrong "$more: killed before it was evaluated: tells $(cut -c 1-300 second)"
+    cmp -s first_calibration untold/calibration.safetensors || wrong "$more: killed before it was evaluated: another calibration"
+    [ -s untold/report.html ] && [ -s untold/split.csv ] || wrong "$more: killed before it was evaluated: left $(ls untold)"
+    # shellcheck disable=SC2086
+    train untold --epochs 2 $more --resume
+    refused "finished" "$more: a run that was told" $?
+    rm -r untold
+done
+
 # Killed again and again, in other numbers of threads.
 started often --threads 2
 lines often 4
