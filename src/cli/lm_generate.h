@@ -11,6 +11,11 @@
         .name = name_, .value = value_, .kind = CLI_NUMBER, .least = least_, .most = most_, .help = help_, \
         .group = "Choosing tokens" \
     }
+#define CLI_LM_SHARE(name_, help_) \
+    { \
+        .name = name_, .value = "P", .kind = CLI_NUMBER, .least = 0, .most = 1, .traits = CLI_ABOVE_LEAST, .help = help_, \
+        .group = "Choosing tokens" \
+    }
 #define CLI_LM_COUNT(name_, value_, help_) \
     { \
         .name = name_, .value = value_, .kind = CLI_INT, .least = 0, .most = 1 << 30, .help = help_, .group = "Choosing tokens" \
@@ -19,9 +24,9 @@
 #define CLI_LM_SAMPLING_OPTIONS \
     CLI_LM_SAMPLING("temperature", "T", 0, 1000, "0: always the likeliest token; 1: as the model says; more: more varied"), \
         CLI_LM_COUNT("top-k", "K", "draw from the K likeliest tokens; 0: from all"), \
-        CLI_LM_SAMPLING("top-p", "P", 0, 1, "draw from the likeliest tokens that make up this share"), \
+        CLI_LM_SHARE("top-p", "draw from the likeliest tokens that make up this share"), \
         CLI_LM_SAMPLING("min-p", "P", 0, 1, "leave out tokens below this share of the likeliest one's probability"), \
-        CLI_LM_SAMPLING("typical-p", "P", 0, 1, "draw from the tokens of most typical surprise that make up this share"), \
+        CLI_LM_SHARE("typical-p", "draw from the tokens of most typical surprise that make up this share"), \
         CLI_LM_SAMPLING("repetition-penalty", "R", 0.01, 100, "above 1: tokens that occurred are less likely"), \
         CLI_LM_SAMPLING("presence-penalty", "R", -100, 100, "taken off the logits of tokens that were generated"), \
         CLI_LM_SAMPLING("frequency-penalty", "R", -100, 100, "the same, once for each occurrence"), \

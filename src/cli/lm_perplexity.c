@@ -62,6 +62,10 @@ static weft_status encode_file(cli_arguments *a, const weft_tokenizer *tokenizer
             s->ids[i] = weft_encoding_ids(e)[i];
             weft_encoding_range(e, i, &s->begin[i], &s->end[i]);
         }
+        if (status == WEFT_OK && n < 2)
+            status =
+                weft_fail(WEFT_ERROR_FORMAT, "%s: the text is %s: expected two tokens at least, of which the second is scored",
+                          in.name, in.size ? "a single token" : "empty");
         if (weft_encoding_repaired(e))
             weft_log(WEFT_LOG_WARNING, "%s: not UTF-8; %zu broken places are read as U+FFFD", in.name, weft_encoding_repaired(e));
     }

@@ -147,7 +147,7 @@ static weft_status read_map(const char *path, weft_json_value map, shard_row **o
     for (int64_t i = 0; i < *count; i++) {
         weft_json_value value;
         const char *name = weft_json_key(map, i, &value), *file = weft_json_string(value, NULL);
-        if (!file || !*file || strchr(file, '/'))
+        if (!file || !*file || strchr(file, '/') || strcmp(file, ".") == 0 || strcmp(file, "..") == 0)
             return weft_fail(WEFT_ERROR_FORMAT, "%s: tensor \"%.80s\" is in \"%.80s\": expected a file beside the index", path,
                              name, file ? file : "no file");
         (*out)[i] = (shard_row){name, file};
@@ -184,6 +184,23 @@ static weft_status open_shards(weft_params *p, const char *folder, const char *i
     return status;
 }
 
+/* A folder may hold its weights in PyTorch's own format alone. */
+static weft_status refuse_pickled(const char *folder)
+{
+    static const char *const pickled[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < sizeof pickled / sizeof pickled[0]; i++) {
+        char *path = weft_path_join(folder, pickled[i]);
+        const bool there = path && weft_path_exists(path);
+        free(path);
+        if (there)
+            return weft_fail(WEFT_ERROR_UNSUPPORTED,
+                             "%s: there is %s, which is a Python program in part and is not run; expected model.safetensors "
+                             "(save_pretrained of transformers writes it)",
+                             folder, pickled[i]);
+    }
+    return WEFT_OK;
+}
+
 weft_status weft_params_open(const char *path, weft_params **out)
 {
     *out = NULL;
@@ -193,10 +210,11 @@ weft_status weft_params_open(const char *path, weft_params **out)
     weft_params *p = NULL;
     weft_status status =
         whole && (index || !folder) ? weft_params_new(&p) : weft_fail(WEFT_ERROR_MEMORY, "%s: cannot allocate a name", path);
-    if (status == WEFT_OK && folder && !weft_path_exists(whole) && weft_path_exists(index))
-        status = open_shards(p, path, index);
-    else if (status == WEFT_OK)
-        status = open_whole(p, whole);
+    const bool sharded = status == WEFT_OK && folder && !weft_path_exists(whole) && weft_path_exists(index);
+    if (status == WEFT_OK && folder && !sharded && !weft_path_exists(whole))
+        status = refuse_pickled(path);
+    if (status == WEFT_OK)
+        status = sharded ? open_shards(p, path, index) : open_whole(p, whole);
     free(whole);
     free(index);
     if (status != WEFT_OK) {

@@ -250,7 +250,8 @@ static weft_status check(const weft_lm_config *c, const char *where, bool head_g
         return weft_fail(WEFT_ERROR_FORMAT, "%s: %lld heads of %lld are more than %d numbers a token", where, (long long)c->heads,
                          (long long)c->head_dim, MOST_WIDTH);
     if (c->family->defaults->rope && (c->rotary < 2 || c->rotary % 2 != 0))
-        return weft_fail(WEFT_ERROR_FORMAT, "%s: %lld rotated dimensions of a head of %lld: expected an even number", where,
+        return weft_fail(WEFT_ERROR_FORMAT,
+                         "%s: %lld rotated dimensions of a head of %lld (\"head_dim\"): expected an even number", where,
                          (long long)c->rotary, (long long)c->head_dim);
     return WEFT_OK;
 }

@@ -19,6 +19,8 @@ fails 2 "--ids has \"x\"" lm generate model --ids 1,x
 fails 2 "--ids has \"-3\"" lm generate model --ids=1,-3
 fails 2 "tokens" lm generate model --prompt a --tokens 0
 fails 2 "top-p" lm generate model --prompt a --top-p 1.5
+fails 2 "--top-p takes a number above 0" lm generate model --prompt a --top-p 0
+fails 2 "--typical-p takes a number above 0" lm generate model --prompt a --typical-p 0
 fails 2 "did you mean --temperature" lm generate model --prompt a --temprature 1
 fails 2 "--stride 9 is more than --window 8" lm perplexity model --ids 1,2 --window 8 --stride 9
 fails 2 "give --file F.txt or --ids 1,2,3" lm perplexity model
@@ -81,6 +83,9 @@ cmp -s alone together || wrong "prompts together and alone differ: $(diff alone 
 head -c 3000 "$source/LICENSE" >text
 says '"scored": ' lm perplexity "$stories" --file text --window 64 --stride 32 --json
 says '"bits_per_byte": ' lm perplexity "$stories" --file text --json
+true >nothing
+fails 1 "nothing: the text is empty" lm perplexity "$stories" --file nothing --no-special
+fails 1 "nothing: the text is empty" lm perplexity "$stories" --file nothing
 says '"scored": 3,' lm perplexity "$stories" --ids 1,403,407,261 --json
 printf 'broken \377 text' >broken
 "$weft" lm perplexity "$stories" --file broken >out 2>err || wrong "broken UTF-8 failed"

@@ -18,7 +18,8 @@ static const broken_config configs[] = {
     {"llama3rope", "\"num_attention_heads\": 4", "\"num_attention_heads\": 0", "\"num_attention_heads\" is 0, expected"},
     {"llama3rope", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3",
      "\"num_attention_heads\" is 4 and \"num_key_value_heads\" 3: expected a multiple of it"},
-    {"llama3rope", "\"head_dim\": 8", "\"head_dim\": 7", "7 rotated dimensions of a head of 7: expected an even number"},
+    {"llama3rope", "\"head_dim\": 8", "\"head_dim\": 7",
+     "7 rotated dimensions of a head of 7 (\"head_dim\"): expected an even number"},
     {"llama3rope", "\"head_dim\": 8", "\"head_dim\": 1048576", "are more than 1048576 numbers a token"},
     {"llama3rope", "\"rope_type\": \"llama3\"", "\"rope_type\": \"spiral\"",
      "\"rope_type\" is \"spiral\"; known are default, linear, dynamic, llama3, yarn, longrope"},
@@ -86,7 +87,7 @@ static void shards_are_checked(void **state)
     } rows[] = {
         {"{\"weight_map\": {\"model.norm.weight\": \"model-00001-of-00002.safetensors\"}}", "model-00001-of-00002.safetensors"},
         {"{\"weight_map\": {\"model.norm.weight\": \"../model.safetensors\"}}", "\"../model.safetensors\""},
-        {"{\"weight_map\": {\"model.norm.weight\": \"..\"}}", ".."},
+        {"{\"weight_map\": {\"model.norm.weight\": \"..\"}}", "\"..\": expected a file beside the index"},
         {"{\"weight_map\": {\"model.norm.weight\": 3}}", "model.norm.weight"},
         {"{\"weight_map\": {}}", "weight_map"},
     };
@@ -101,6 +102,14 @@ static void shards_are_checked(void **state)
         says(rows[i].says);
     }
     unlink(index);
+    char *pickled = weft_path_join(c.folder, "pytorch_model.bin");
+    weft_lm *lm = NULL;
+    write_text(c.folder, "pytorch_model.bin", "x");
+    assert_int_equal(weft_lm_open(test_engine(), c.folder, NULL, &lm), WEFT_ERROR_UNSUPPORTED);
+    says("there is pytorch_model.bin");
+    says("expected model.safetensors");
+    unlink(pickled);
+    free(pickled);
     free(whole);
     free(index);
     case_close(&c);
