@@ -245,6 +245,8 @@ void cli_progress(void *user, const weft_progress_report *report)
 
 weft_status cli_may_write(const cli_arguments *arguments, const char *path, const char *proof)
 {
+    if (proof && weft_path_exists(path) && !weft_path_is_folder(path))
+        return weft_fail(WEFT_ERROR_FILE, "%s is a file, expected a folder or a name that is free", path);
     if (cli_flag(arguments, "force"))
         return WEFT_OK;
     char *inside = proof ? weft_path_join(path, proof) : strdup(path);

@@ -205,6 +205,15 @@ static weft_status read_supposition(cli_arguments *a, supposition *s)
     for (int i = 0; i < s->relabels && status == WEFT_OK; i++)
         if ((status = weft_relabel_parse(items[i], &s->relabel[i])) == WEFT_ERROR_ARGUMENT)
             return cli_misuse(a, "--relabel %s", weft_error());
+    for (int i = 0; i < s->relabels && status == WEFT_OK; i++) {
+        const long long row = (long long)s->relabel[i].row;
+        for (int k = 0; k < i; k++)
+            if (s->relabel[k].row == row)
+                return cli_misuse(a, "--relabel names row %lld twice", row);
+        for (int k = 0; k < s->without.count; k++)
+            if (s->without.range[k][0] <= row && row <= s->without.range[k][1])
+                return cli_misuse(a, "row %lld is named by both --without and --relabel", row);
+    }
     return status;
 }
 

@@ -436,6 +436,14 @@ static weft_status infer_columns(weft_inference *in, const weft_target *target, 
         status = mark_wishes(in, target->column);
     if (status == WEFT_OK && in->named_drop[target->column])
         status = weft_fail(WEFT_ERROR_ARGUMENT, "the target \"%s\" is also named by --drop", in->options->target);
+    if (status == WEFT_OK && in->named_categorical[target->column])
+        status = weft_fail(WEFT_ERROR_ARGUMENT,
+                           "the target \"%s\" is also named by --categorical; --task multiclass takes it as classes",
+                           in->options->target);
+    for (int c = 0; c < in->schema->n_columns && status == WEFT_OK; c++)
+        if (in->named_drop[c] && in->named_categorical[c])
+            status = weft_fail(WEFT_ERROR_ARGUMENT, "column \"%s\" is named by both --drop and --categorical",
+                               in->schema->columns[c].name);
     if (status == WEFT_OK)
         status = labelled(in, target->column, rows, count, kept);
     if (status == WEFT_OK)

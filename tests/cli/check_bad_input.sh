@@ -95,6 +95,8 @@ train="tabular train good.csv --target y --out new"
     refuse 2 "--test-share|1" $train --test-share 1
     refuse 2 "more.csv" $train more.csv
     refuse 2 "--part|--split" tabular eval model good.csv --part val
+    refuse 2 "--relabel|row 3|twice" tabular predict model good.csv --out p.csv --relabel 3=1,4=2,3=2
+    refuse 2 "row 5|--without|--relabel" tabular predict model good.csv --out p.csv --without 1,4-6 --relabel 5=1
     refuse 2 "--neighbors|-1" tabular predict model good.csv --out p.csv --neighbors -1
     refuse 2 "--dtype|f16" run model in.safetensors --out out.safetensors --dtype f16
     refuse 2 "--arch" info
@@ -127,6 +129,9 @@ reject "header.csv|row" header.csv
 refuse 1 "good.csv|\"yy\"|nearest|\"y\"" tabular train good.csv --target yy --out new
 refuse 1 "--drop|\"c\"|nearest" tabular train good.csv --target y --drop c --out new
 refuse 1 "--drop|\"y\"" tabular train good.csv --target y --drop y --out new
+refuse 1 "\"y\"|--categorical|--task" tabular train good.csv --target y --categorical y --out new
+refuse 1 "\"a\"|--drop|--categorical" tabular train good.csv --target y --categorical a --drop a --out new
+refuse 1 "split.csv is a file" tabular train good.csv --target y --out split.csv --force
 sed '2,$s/,[^,]*$/,/' good.csv >no_target.csv
 reject "no_target.csv|\"y\"|empty" no_target.csv
 sed '2,$s/,[^,]*$/,7.5/' good.csv >one_value.csv
@@ -247,6 +252,7 @@ mkdir new # an empty folder holds no run either
 refuse 1 "new|resume" tabular train good.csv --target y --out new --resume --context-size 8
 rmdir new
 "$weft" tabular predict model classes.csv --out old.csv >../out 2>../err || wrong "predict: $(cat ../err)"
+refuse 1 "old.csv is a file" tabular extend model classes.csv --out old.csv
 refuse 1 "old.csv|--force" tabular predict model classes.csv --out old.csv
 refuse 1 "--neighbors 9|8" tabular predict model classes.csv --out p.csv --neighbors 9
 refuse 1 "none" tabular predict none classes.csv --out p.csv
