@@ -266,7 +266,9 @@ static weft_status parse(const char *text, size_t size, const char *name, bool z
         if (json_error_code(&error) == json_error_duplicate_key && seen.wide == 0 && error.position > 0 &&
             (size_t)error.position <= size)
             return repeated_key(text, (size_t)error.position, name, &error);
-        return weft_fail(status, "%s: line %d column %d: %s", name, error.line, error.column, error.text);
+        return weft_fail(status, "%s: line %d column %d: %s", name, error.line, error.column,
+                         json_error_code(&error) == json_error_null_character ? "a text with a zero character, \\u0000"
+                                                                              : error.text);
     }
     extent need = {0}, at = {.nodes = 1};
     measure(tree, &need);

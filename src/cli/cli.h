@@ -20,6 +20,9 @@
 /* Text for people, on standard output; nothing with --json. */
 void cli_say(cli_arguments *, const char *format, ...) WEFT_PRINTF(2, 3);
 
+/* The same of bytes, which may be any. */
+void cli_say_bytes(cli_arguments *, const char *bytes, size_t count);
+
 /* The JSON object of the result, already open: add keys. Written to standard output with --json when the command has succeeded.
  */
 weft_json_writer *cli_json(cli_arguments *);
@@ -28,6 +31,7 @@ weft_json_writer *cli_json(cli_arguments *);
 void cli_json_number(cli_arguments *, const char *key, double value);
 void cli_json_integer(cli_arguments *, const char *key, int64_t value);
 void cli_json_string(cli_arguments *, const char *key, const char *value);
+void cli_json_text(cli_arguments *, const char *key, const weft_text *value); /* with what zero bytes it has */
 void cli_json_bool(cli_arguments *, const char *key, bool value);
 
 bool cli_wants_json(const cli_arguments *);

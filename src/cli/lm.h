@@ -25,6 +25,10 @@ weft_status cli_lm_open(cli_arguments *, weft_lm **out);
 /* A model's tokenizer; *out NULL where the folder has none and `needed` is NULL. `needed`: what it is for, in the message. */
 weft_status cli_lm_tokenizer(const char *folder, const weft_lm *, const char *needed, weft_tokenizer **out);
 
+/* [vocabulary] 1 where the model has a row and the tokenizer no token, for weft_sampler_settings; *out NULL where there is none,
+ * or no tokenizer. */
+weft_status cli_lm_rows_without_token(const weft_tokenizer *, int64_t vocabulary, unsigned char **out);
+
 /* --ids: whole numbers from 0 on; anything else is wrong usage. *out is the caller's. */
 weft_status cli_lm_ids(cli_arguments *, int64_t **out, int64_t *count);
 

@@ -39,13 +39,12 @@ static weft_status render(void *user, weft_json_value conversation, const char *
         return weft_fail_in(status, "%s", where);
     weft_json_writer *w = cli_json(j->arguments);
     weft_json_open_object(w);
-    weft_json_add_key(w, j->result.raised ? "error" : "text");
-    weft_json_add_string(w, j->result.text.data);
+    cli_json_text(j->arguments, j->result.raised ? "error" : "text", &j->result.text);
     weft_json_close_object(w);
     if (j->result.raised)
-        cli_say(j->arguments, "%s: the template refuses: %s\n", where, j->result.text.data);
-    else
-        cli_say(j->arguments, "%s\n", j->result.text.data);
+        cli_say(j->arguments, "%s: the template refuses: ", where);
+    cli_say_bytes(j->arguments, j->result.text.data, j->result.text.length);
+    cli_say(j->arguments, "\n");
     return WEFT_OK;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/files.h"
+#include "text/tokenizer.h"
 
 weft_lm_options cli_lm_options(const cli_arguments *a)
 {
@@ -24,27 +24,28 @@ weft_status cli_lm_open(cli_arguments *a, weft_lm **out)
     return engine ? weft_lm_open(engine, cli_positional_at(a, 0), &options, out) : WEFT_ERROR_MEMORY;
 }
 
-static bool has_tokenizer(const char *folder)
-{
-    static const char *const files[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer.bin"};
-    bool found = false;
-    for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++) {
-        char *path = weft_path_join(folder, files[i]);
-        found = path && weft_path_exists(path);
-        free(path);
-    }
-    return found;
-}
-
 weft_status cli_lm_tokenizer(const char *folder, const weft_lm *lm, const char *needed, weft_tokenizer **out)
 {
     *out = NULL;
-    if (!has_tokenizer(folder))
+    if (!weft_tokenizer_is_in(folder))
         return needed ? weft_fail(WEFT_ERROR_FILE,
                                   "%s: there is no tokenizer.json here, which %s needs; --ids takes tokens as they are", folder,
                                   needed)
                       : WEFT_OK;
     return weft_lm_tokenizer_open(lm, folder, out);
+}
+
+weft_status cli_lm_rows_without_token(const weft_tokenizer *tokenizer, int64_t vocabulary, unsigned char **out)
+{
+    *out = NULL;
+    for (int64_t i = 0; tokenizer && i < vocabulary; i++) {
+        if (weft_tokenizer_token(tokenizer, i))
+            continue;
+        if (!*out && !(*out = calloc((size_t)vocabulary, 1)))
+            return weft_fail(WEFT_ERROR_MEMORY, "generate: memory is short");
+        (*out)[i] = 1;
+    }
+    return WEFT_OK;
 }
 
 weft_status cli_lm_ids(cli_arguments *a, int64_t **out, int64_t *count)

@@ -128,7 +128,7 @@ static weft_status start_decoding(const job *j, stream *s, const char *const *st
 static void show_new(const job *j, const stream *s, size_t from)
 {
     if (j->live && s->text.length > from) {
-        cli_say(j->arguments, "%s", s->text.data + from);
+        cli_say_bytes(j->arguments, s->text.data + from, s->text.length - from);
         cli_out_flush();
     }
 }
@@ -232,7 +232,10 @@ static const char *reason(weft_lm_end end)
 static void add_result(cli_arguments *a, const stream *s, const weft_lm_generated *g)
 {
     weft_json_writer *w = cli_json(a);
-    cli_json_string(a, "text", s->decoding ? s->text.data ? s->text.data : "" : NULL);
+    if (s->decoding)
+        cli_json_text(a, "text", &s->text);
+    else
+        cli_json_string(a, "text", NULL);
     weft_json_add_key(w, "ids");
     weft_json_open_list(w);
     for (int64_t i = 0; i < g->count; i++)
@@ -251,7 +254,9 @@ static void show(const job *j, const weft_lm_generated *g)
         if (j->live && j->streams[i].decoding) {
             cli_say(a, "\n");
         } else if (j->streams[i].decoding) {
-            cli_say(a, "%s%s\n", i ? "---\n" : "", j->streams[i].text.data ? j->streams[i].text.data : "");
+            cli_say(a, "%s", i ? "---\n" : "");
+            cli_say_bytes(a, j->streams[i].text.data, j->streams[i].text.length);
+            cli_say(a, "\n");
         }
         if (!j->streams[i].decoding) {
             for (int64_t t = 0; t < g[i].count; t++)
@@ -292,10 +297,14 @@ static weft_status generate(job *j, weft_lm *lm, const weft_generation_config *c
         prompts[i] = (weft_lm_tokens){j->streams[i].prompt, j->streams[i].count};
         status = start_decoding(j, &j->streams[i], stops, stop_count);
     }
+    unsigned char *never = NULL;
+    weft_sampler_settings sampler = c->sampler;
+    if (status == WEFT_OK)
+        status = cli_lm_rows_without_token(j->tokenizer, weft_lm_vocabulary(lm), &never);
+    sampler.never = never;
     weft_lm_generate_options o = {.tokens = cli_int(a, "tokens"),
-                                  .settings = &c->sampler,
+                                  .settings = &sampler,
                                   .seed = (uint64_t)cli_int(a, "seed"),
-                                  .vocabulary = j->tokenizer ? weft_tokenizer_size(j->tokenizer) : 0,
                                   .eos = c->eos,
                                   .eos_count = cli_flag(a, "ignore-eos") ? 0 : c->eos_count,
                                   .token = on_token,
@@ -310,6 +319,7 @@ static weft_status generate(job *j, weft_lm *lm, const weft_generation_config *c
         weft_lm_generated_free(&made[i]);
     free(prompts);
     free(made);
+    free(never);
     return status;
 }
 

@@ -44,6 +44,8 @@ typedef struct talk {
     cli_arguments *arguments;
     weft_lm *lm;
     const weft_generation_config *config;
+    weft_sampler_settings sampler;
+    unsigned char *never; /* sampler.never */
     weft_tokenizer *tokenizer;
     weft_chat_template *chat; /* NULL: each line is continued */
     weft_lm_decoder *decoder; /* keeps the conversation so far */
@@ -84,7 +86,7 @@ static weft_status on_token(void *user, int64_t stream, int64_t id, bool *stop)
         status = weft_stopper_add(t->stopper, piece.data, piece.length, &t->answer, stop);
     weft_text_free(&piece);
     if (status == WEFT_OK && t->answer.length > from) {
-        cli_say(t->arguments, "%s", t->answer.data + from);
+        cli_say_bytes(t->arguments, t->answer.data + from, t->answer.length - from);
         cli_out_flush();
     }
     *stop |= weft_interrupted();
@@ -128,9 +130,8 @@ static weft_status answer(talk *t, const char *line)
         status = start_decoding(t, prompt, count);
     weft_lm_tokens tokens = {prompt, count};
     weft_lm_generate_options o = {.tokens = cli_int(a, "tokens"),
-                                  .settings = &t->config->sampler,
+                                  .settings = &t->sampler,
                                   .seed = (uint64_t)cli_int(a, "seed") + (uint64_t)t->count,
-                                  .vocabulary = weft_tokenizer_size(t->tokenizer),
                                   .decoder = t->decoder,
                                   .eos = t->config->eos,
                                   .eos_count = cli_flag(a, "ignore-eos") ? 0 : t->config->eos_count,
@@ -219,7 +220,7 @@ weft_status cli_lm_talk(cli_arguments *a, weft_lm *lm, const weft_generation_con
     const char *const *stops;
     int stop_count = cli_list(a, "stop", &stops);
     int64_t capacity = weft_lm_context(lm) < LONGEST ? weft_lm_context(lm) : LONGEST;
-    talk t = {.arguments = a, .lm = lm, .config = config};
+    talk t = {.arguments = a, .lm = lm, .config = config, .sampler = config->sampler};
     weft_status status = cli_lm_tokenizer(folder, lm, "a conversation", &t.tokenizer);
     if (status == WEFT_OK && cli_lm_chat_open(a, &t.chat) != WEFT_OK) {
         bool asked = cli_flag(a, "chat") || cli_given(a, "template") || cli_given(a, "system");
@@ -228,6 +229,9 @@ weft_status cli_lm_talk(cli_arguments *a, weft_lm *lm, const weft_generation_con
             weft_log(WEFT_LOG_WARNING, "%s: no chat template (--template names one): each line is continued by itself", folder);
     }
     if (status == WEFT_OK)
+        status = cli_lm_rows_without_token(t.tokenizer, weft_lm_vocabulary(lm), &t.never);
+    t.sampler.never = t.never;
+    if (status == WEFT_OK)
         status = weft_stopper_new(stops, stop_count, &t.stopper);
     if (status == WEFT_OK)
         status = weft_lm_decoder_new(lm, 1, capacity, &t.decoder);
@@ -235,6 +239,7 @@ weft_status cli_lm_talk(cli_arguments *a, weft_lm *lm, const weft_generation_con
         status = converse(&t);
     forget(&t);
     free(t.messages);
+    free(t.never);
     weft_text_free(&t.answer);
     weft_stopper_free(t.stopper);
     weft_decoding_free(t.decoding);

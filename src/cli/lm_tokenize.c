@@ -100,9 +100,9 @@ static weft_status decode(cli_arguments *a, const weft_tokenizer *t, bool skip_s
     if (status == WEFT_OK)
         status = weft_decode(t, ids, (size_t)count, &(weft_decode_options){.skip_special = skip_special}, &text);
     if (status == WEFT_OK) {
-        cli_say(a, "%s\n", text.data ? text.data : "");
-        weft_json_add_key(cli_json(a), "text");
-        weft_json_add_bytes(cli_json(a), text.data ? text.data : "", text.length);
+        cli_say_bytes(a, text.data, text.length);
+        cli_say(a, "\n");
+        cli_json_text(a, "text", &text);
     }
     weft_text_free(&text);
     free(ids);

@@ -65,6 +65,12 @@ void cli_say(cli_arguments *arguments, const char *format, ...)
     va_end(list);
 }
 
+void cli_say_bytes(cli_arguments *arguments, const char *bytes, size_t count)
+{
+    if (!cli_wants_json(arguments))
+        cli_bytes_out(bytes, count);
+}
+
 weft_status cli_out_finish(void)
 {
     errno = 0;
@@ -122,6 +128,12 @@ void cli_json_string(cli_arguments *arguments, const char *key, const char *valu
 {
     weft_json_add_key(cli_json(arguments), key);
     weft_json_add_string(&json_writer, value);
+}
+
+void cli_json_text(cli_arguments *arguments, const char *key, const weft_text *value)
+{
+    weft_json_add_key(cli_json(arguments), key);
+    weft_json_add_bytes(&json_writer, value->data ? value->data : "", value->length);
 }
 
 void cli_json_bool(cli_arguments *arguments, const char *key, bool value)

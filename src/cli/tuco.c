@@ -1,4 +1,5 @@
 /* weft tuco: how much fine-tuning contributed to one response, or to each prompt of a file. */
+#include "cli/lm.h"
 #include "cli/tuco.h"
 
 #include <errno.h>
@@ -186,9 +187,8 @@ static void tell_people(cli_arguments *a, const tuco_job *job, const weft_tuco_r
 
 static weft_status generate(cli_arguments *a, tuco_job *job, weft_tuco_run *run, told *tokens)
 {
-    int64_t wanted = cli_int(a, "generate"), vocab = weft_tuco_vocab(job->pair);
-    if (job->encoder.tokenizer && weft_tokenizer_size(job->encoder.tokenizer) < vocab)
-        vocab = weft_tokenizer_size(job->encoder.tokenizer); /* rows of padding are never chosen */
+    const int64_t wanted = cli_int(a, "generate"), vocab = weft_tuco_vocab(job->pair);
+    unsigned char *never = NULL;
     weft_sampler_settings sampling = WEFT_SAMPLER_DEFAULT;
     sampling.temperature = cli_number(a, "temperature");
     sampling.top_p = cli_number(a, "top-p");
@@ -203,7 +203,10 @@ static weft_status generate(cli_arguments *a, tuco_job *job, weft_tuco_run *run,
     if (!ids || !tuco)
         return weft_fail(WEFT_ERROR_MEMORY, "tuco: memory is short");
     weft_sampler *sampler = NULL;
-    weft_status status = weft_sampler_new(vocab, &sampling, &sampler);
+    weft_status status = cli_lm_rows_without_token(job->encoder.tokenizer, vocab, &never);
+    sampling.never = never;
+    if (status == WEFT_OK)
+        status = weft_sampler_new(vocab, &sampling, &sampler);
     for (int64_t i = 0; i < wanted && status == WEFT_OK; i++) {
         int64_t id = 0;
         if (weft_interrupted())
@@ -220,6 +223,7 @@ static weft_status generate(cli_arguments *a, tuco_job *job, weft_tuco_run *run,
             status = weft_tuco_next(run, id);
     }
     weft_sampler_free(sampler);
+    free(never);
     return status;
 }
 
@@ -232,8 +236,10 @@ static weft_status tell_text(cli_arguments *a, const tuco_job *job, const told *
         weft_decode(job->encoder.tokenizer, tokens->ids + tokens->prompt, (size_t)(tokens->count - tokens->prompt),
                     &(weft_decode_options){.skip_special = true}, &text);
     if (status == WEFT_OK) {
-        cli_json_string(a, "text", text.data ? text.data : "");
-        cli_say(a, "\n%s\n", text.data ? text.data : "");
+        cli_json_text(a, "text", &text);
+        cli_say(a, "\n");
+        cli_say_bytes(a, text.data, text.length);
+        cli_say(a, "\n");
     }
     weft_text_free(&text);
     return status;

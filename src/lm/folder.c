@@ -35,6 +35,9 @@ weft_status weft_lm_copy_tokenizer(const char *from, const char *to)
                                         "merges.txt",
                                         "vocab.txt",
                                         "tokenizer.model",
+                                        "spiece.model",
+                                        "encoder.json",
+                                        "vocab.bpe",
                                         "tokenizer.bin",
                                         "chat_template.jinja",
                                         "generation_config.json"};

@@ -27,13 +27,6 @@ static bool is_end(const weft_lm_generate_options *o, int64_t id)
     return false;
 }
 
-/* Ids that the embedding has but no token stands for are never chosen. */
-static int64_t vocabulary(const generation *g)
-{
-    int64_t V = weft_lm_vocabulary(g->lm);
-    return g->o->vocabulary > 0 && g->o->vocabulary < V ? g->o->vocabulary : V;
-}
-
 /* The next token of stream s; draws are keyed by seed, stream and place alone. */
 static weft_status choose(generation *g, int64_t s, int64_t *id)
 {
@@ -104,11 +97,11 @@ static weft_status prepare(generation *g)
         weft_lm_decoder_rewind(g->o->decoder, 0, held);
         g->next[0] = (weft_lm_tokens){g->prompts[0].ids + held, g->prompts[0].count - held};
         g->decoder = g->o->decoder;
-        return weft_sampler_new(vocabulary(g), g->o->settings, &g->sampler);
+        return weft_sampler_new(weft_lm_vocabulary(g->lm), g->o->settings, &g->sampler);
     }
     int64_t capacity = longest + g->o->tokens < context ? longest + g->o->tokens : context;
     weft_status status = weft_lm_decoder_new(g->lm, g->streams, capacity, &g->decoder);
-    return status == WEFT_OK ? weft_sampler_new(vocabulary(g), g->o->settings, &g->sampler) : status;
+    return status == WEFT_OK ? weft_sampler_new(weft_lm_vocabulary(g->lm), g->o->settings, &g->sampler) : status;
 }
 
 /* Prompts [first, first + count) together. */

@@ -16,7 +16,6 @@ typedef struct weft_lm_generate_options {
     int64_t tokens; /* at most so many new ones */
     const weft_sampler_settings *settings;
     uint64_t seed;
-    int64_t vocabulary; /* ids from here on are never chosen (rows of the embedding that no token has); 0: all may be */
     weft_lm_decoder
         *decoder;       /* of one stream, for one prompt: what it holds of the prompt is not computed again; NULL: a new one */
     const int64_t *eos; /* any of them ends a stream and is not part of it */

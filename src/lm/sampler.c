@@ -75,6 +75,8 @@ static weft_status load(weft_sampler *s, const float *logits)
         if (!(logits[i] < INFINITY))
             return weft_fail(WEFT_ERROR_NUMERIC, "sampling: the logit of token %lld is %s", (long long)i,
                              isnan(logits[i]) ? "NaN" : "infinite");
+    for (int64_t i = 0; s->settings.never && i < s->vocabulary; i++)
+        s->score[i] = s->settings.never[i] ? -INFINITY : s->score[i];
     return some ? WEFT_OK : weft_fail(WEFT_ERROR_NUMERIC, "sampling: the logits of all tokens are minus infinity");
 }
 

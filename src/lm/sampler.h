@@ -33,6 +33,7 @@ typedef struct weft_sampler_settings {
     int64_t no_repeat_ngram;   /* no n tokens in a row may come twice; 0: off */
     const weft_logit_bias *bias;
     int64_t bias_count;
+    const unsigned char *never; /* [vocabulary] 1: ids that no token has, which are never chosen; NULL: none; borrowed */
     weft_sampler_order order;
 } weft_sampler_settings;
 
@@ -57,7 +58,7 @@ weft_status weft_sampler_read(weft_json_value object, const char *where, weft_sa
 weft_status weft_sampler_check_keys(weft_json_value object, const char *where);
 
 typedef struct weft_sampler weft_sampler;
-/* For logits [vocabulary]; the settings are copied, the bias is borrowed. */
+/* For logits [vocabulary]; the settings are copied, bias and never are borrowed. */
 weft_status weft_sampler_new(int64_t vocabulary, const weft_sampler_settings *, weft_sampler **out);
 void weft_sampler_free(weft_sampler *);
 /* [vocabulary] after all that changes them; valid until the next call. NaN and +Inf logits are refused. */

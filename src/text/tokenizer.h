@@ -26,7 +26,8 @@ struct weft_tokenizer {
     int64_t size;
 };
 
-weft_tokenizer *weft_tokenizer_new(void); /* empty; NULL when memory is short */
+weft_tokenizer *weft_tokenizer_new(void);      /* empty; NULL when memory is short */
+bool weft_tokenizer_is_in(const char *folder); /* are there files that weft_tokenizer_open reads? */
 
 /* Whether the last step of pre-tokenizing is BYTE_LEVEL, so that byte pairs may read bytes; then it makes no letters. */
 bool weft_tokenizer_reads_bytes(weft_tokenizer *);

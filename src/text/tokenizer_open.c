@@ -143,11 +143,25 @@ static bool has_file(const char *folder, const char *name)
     return there;
 }
 
+/* NULL: it has none. */
 static const kind *kind_in_folder(const char *folder)
 {
     for (int i = 0; i < KINDS; i++)
         if (has_file(folder, kinds[i].file) && (!kinds[i].second || has_file(folder, kinds[i].second)))
             return &kinds[i];
+    return NULL;
+}
+
+bool weft_tokenizer_is_in(const char *folder)
+{
+    return kind_in_folder(folder) != NULL;
+}
+
+static const kind *kind_needed(const char *folder)
+{
+    const kind *k = kind_in_folder(folder);
+    if (k)
+        return k;
     weft_fail(WEFT_ERROR_FILE,
               "%s: holds no tokenizer; expected tokenizer.json, tokenizer.model, vocab.json and merges.txt, encoder.json and "
               "vocab.bpe, "
@@ -204,7 +218,7 @@ weft_status weft_tokenizer_open(const char *path, weft_tokenizer **out)
     if (!weft_path_exists(path))
         return weft_fail(WEFT_ERROR_FILE, "%s: there is no such folder or file", path);
     bool folder = weft_path_is_folder(path);
-    const kind *k = folder ? kind_in_folder(path) : kind_of_file(path);
+    const kind *k = folder ? kind_needed(path) : kind_of_file(path);
     if (!k)
         return folder ? WEFT_ERROR_FILE : WEFT_ERROR_ARGUMENT;
     char *paths[2] = {folder ? weft_path_join(path, k->file) : weft_copy_text(path, strlen(path)),

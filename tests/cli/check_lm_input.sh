@@ -63,6 +63,27 @@ grep -q "U+FFFD" err && wrong "U+FFFD itself is nothing broken"
 # ten rows of the embedding have no token: none is drawn, however flat the odds
 works lm generate model --prompt "the" --tokens 60 --temperature 1000 --ignore-eos --json
 tr -d '[] ' <out | sed 's/.*"ids"://; s/"prompt_tokens".*//' | tr ',' '\n' | awk '$1 >= 270 { exit 1 }' || wrong "a row without a token was drawn: $(cat out)"
+# nor one between two tokens
+mkdir holes
+cp model/* holes/
+sed 's/"added_tokens": *\[/&{"id": 279, "content": "<far>", "special": false},/' words/tokenizer.json >holes/tokenizer.json
+works lm tokenize holes --text "<far>" --no-special --json
+grep -q '"ids": \[279\]' out || wrong "a token behind a hole: $(cat out)"
+works lm generate holes --prompt "the" --tokens 60 --temperature 1000 --ignore-eos --json
+tr -d '[] ' <out | sed 's/.*"ids"://; s/"prompt_tokens".*//' | tr ',' '\n' | awk '$1 >= 270 && $1 != 279 { exit 1 }' || wrong "a hole was drawn: $(cat out)"
+works lm generate holes --ids 1,275 --tokens 3 --json
+
+# a text with zero bytes is told whole
+echo '{"text": "\u0000"}' >zero.jsonl
+works lm tokenize words --file zero.jsonl --no-special --json
+zero=$(sed 's/.*"ids": \[\([0-9]*\)\].*/\1/' out)
+echo "{\"logit_bias\": {\"$zero\": 1000}}" >holes/generation_config.json
+works lm generate holes --prompt "the" --tokens 3 --json
+grep -q '"text": "\\u0000\\u0000\\u0000"' out || wrong "zero bytes in a text: $(cat out)"
+[ "$("$weft" lm generate holes --prompt "the" --tokens 3 | wc -c)" = 4 ] || wrong "zero bytes on standard output"
+echo '{"messages": [{"role": "user", "content": "a\u0000b"}]}' >talk.jsonl
+fails 1 "talk.jsonl line 1: line 1 column 52: a text with a zero character" lm chat-template words --template chatml --file talk.jsonl
+
 # a tokenizer larger than the embedding
 mkdir small
 cp words/* small/
