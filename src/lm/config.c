@@ -310,6 +310,8 @@ weft_status weft_lm_config_read(weft_json_value root, const char *where, weft_lm
         weft_text list = {0};
         for (int i = 0; i < WEFT_LM_FAMILIES; i++)
             weft_text_add(&list, "%s%s", i ? ", " : "", weft_lm_families[i].model_type);
+        for (int i = 0; i < WEFT_LM_ALIASES; i++)
+            weft_text_add(&list, ", %s", weft_lm_aliases[i].model_type);
         status = weft_fail(WEFT_ERROR_FORMAT, "%s: \"model_type\" is %s%.60s%s; language models are %s", where, type ? "\"" : "",
                            type ? type : "missing", type ? "\"" : "", list.data ? list.data : "");
         weft_text_free(&list);

@@ -269,8 +269,13 @@ const weft_lm_family weft_lm_families[WEFT_LM_FAMILIES + 1] = {
     {"distilbert", "distilbert", &distilbert_names, &distilbert, .encoder = true},
 };
 
+const weft_lm_alias weft_lm_aliases[WEFT_LM_ALIASES + 1] = {{"xlm-roberta", "roberta"}, {"camembert", "roberta"}};
+
 const weft_lm_family *weft_lm_family_find(const char *model_type)
 {
+    for (int i = 0; i < WEFT_LM_ALIASES; i++)
+        if (strcmp(weft_lm_aliases[i].model_type, model_type) == 0)
+            model_type = weft_lm_aliases[i].family;
     for (int i = 0; i < WEFT_LM_FAMILIES; i++)
         if (strcmp(weft_lm_families[i].model_type, model_type) == 0)
             return &weft_lm_families[i];

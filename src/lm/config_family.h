@@ -37,4 +37,12 @@ typedef struct weft_lm_defaults {
 enum { WEFT_LM_FAMILIES = 13 };
 extern const weft_lm_family weft_lm_families[WEFT_LM_FAMILIES + 1]; /* the last is empty */
 
+/* Other names of a family: the same model with another tokenizer and training. */
+typedef struct weft_lm_alias {
+    const char *model_type, *family;
+} weft_lm_alias;
+
+enum { WEFT_LM_ALIASES = 2 };
+extern const weft_lm_alias weft_lm_aliases[WEFT_LM_ALIASES + 1]; /* the last is empty */
+
 #endif

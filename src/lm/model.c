@@ -102,5 +102,5 @@ static void match(void *self, const weft_params *params)
 const weft_model_type weft_lm_models[WEFT_LM_MODELS] = {
     MODEL("gpt2"),  MODEL("gpt_neox"), MODEL("llama"),      MODEL("mistral"),     MODEL("qwen2"),
     MODEL("qwen3"), MODEL("gemma"),    MODEL("gemma2"),     MODEL("gemma3_text"), MODEL("gemma3"),
-    MODEL("bert"),  MODEL("roberta"),  MODEL("distilbert"),
+    MODEL("bert"),  MODEL("roberta"),  MODEL("distilbert"), MODEL("xlm-roberta"), MODEL("camembert"),
 };

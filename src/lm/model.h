@@ -5,7 +5,7 @@
 #include "lm/config.h"
 #include "nn/model_type.h"
 
-enum { WEFT_LM_MODELS = 13 };
+enum { WEFT_LM_MODELS = 15 };
 extern const weft_model_type weft_lm_models[WEFT_LM_MODELS];
 
 /* `weft run` (run.c). */

@@ -10,8 +10,8 @@
 
 #define LM(i) &weft_lm_models[i]
 static const weft_model_type *const types[] = {
-    &weft_tabr_model, &weft_mlp_model, LM(0),  LM(1), LM(2), LM(3), LM(4), LM(5), LM(6), LM(7), LM(8), LM(9),
-    LM(10),           LM(11),          LM(12),
+    &weft_tabr_model, &weft_mlp_model, LM(0),  LM(1),  LM(2),  LM(3), LM(4), LM(5), LM(6), LM(7), LM(8), LM(9),
+    LM(10),           LM(11),          LM(12), LM(13), LM(14),
 };
 
 enum { TYPES = sizeof types / sizeof types[0] };

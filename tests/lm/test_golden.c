@@ -227,6 +227,27 @@ static void spellings(void **state)
     }
 }
 
+/* A model_type that is another name of a family. */
+static void other_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"xlm-roberta", "camembert"};
+    lm_case c = case_open("roberta");
+    weft_arrays *plain = run_case(&c, WEFT_F32, false, false);
+    const char *config = weft_arrays_metadata(c.golden, "config"), *type = "\"roberta\"", *at = strstr(config, type);
+    assert_non_null(at);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char text[2048];
+        snprintf(text, sizeof text, "%.*s\"%s\"%s", (int)(at - config), config, names[i], at + strlen(type));
+        write_text(c.folder, "config.json", text);
+        weft_arrays *other = run_case(&c, WEFT_F32, false, false);
+        compare("mlm_logits", tensor_of(plain, "mlm_logits"), tensor_of(other, "mlm_logits"), NULL, 1, 1, 0);
+        weft_arrays_free(other);
+    }
+    weft_arrays_free(plain);
+    case_close(&c);
+}
+
 /* A number near x that both types hold: a multiple of 1/64 of at most eight bits. */
 static float coarse(float x)
 {
@@ -289,6 +310,6 @@ static void stored_in_half(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {EACH(ENTRY) cmocka_unit_test(padding_changes_nothing), cmocka_unit_test(spellings),
-                                       cmocka_unit_test(stored_in_half)};
+                                       cmocka_unit_test(other_names), cmocka_unit_test(stored_in_half)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
