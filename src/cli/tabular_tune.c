@@ -335,7 +335,7 @@ static weft_status run(cli_arguments *arguments)
         status = cli_tabular_prepare(arguments, &t.prepared);
     if (status == WEFT_OK)
         status = cli_tabular_configure(arguments, &t.prepared, &t.config, &t.fit, &t.given);
-    t.members = cli_int(arguments, "ensemble");
+    t.members = cli_given(arguments, "ensemble") ? cli_int(arguments, "ensemble") : t.config.members;
     t.config.members = 1;
     t.measure = weft_fit_measure(&t.config, &t.fit);
     if (status == WEFT_OK)

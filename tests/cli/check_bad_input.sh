@@ -239,6 +239,8 @@ configure "num_embeddings|PLREmbeddings" '{"num_embeddings": {"type": "Fourier"}
 configure "columns|good.csv" '{"n_num_features": 3}'
 configure "object" '[1, 2]'
 configure "d_maim|d_main" '{"d_maim": 8}'
+echo '{"d_main": 8, "d_layer": 16}' >../other.json
+accept "\"d_layer\" is ignored|TabR" good.csv --config ../other.json
 rm model.json
 refuse 1 "none.json|No such file" tabular train good.csv --target y --out new --config none.json --json
 

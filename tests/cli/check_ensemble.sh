@@ -82,6 +82,12 @@ grep -q 'members.2.head.2.weight' out || wrong "info: does not list the members"
 sed 's/"members": 3/"members": 4/' alone/config.json >two/config.json
 "$weft" tabular eval two table.csv >out 2>err
 refused 'members.3.*missing' "a folder that lacks a member" $?
+# The config.json of an ensemble configures another one, also where one is tuned.
+cp alone/config.json team.json
+"$weft" tabular train table.csv --target y --out again --config team.json --epochs 1 --json >out 2>err || wrong "--config of an ensemble: $(cat err)"
+grep -q '"members": 3' out || wrong "--config of an ensemble: $(cut -c 1-200 out)"
+"$weft" tabular tune table.csv --target y --out tuned --config team.json --epochs 1 --trials 1 --json >out 2>err || wrong "tune --config of an ensemble: $(cat err)"
+grep -q '"members": 3' tuned/config.json || wrong "tune --config of an ensemble: $(cut -c 1-200 out)"
 "$weft" tabular train table.csv --target y --out none --ensemble 0 >out 2>err
 [ $? -eq 2 ] || wrong "--ensemble 0 is not wrong usage: $(cat err)"
 exit $bad
