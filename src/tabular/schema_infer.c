@@ -264,9 +264,10 @@ static weft_status note_identifier(weft_inference *in, weft_csv_column stats, in
 {
     bool first = !in->identifiers.data;
     char cell[WEFT_CELL_TEXT];
-    weft_text_add(&in->identifiers, "%s column \"%s\" (%s%d different texts in %lld cells, the first is %s)", first ? "" : ",",
+    weft_text_add(&in->identifiers, "%s column \"%s\" (%s%d different texts in %lld cells, the first is %s%s)", first ? "" : ",",
                   stats.name, more ? "more than " : "", distinct, (long long)present,
-                  weft_schema_cell_text(weft_csv_cell(in->csv, stats.first_text_row, c), cell));
+                  weft_schema_cell_text(weft_csv_cell(in->csv, stats.first_text_row, c), cell),
+                  weft_column_has_commas(in->csv, c) ? ": numbers are written with a point and no commas" : "");
     weft_text_add(&in->identifier_names, "%s", first ? "" : ",");
     weft_csv_add_field(&in->identifier_names, stats.name, strlen(stats.name));
     return WEFT_OK;
@@ -304,6 +305,10 @@ static weft_status infer_text(weft_inference *in, int c, weft_csv_column stats, 
         return status;
     if (more || (distinct > few_levels && 5 * (int64_t)distinct > present))
         return note_identifier(in, stats, c, more, distinct, present);
+    if (weft_column_has_commas(in->csv, c))
+        weft_text_add(&in->schema->warnings,
+                      "column \"%s\" looks like numbers with commas and is read as text: numbers are written with a point\n",
+                      stats.name);
     if (distinct == 2 && missing == 0)
         return make_binary(in, c, false, "two different texts");
     return make_categorical(in, c, false, missing ? "text, with missing as a level" : "text");

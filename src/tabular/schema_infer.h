@@ -29,6 +29,9 @@ weft_status weft_target_find(weft_csv *, const weft_schema_options *, weft_targe
 
 /* 95 % or more of the cells that are there are numbers (infinite ones included). */
 bool weft_column_is_numeric(weft_csv_column);
+/* Whether each cell that is there is a number but for commas: 3,14 or 1.234,5 or 2,500. They are text, and most likely meant
+ * otherwise. */
+bool weft_column_has_commas(weft_csv *, int column);
 
 /* The column's number, or an error that says what the name was for and which name is nearest. */
 weft_status weft_schema_find_column(weft_csv *, const char *name, const char *what, int *out);
@@ -39,10 +42,11 @@ weft_status weft_infer_fit_target(weft_inference *, const weft_target *);
 /* Layout of a row, medians and scaling of every number: */
 weft_status weft_infer_fit(weft_inference *);
 
-/* Replaces the reason that is printed and saved with a column. */
 /* Whether these training rows' numbers, which need not be equal, differ by less than a hundred thousandth of the largest: of
  * float32's seven digits they then share five or more, and what tells them apart is mostly lost. */
 bool weft_infer_crowded(const weft_inference *, const double *values);
+
+/* Replaces the reason that is printed and saved with a column. */
 weft_status weft_infer_reason(weft_column *, const char *reason);
 
 #endif

@@ -15,6 +15,33 @@ bool weft_column_is_numeric(weft_csv_column column)
     return present > 0 && 20 * numbers >= 19 * present;
 }
 
+static bool has_commas(weft_cell cell)
+{
+    int digits = 0, commas = 0;
+    for (size_t i = 0; i < cell.length; i++) {
+        const char c = cell.text[i];
+        digits += c >= '0' && c <= '9';
+        commas += c == ',';
+        if (!c || !strchr("0123456789,. +-", c))
+            return false;
+    }
+    return digits > 0 && commas > 0;
+}
+
+bool weft_column_has_commas(weft_csv *csv, int column)
+{
+    int64_t found = 0;
+    for (int64_t i = 0, rows = weft_csv_rows(csv); i < rows; i++) {
+        weft_cell cell = weft_csv_cell(csv, i, column);
+        if (weft_csv_is_missing(cell))
+            continue;
+        if (!has_commas(cell))
+            return false;
+        found++;
+    }
+    return found > 0;
+}
+
 weft_status weft_schema_find_column(weft_csv *csv, const char *name, const char *what, int *out)
 {
     *out = weft_csv_find(csv, name);
@@ -62,6 +89,14 @@ static weft_status choose_task(weft_csv *csv, int column, int asked, weft_target
         return weft_fail(WEFT_ERROR_FORMAT, "%s: the target column \"%s\" is empty in every row", weft_csv_path(csv), stats.name);
     bool numeric = weft_column_is_numeric(stats);
     bool asked_classes = asked == WEFT_TASK_BINARY || asked == WEFT_TASK_MULTICLASS;
+    if (!numeric && !asked_classes && weft_column_has_commas(csv, column)) {
+        char place[WEFT_PLACE_TEXT], text[WEFT_CELL_TEXT];
+        return weft_fail(WEFT_ERROR_FORMAT,
+                         "%s: the target %s looks like a number with a comma; write a point, and no sign between thousands "
+                         "(--task multiclass takes it as a class)",
+                         weft_schema_place(csv, stats.first_text_row, column, place),
+                         weft_schema_cell_text(weft_csv_cell(csv, stats.first_text_row, column), text));
+    }
     if (asked == WEFT_TASK_REGRESSION || (numeric && !asked_classes)) {
         weft_status status = check_numbers(
             csv, column, asked == WEFT_TASK_REGRESSION ? "--task regression needs numbers" : "nearly all others are");

@@ -167,6 +167,12 @@ sed '34s/[^,]*$/high/' good.csv >text_target.csv
 reject "text_target.csv line 34|\"y\"|\"high\"" text_target.csv
 awk -F, -v OFS=, 'NR > 1 { $1 = "name" NR } 1' good.csv >names.csv
 reject "names.csv|\"a\"|name2|identifier|--drop|--categorical" names.csv
+sed 's/,/;/g; s/\./,/g' good.csv >commas.csv
+reject "commas.csv line 2|\"y\"|comma|point" commas.csv
+awk -F, -v OFS=, 'NR > 1 { sub(/\./, ",", $1); $1 = "\"" $1 "\"" } 1' good.csv >comma.csv
+reject "comma.csv|\"a\"|0,|with a point|--drop" comma.csv
+awk -F, -v OFS=, 'NR > 1 { $1 = "\"" NR % 7 ",5\"" } 1' good.csv >half.csv
+accept "\"a\"|commas|text|point" half.csv
 cut -d, -f3 good.csv >lonely.csv
 reject "lonely.csv|\"y\"|column" lonely.csv
 sed '1s/^a//' good.csv >unnamed.csv
