@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,7 +31,7 @@ struct weft_team {
     signal_word done;  /* counts the runs that have ended */
     _Alignas(64) atomic_int running;
     _Alignas(64) atomic_int waiting;
-    _Alignas(64) atomic_llong next;
+    weft_taken *taken; /* [threads] of weft_team_pieces */
 };
 
 typedef struct worker_start {
@@ -140,12 +139,14 @@ weft_status weft_team_new(int threads, weft_team **out)
     wanted = wanted > MOST_THREADS ? MOST_THREADS : wanted;
     weft_team *team = aligned_alloc(64, sizeof *team);
     pthread_t *workers = calloc((size_t)wanted, sizeof *workers);
-    if (!team || !workers) {
+    weft_taken *taken = calloc((size_t)wanted, sizeof *taken);
+    if (!team || !workers || !taken) {
         free(team);
         free(workers);
+        free(taken);
         return weft_fail(WEFT_ERROR_MEMORY, "cannot allocate a thread team");
     }
-    *team = (weft_team){.workers = workers};
+    *team = (weft_team){.workers = workers, .taken = taken};
     pthread_once(&fork_watch, watch_forks);
     start_workers(team, wanted);
     *out = team;
@@ -163,6 +164,7 @@ void weft_team_free(weft_team *team)
             pthread_join(team->workers[i - 1], NULL);
     }
     free(team->workers);
+    free(team->taken);
     free(team);
 }
 
@@ -204,6 +206,31 @@ void weft_team_barrier(weft_team *team, int thread)
 
 /* ---- pieces ---- */
 
+/* A word counts what is gone of a run: from its front in the lower half, from its end in the upper one. */
+static int64_t take(weft_taken *word, int64_t begin, int64_t end, bool front)
+{
+    unsigned long long seen = atomic_load_explicit(word, memory_order_relaxed);
+    for (;;) {
+        const int64_t from = (int64_t)(seen & UINT32_MAX), behind = (int64_t)(seen >> 32);
+        if (from + behind >= end - begin)
+            return -1;
+        if (atomic_compare_exchange_weak_explicit(word, &seen, seen + (front ? 1 : 1ULL << 32), memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return front ? begin + from : end - 1 - behind;
+    }
+}
+
+int64_t weft_deal(weft_taken *taken, int64_t pieces, int threads, int thread)
+{
+    for (int i = 0; i < threads; i++) {
+        const int owner = thread + i < threads ? thread + i : thread + i - threads;
+        const int64_t piece = take(&taken[owner], pieces * owner / threads, pieces * (owner + 1) / threads, i == 0);
+        if (piece >= 0)
+            return piece;
+    }
+    return -1;
+}
+
 typedef struct pieces_job {
     weft_team *team;
     int64_t pieces;
@@ -214,12 +241,8 @@ typedef struct pieces_job {
 static void run_pieces(void *argument, int thread)
 {
     pieces_job *job = argument;
-    for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&job->team->next, 1, memory_order_relaxed);
-        if (piece >= job->pieces)
-            return;
+    for (int64_t piece; (piece = weft_deal(job->team->taken, job->pieces, job->team->threads, thread)) >= 0;)
         job->function(job->argument, piece, thread);
-    }
 }
 
 void weft_team_pieces(weft_team *team, int64_t pieces, void (*function)(void *argument, int64_t piece, int thread),
@@ -231,6 +254,7 @@ void weft_team_pieces(weft_team *team, int64_t pieces, void (*function)(void *ar
         return;
     }
     pieces_job job = {team, pieces, function, argument};
-    atomic_store(&team->next, 0);
+    for (int t = 0; t < team->threads; t++)
+        atomic_store(&team->taken[t], 0);
     weft_team_run(team, run_pieces, &job);
 }

@@ -4,6 +4,8 @@
 
 #include "weft/base.h"
 
+#include <stdatomic.h>
+
 typedef struct weft_team weft_team;
 
 int weft_cores(void);                                    /* cores this process may use */
@@ -18,7 +20,13 @@ void weft_team_run(weft_team *, void (*function)(void *argument, int thread), vo
 /* Inside weft_team_run: all threads meet. */
 void weft_team_barrier(weft_team *, int thread);
 
-/* Runs piece 0 … pieces-1, each once, on whichever thread is free. */
+/* Pieces 0 … pieces-1 dealt out: each thread takes those of its own run from the front (of P pieces thread t of T has P·t/T …
+ * P·(t+1)/T), so that from step to step it mostly finds in its caches what it left there, and then what the runs of others still
+ * have, from their ends. taken: [threads] words, zero before the first is dealt; pieces < 2^32. −1: none is left. */
+typedef atomic_ullong weft_taken;
+int64_t weft_deal(weft_taken *taken, int64_t pieces, int threads, int thread);
+
+/* Runs piece 0 … pieces-1, each once, dealt out so. */
 void weft_team_pieces(weft_team *, int64_t pieces, void (*function)(void *argument, int64_t piece, int thread), void *argument);
 
 #endif

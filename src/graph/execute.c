@@ -1,4 +1,4 @@
-/* The executor: one parallel region a run. Threads take the pieces of a step in any order; a barrier stands between steps
+/* The executor: one parallel region a run. The pieces of a step are dealt out to the threads; a barrier stands between steps
  * where more than one thread may work. Steps of one piece run on thread 0 without any. */
 #include "graph/session.h"
 
@@ -19,6 +19,7 @@ static void work(void *argument, int thread)
     weft_session *session = argument;
     const weft_plan *plan = session->plan;
     weft_team *team = plan->engine->team;
+    const int threads = weft_team_size(team);
     bool shared = false; /* the step before was */
     for (int32_t i = 0; i < plan->step_count; i++) {
         const weft_step *s = plan->steps[i];
@@ -34,21 +35,18 @@ static void work(void *argument, int thread)
                 run_piece(session, s, 0, 0);
             continue;
         }
-        for (;;) {
-            int64_t piece = atomic_fetch_add_explicit(&session->next[i], 1, memory_order_relaxed);
-            if (piece >= pieces)
-                break;
+        for (int64_t piece; (piece = weft_deal(session->taken + (size_t)i * (size_t)threads, pieces, threads, thread)) >= 0;)
             run_piece(session, s, piece, thread);
-        }
     }
 }
 
 void weft_session_execute(weft_session *session)
 {
     const weft_plan *plan = session->plan;
-    for (int32_t i = 0; i < plan->step_count; i++)
-        atomic_store_explicit(&session->next[i], 0, memory_order_relaxed);
-    const bool team = weft_team_size(plan->engine->team) > 1;
+    const int threads = weft_team_size(plan->engine->team);
+    const bool team = threads > 1;
+    for (int64_t i = 0; team && i < (int64_t)plan->step_count * threads; i++)
+        atomic_store_explicit(&session->taken[i], 0, memory_order_relaxed);
     bool wide = false; /* waking the others for steps of one piece would cost more than the steps */
     for (int32_t i = 0; i < plan->step_count && team && !wide; i++)
         wide = pieces_of(session, plan->steps[i]) > 1;

@@ -317,7 +317,7 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
     s->own_bytes = calloc(buffers, sizeof *s->own_bytes);
     s->outputs = calloc((size_t)plan->fetch_count + 1, sizeof *s->outputs);
     s->count_set = calloc(values, 1);
-    s->next = calloc((size_t)plan->step_count + 1, sizeof *s->next);
+    s->taken = calloc((size_t)plan->step_count * (size_t)weft_team_size(plan->engine->team) + 1, sizeof *s->taken);
     s->arena = weft_pages_get(plan->arena_bytes);
     s->run.base = calloc(buffers, sizeof *s->run.base);
     s->run.storage = calloc(buffers, sizeof *s->run.storage);
@@ -325,7 +325,7 @@ static bool session_open(weft_session *s, weft_params *const *params, int n)
     s->run.keys = calloc(values, sizeof *s->run.keys);
     s->run.scratch = calloc((size_t)threads, sizeof *s->run.scratch);
     if (!s->params || !s->versions || !s->provider || !s->panels || !s->panel_version || !s->stale || !s->own || !s->own_bytes ||
-        !s->outputs || !s->count_set || !s->next || !s->arena || !s->run.base || !s->run.storage || !s->run.counts ||
+        !s->outputs || !s->count_set || !s->taken || !s->arena || !s->run.base || !s->run.storage || !s->run.counts ||
         !s->run.keys || !s->run.scratch)
         return false;
     for (int i = 0; i < threads; i++)
@@ -375,7 +375,7 @@ void weft_session_free(weft_session *s)
     free(s->own_bytes);
     free(s->outputs);
     free(s->count_set);
-    free(s->next);
+    free(s->taken);
     free(s->arena);
     free(s->run.base);
     free(s->run.storage);

@@ -18,7 +18,7 @@ struct weft_session {
     weft_tensor *outputs; /* [fetches] where to copy results; data NULL: nowhere */
     bool *count_set;      /* [values] */
     weft_run_state run;
-    atomic_llong *next;      /* [steps] next piece */
+    weft_taken *taken;       /* [steps][threads] */
     weft_panels **panels;    /* [buffers] held of the sets */
     uint64_t *panel_version; /* [buffers] that the set's tensors are at */
     bool *stale;             /* [buffers] panels that must be packed before they are read */

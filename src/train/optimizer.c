@@ -141,25 +141,45 @@ static bool make_rows(weft_optimizer *o, const weft_optimizer_options *options)
     return true;
 }
 
+typedef struct placed {
+    int64_t share, piece; /* in which of as many shares of its parameter as there are threads a piece begins */
+} placed;
+
+static int by_share(const void *a, const void *b)
+{
+    const placed *x = a, *y = b;
+    return x->share != y->share ? (x->share > y->share) - (x->share < y->share) : (x->piece > y->piece) - (x->piece < y->piece);
+}
+
 static bool make_pieces(weft_optimizer *o)
 {
     for (int32_t r = 0; r < o->count; r++)
         o->piece_count += (o->rows[r].count + WEFT_OPTIMIZER_PIECE - 1) / WEFT_OPTIMIZER_PIECE;
     o->pieces = calloc((size_t)o->piece_count + 1, sizeof *o->pieces);
     o->partial = calloc((size_t)o->piece_count + 1, sizeof *o->partial);
+    o->in_place = calloc((size_t)o->piece_count + 1, sizeof *o->in_place);
+    placed *places = calloc((size_t)o->piece_count + 1, sizeof *places);
     o->scratch = aligned_alloc(64, (size_t)weft_team_size(o->engine->team) * WEFT_OPTIMIZER_SCRATCH * WEFT_OPTIMIZER_PIECE *
                                        sizeof(double));
-    if (!o->pieces || !o->partial || !o->scratch)
+    if (!o->pieces || !o->partial || !o->in_place || !o->scratch || !places) {
+        free(places);
         return false;
+    }
+    const int64_t threads = weft_team_size(o->engine->team);
     int64_t piece = 0;
     for (int32_t r = 0; r < o->count; r++) {
         o->rows[r].first_piece = piece;
         for (int64_t from = 0; from < o->rows[r].count; from += WEFT_OPTIMIZER_PIECE) {
             int64_t left = o->rows[r].count - from;
+            places[piece] = (placed){from * threads / o->rows[r].count, piece};
             o->pieces[piece++] =
                 (weft_optimizer_piece){r, (int32_t)(left < WEFT_OPTIMIZER_PIECE ? left : WEFT_OPTIMIZER_PIECE), from};
         }
     }
+    qsort(places, (size_t)piece, sizeof *places, by_share);
+    for (int64_t i = 0; i < piece; i++)
+        o->in_place[i] = places[i].piece;
+    free(places);
     return true;
 }
 
@@ -201,6 +221,7 @@ void weft_optimizer_free(weft_optimizer *o)
     free(o->rows);
     free(o->pieces);
     free(o->partial);
+    free(o->in_place);
     free(o->scratch);
     free(o);
 }

@@ -46,7 +46,9 @@ struct weft_optimizer {
     weft_optimizer_row *rows; /* by name */
     int32_t count;
     weft_optimizer_piece *pieces;
-    double *partial; /* [pieces] sums of squares */
+    double *partial;   /* [pieces] sums of squares */
+    int64_t *in_place; /* [pieces] numbers of pieces by where in their parameter they lie: dealt out so, a thread gets the part of
+                        * each parameter whose gradient it mostly made, and which it packs for the next products */
     int64_t piece_count;
     void *scratch; /* [threads][WEFT_OPTIMIZER_SCRATCH][WEFT_OPTIMIZER_PIECE] doubles */
     int64_t steps;

@@ -38,9 +38,10 @@ double weft_optimizer_measure(weft_optimizer *o, const weft_optimizer_piece *p, 
     return sum;
 }
 
-static void measure_piece(void *argument, int64_t piece, int thread)
+static void measure_piece(void *argument, int64_t i, int thread)
 {
     weft_optimizer *o = argument;
+    const int64_t piece = o->in_place[i];
     const weft_optimizer_piece *p = &o->pieces[piece];
     const void *gradient = o->rows[p->row].gradient;
     o->partial[piece] = gradient ? weft_optimizer_measure(o, p, gradient, thread) : 0;
@@ -110,10 +111,10 @@ void weft_optimizer_update(const weft_optimizer_pass *s, const weft_optimizer_pi
     }
 }
 
-static void update_piece(void *argument, int64_t piece, int thread)
+static void update_piece(void *argument, int64_t i, int thread)
 {
     const weft_optimizer_pass *s = argument;
-    const weft_optimizer_piece *p = &s->o->pieces[piece];
+    const weft_optimizer_piece *p = &s->o->pieces[s->o->in_place[i]];
     weft_optimizer_update(s, p, s->o->rows[p->row].gradient, thread);
 }
 
@@ -253,11 +254,11 @@ void weft_optimizer_sum(weft_optimizer *o, const weft_optimizer_piece *p, const 
         k->unary(WEFT_SCALE, weight, p->size, at(row, gradient, p->from), at(row, row->sum, p->from));
 }
 
-static void sum_piece(void *argument, int64_t piece, int thread)
+static void sum_piece(void *argument, int64_t i, int thread)
 {
     (void)thread;
     const weft_optimizer_pass *s = argument;
-    const weft_optimizer_piece *p = &s->o->pieces[piece];
+    const weft_optimizer_piece *p = &s->o->pieces[s->o->in_place[i]];
     if (s->o->rows[p->row].gradient)
         weft_optimizer_sum(s->o, p, s->o->rows[p->row].gradient, s->factor);
 }

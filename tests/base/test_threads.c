@@ -1,4 +1,5 @@
-/* The thread team: every piece once, barriers that hold, many runs, and a forked child that starts threads of its own. */
+/* The thread team: every piece once, a thread's own run first, barriers that hold, many runs, and a forked child that starts
+ * threads of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -37,6 +38,39 @@ static void every_piece_once(void **state)
         weft_team_pieces(team, 0, count_piece, counts);
         weft_team_free(team);
     }
+}
+
+/* Threads ask in any order: each gets its own run from the front, then the ends of others' runs, and no piece twice. */
+static void own_pieces_first(void **state)
+{
+    (void)state;
+    uint32_t draw = 1;
+    for (int threads = 1; threads <= 6; threads++)
+        for (int64_t pieces = 0; pieces <= 40; pieces++) {
+            weft_taken taken[6];
+            int64_t last_own[6], given = 0;
+            bool seen[40] = {false}, strayed[6] = {false};
+            for (int t = 0; t < threads; t++) {
+                atomic_init(&taken[t], 0);
+                last_own[t] = pieces * t / threads - 1;
+            }
+            while (given < pieces) {
+                draw = draw * 1664525 + 1013904223;
+                const int thread = (int)((draw >> 16) % (uint32_t)threads);
+                const int64_t piece = weft_deal(taken, pieces, threads, thread);
+                assert_in_range(piece, 0, pieces - 1);
+                assert_false(seen[piece]);
+                seen[piece] = true;
+                given++;
+                const bool own = piece >= pieces * thread / threads && piece < pieces * (thread + 1) / threads;
+                assert_false(own && strayed[thread]);
+                if (own)
+                    assert_int_equal(piece, ++last_own[thread]);
+                strayed[thread] |= !own;
+            }
+            for (int t = 0; t < threads; t++)
+                assert_int_equal(weft_deal(taken, pieces, threads, t), -1);
+        }
 }
 
 typedef struct steps {
@@ -108,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_piece_once),
+        cmocka_unit_test(own_pieces_first),
         cmocka_unit_test(barriers_hold),
         cmocka_unit_test(a_forked_child_has_its_own),
     };
