@@ -49,40 +49,6 @@ static const cli_option options[] = {
     {0},
 };
 
-/* ---- how tokens are chosen ---- */
-
-weft_status cli_lm_sampling(cli_arguments *a, const char *folder, weft_generation_config *out)
-{
-    weft_status status = weft_generation_config_open(folder, out);
-    weft_sampler_settings *s = &out->sampler;
-    const struct {
-        const char *name;
-        double *number;
-    } rows[] = {
-        {"temperature", &s->temperature},
-        {"top-p", &s->top_p},
-        {"min-p", &s->min_p},
-        {"typical-p", &s->typical_p},
-        {"repetition-penalty", &s->repetition_penalty},
-        {"presence-penalty", &s->presence_penalty},
-        {"frequency-penalty", &s->frequency_penalty},
-    };
-    if (status != WEFT_OK)
-        return status;
-    if (cli_given(a, "temperature"))
-        s->greedy = false; /* temperature 0 is greedy by itself */
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (cli_given(a, rows[i].name))
-            *rows[i].number = cli_number(a, rows[i].name);
-    if (cli_given(a, "top-k"))
-        s->top_k = cli_int(a, "top-k");
-    if (cli_given(a, "no-repeat-ngram"))
-        s->no_repeat_ngram = cli_int(a, "no-repeat-ngram");
-    if (strcmp(cli_text(a, "sampler-order"), "llamacpp") == 0)
-        s->order = WEFT_SAMPLE_LLAMACPP;
-    return weft_sampler_check(s);
-}
-
 /* ---- streams of text ---- */
 
 typedef struct stream {

@@ -84,6 +84,12 @@ grep -q '"text": "\\u0000\\u0000\\u0000"' out || wrong "zero bytes in a text: $(
 echo '{"messages": [{"role": "user", "content": "a\u0000b"}]}' >talk.jsonl
 fails 1 "talk.jsonl line 1: line 1 column 52: a text with a zero character" lm chat-template words --template chatml --file talk.jsonl
 
+# a filter without a temperature is idle, and that is said
+works lm generate model --prompt "the" --tokens 3 --top-p 0.5
+grep -q "^weft: --top-p changes nothing at temperature 0" err || wrong "an idle filter: $(cat err)"
+works lm generate model --prompt "the" --tokens 3 --top-p 0.5 --temperature 0.7
+grep -q "changes nothing" err && wrong "a filter at work is called idle"
+
 # a tokenizer larger than the embedding
 mkdir small
 cp words/* small/
