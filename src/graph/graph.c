@@ -232,18 +232,34 @@ static uint64_t mix(uint64_t h, const void *bytes, size_t n)
     return h;
 }
 
+/* Member by member: what lies between members, and behind a shape's rank, is nobody's. */
+static uint64_t mix_attributes(uint64_t h, const weft_attributes *a)
+{
+    const int axes = a->dims.rank < 0 ? 0 : a->dims.rank > WEFT_MAX_RANK ? WEFT_MAX_RANK : a->dims.rank;
+    h = mix(h, &a->dims.rank, sizeof a->dims.rank);
+    h = mix(h, a->dims.size, (size_t)axes * sizeof *a->dims.size);
+    h = mix(h, a->i, sizeof a->i);
+    h = mix(h, a->f, sizeof a->f);
+    return mix(h, &a->numbers, sizeof a->numbers);
+}
+
+static bool attributes_equal(const weft_attributes *a, const weft_attributes *b)
+{
+    return a->dims.rank <= WEFT_MAX_RANK && weft_dims_equal(a->dims, b->dims) && memcmp(a->i, b->i, sizeof a->i) == 0 &&
+           memcmp(a->f, b->f, sizeof a->f) == 0 && a->numbers == b->numbers;
+}
+
 static uint64_t node_hash(const weft_node *n)
 {
     uint64_t h = mix(1469598103934665603u, &n->op, sizeof n->op);
     h = mix(h, n->inputs, (size_t)n->input_count * sizeof *n->inputs);
-    h = mix(h, &n->attributes, sizeof n->attributes);
+    h = mix_attributes(h, &n->attributes);
     return h ^ (h >> 32);
 }
 
 static bool node_equal(const weft_node *a, const weft_node *b)
 {
-    return a->op == b->op && a->input_count == b->input_count &&
-           memcmp(&a->attributes, &b->attributes, sizeof a->attributes) == 0 &&
+    return a->op == b->op && a->input_count == b->input_count && attributes_equal(&a->attributes, &b->attributes) &&
            (a->input_count == 0 || memcmp(a->inputs, b->inputs, (size_t)a->input_count * sizeof *a->inputs) == 0);
 }
 
@@ -345,7 +361,7 @@ weft_value weft_leaf(weft_graph *g, const weft_op *op, const char *name, weft_dt
         if (old->op->kind != WEFT_OP_LEAF || (name ? !old->name || strcmp(old->name, name) != 0 : old->name != NULL))
             continue;
         bool same = old->op == op && old->dtype == dtype && weft_dims_equal(old->dims, dims) &&
-                    memcmp(&old->attributes, &given, sizeof given) == 0;
+                    attributes_equal(&old->attributes, &given);
         if (same)
             return (weft_value){i};
         if (name) {

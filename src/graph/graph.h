@@ -9,7 +9,7 @@
 
 enum { WEFT_MAX_OUTPUTS = 4, WEFT_MAX_SCOPES = 32, WEFT_NAME_BYTES = 512 };
 
-/* Numbers that belong to a node besides its operands; compared byte by byte, so always zero-initialised. */
+/* Numbers that belong to a node besides its operands; compared as bits, so always zero-initialised. */
 typedef struct weft_attributes {
     weft_dims dims;
     int64_t i[4];

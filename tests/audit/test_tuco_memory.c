@@ -7,7 +7,12 @@
 #include "audit/chain.h"
 #include "lm/build.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MEMORY 0 /* the sanitizer's shadow would be measured, too */
 #else
 #define OWN_MEMORY 1
