@@ -7,6 +7,7 @@
 #include "cli/lm_training.h"
 #include "lm/labels.h"
 #include "lm/model.h"
+#include "text/regex.h"
 
 static const cli_positional files[] = {{"MODEL", 1, 1, "the model's folder"}, {0}};
 
@@ -331,6 +332,11 @@ static weft_status run(cli_arguments *a)
             return cli_misuse(a, "--%s says how an adapter is made: it wants --lora beside it", lora_only[i]);
     if (cli_given(a, "targets") && cli_given(a, "target-regex"))
         return cli_misuse(a, "--targets and --target-regex exclude each other");
+    const char *expression = cli_text(a, "target-regex");
+    weft_regex *compiled = NULL;
+    if (expression && weft_regex_new(expression, strlen(expression), &compiled) == WEFT_ERROR_FORMAT)
+        return cli_misuse(a, "--target-regex: %s", weft_error());
+    weft_regex_free(compiled);
     if (cli_given(a, "problem-type") && !cli_flag(a, "classify"))
         return cli_misuse(a, "--problem-type says what a classifier answers: it wants --classify beside it");
     if (cli_given(a, "dpo-beta") && !dpo)

@@ -7,11 +7,21 @@
 
 #include "base/files.h"
 #include "lm/model.h"
+#include "text/template.h"
 
 weft_status cli_lm_check_words(cli_arguments *a)
 {
     if (cli_given(a, "steps") && cli_given(a, "epochs"))
         return cli_misuse(a, "--steps and --epochs exclude each other");
+    if (cli_given(a, "steps") && cli_given(a, "warmup") && cli_int(a, "warmup") > cli_int(a, "steps") &&
+        strcmp(cli_text(a, "schedule"), "constant") != 0)
+        return cli_misuse(a, "--warmup %lld is more than --steps %lld", (long long)cli_int(a, "warmup"),
+                          (long long)cli_int(a, "steps"));
+    const char *prompt = cli_text(a, "prompt");
+    weft_template *parsed = NULL;
+    if (prompt && weft_template_parse(prompt, strlen(prompt), "--prompt", &parsed) == WEFT_ERROR_FORMAT)
+        return cli_misuse(a, "%s", weft_error());
+    weft_template_free(parsed);
     return WEFT_OK;
 }
 

@@ -161,6 +161,9 @@ fails 1 "no head for masked words" lm finetune classifier --data text.txt --out 
 fails 2 "--data" lm train --tokenizer words --config tiny.json --out x --json
 fails 2 "gpt2" lm train --data text.txt --tokenizer words --arch rnn --out x --json
 fails 2 "--steps and --epochs exclude each other" lm train --data text.txt --tokenizer words --config tiny.json --steps 1 --epochs 1 --out x --json
+fails 2 "--warmup 9 is more than --steps 3" lm train --data text.txt --tokenizer words --config tiny.json --steps 3 --warmup 9 --out x --json
+fails 2 "--prompt, line 1" lm finetune base --data text.txt --prompt '{{ x' --out x --json
+fails 2 "--target-regex: " lm finetune base --data text.txt --lora --target-regex '(' --out x --json
 fails 2 "wants --lora beside it" lm finetune base --data text.txt --rank 4 --out x --json
 fails 2 "wants --teacher beside it" lm finetune base --data text.txt --temperature 2 --out x --json
 fails 2 "--dpo and --teacher exclude each other" lm finetune base --data text.txt --dpo --teacher wide --out x --json
