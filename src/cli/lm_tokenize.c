@@ -94,8 +94,8 @@ static weft_status decode(cli_arguments *a, const weft_tokenizer *t, bool skip_s
         char *end;
         errno = 0;
         ids[i] = strtoll(items[i], &end, 10);
-        if (errno || end == items[i] || *end)
-            status = cli_misuse(a, "--decode takes whole numbers with commas between, not \"%.60s\"", items[i]);
+        if (errno || end == items[i] || *end || ids[i] < 0)
+            status = cli_misuse(a, "--decode takes whole numbers from 0 on with commas between, not \"%.60s\"", items[i]);
     }
     if (status == WEFT_OK)
         status = weft_decode(t, ids, (size_t)count, &(weft_decode_options){.skip_special = skip_special}, &text);

@@ -71,6 +71,7 @@ same '{"vocabulary": 270, "results": [{"ids": [0, 68, 2]}], "tokens": 3}'
 
 # what is wrong with the command line: 2
 expect 2 "one of --text TEXT" lm tokenize words
+expect 2 "whole numbers from 0 on" lm tokenize words --decode 65,-1
 expect 2 "not several" lm tokenize words --text a --decode 1
 expect 2 "whole numbers" lm tokenize words --decode 1,x
 expect 2 "--vocab-size takes" lm tokenizer text.txt --vocab-size 12 --out none
