@@ -81,6 +81,9 @@ static weft_status run(cli_arguments *arguments)
         status = cli_tabular_labelled(arguments, cli_positional_at(arguments, 1), m.folder.schema, &table);
     if (status == WEFT_OK)
         status = weft_rows_from_table(&m.folder.config, table, &rows);
+    if (status == WEFT_OK && rows->rows < 2)
+        status = weft_fail(WEFT_ERROR_ARGUMENT, "%s: one row cannot be shuffled: at least two are needed",
+                           cli_positional_at(arguments, 1));
     const weft_measure *by = NULL;
     if (status == WEFT_OK)
         status = cli_tabular_measure(arguments, m.folder.config.task, &by);

@@ -325,8 +325,11 @@ void weft_metrics_print(const weft_metrics *m, const char *const *classes, weft_
     if (m->rows == 0)
         return;
     for (size_t i = 0; i < MEASURES; i++)
-        if (measures_task(&measures[i], m->task))
+        if (measures_task(&measures[i], m->task) && !isnan(weft_measure_value(&measures[i], m)))
             weft_text_add(out, "%-18s %.6g\n", measures[i].name, weft_measure_value(&measures[i], m));
+        else if (measures_task(&measures[i], m->task))
+            weft_text_add(out, "%-18s not defined: %s\n", measures[i].name,
+                          m->task == WEFT_TASK_REGRESSION ? "all targets are equal" : "all rows are of one class");
     enum { most_printed = 30 };
     if (!m->confusion || m->classes > most_printed)
         return;

@@ -274,6 +274,8 @@ refuse 1 "text.csv line 12|\"a\"|\"unknown\"" tabular predict model text.csv --o
 sed '13s/^[^,]*/-inf/' classes.csv >infinite.csv
 refuse 1 "infinite.csv line 13|\"a\"|\"-inf\"" tabular predict model infinite.csv --out p.csv
 refuse 1 "val.csv line 7|\"emu\"|cat, dog" tabular eval model val.csv
+head -2 classes.csv >single.csv
+refuse 1 "single.csv|two" tabular explain model single.csv
 cut -d, -f1,2 classes.csv >unlabelled.csv
 refuse 1 "unlabelled.csv|\"y\"" tabular eval model unlabelled.csv
 sed '2,$s/,[^,]*$/,/' classes.csv >no_target.csv
