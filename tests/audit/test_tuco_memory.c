@@ -6,13 +6,9 @@
 
 #include "audit/chain.h"
 #include "lm/build.h"
+#include "sanitizers.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if ADDRESS_SANITIZER || THREAD_SANITIZER
 #define OWN_MEMORY 0 /* the sanitizer's shadow would be measured, too */
 #else
 #define OWN_MEMORY 1

@@ -13,12 +13,7 @@
 #include <cmocka.h>
 
 #include "base/threads.h"
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
+#include "sanitizers.h"
 
 enum { PIECES = 1000, STEPS = 200 };
 
@@ -117,7 +112,7 @@ static void barriers_hold(void **state)
 static void a_forked_child_has_its_own(void **state)
 {
     (void)state;
-#if defined(SANITIZED) || defined(__SANITIZE_THREAD__)
+#if THREAD_SANITIZER
     skip(); /* the thread sanitizer allows no threads in a forked child */
 #endif
     weft_team *team = NULL;

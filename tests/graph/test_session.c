@@ -2,15 +2,11 @@
  * allocates nothing. */
 #include "graph/graph_case.h"
 #include "graph/params.h"
+#include "sanitizers.h"
 
 #include <stdatomic.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if !defined(SANITIZED) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__GLIBC__)
+#if !ADDRESS_SANITIZER && !THREAD_SANITIZER && !MEMORY_SANITIZER && defined(__GLIBC__)
 #define COUNTS_ALLOCATIONS 1
 #endif
 

@@ -1,6 +1,7 @@
 /* Short memory: every allocation of a training run and its resumption fails once; each time the answer is an error, nothing
  * crashes, and the folder still holds a run that goes on to its end. The C library's allocators are replaced below. */
 #include "base/files.h"
+#include "sanitizers.h"
 #include "weft/train.h"
 
 #include <dirent.h>
@@ -13,12 +14,7 @@
 
 #include <cmocka.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if ADDRESS_SANITIZER || THREAD_SANITIZER
 #define OWN_ALLOCATORS 0 /* the sanitizer brings its own */
 #else
 #define OWN_ALLOCATORS 1
