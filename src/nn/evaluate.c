@@ -44,6 +44,14 @@ weft_status weft_check_inputs(const weft_arrays *inputs, const char *const *know
     return WEFT_OK;
 }
 
+bool weft_run_lists(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 weft_graph *weft_run_graph(const weft_run_request *r)
 {
     weft_graph *g = weft_graph_new(r->dtype);

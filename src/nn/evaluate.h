@@ -18,6 +18,9 @@ typedef struct weft_run_request {
     const char *adapter; /* a folder with an adapter; NULL: none */
 } weft_run_request;
 
+/* Whether a request's taps, or its grads, name this one. */
+bool weft_run_lists(const char *const *names, int count, const char *name);
+
 /* An empty graph of the type that was asked for; NULL when memory is short. */
 weft_graph *weft_run_graph(const weft_run_request *);
 

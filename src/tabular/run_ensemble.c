@@ -135,10 +135,7 @@ static bool of_mean(const char *name)
 
 static bool asks_for(const weft_run_request *r, const char *grad)
 {
-    for (int i = 0; i < r->grad_count; i++)
-        if (strcmp(r->grads[i], grad) == 0)
-            return true;
-    return false;
+    return weft_run_lists(r->grads, r->grad_count, grad);
 }
 
 /* Member k with these inputs and gradients; what it finds. */

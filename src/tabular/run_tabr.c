@@ -176,10 +176,7 @@ static weft_status search(tabr_run *t)
 
 static bool asks_for(const weft_run_request *r, const char *tap)
 {
-    for (int i = 0; i < r->tap_count; i++)
-        if (strcmp(r->taps[i], tap) == 0)
-            return true;
-    return false;
+    return weft_run_lists(r->taps, r->tap_count, tap);
 }
 
 static weft_status find_contexts(tabr_run *t)
